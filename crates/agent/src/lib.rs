@@ -1,0 +1,1 @@
+//! The agent of a host: intent in, reconcile loop, status out.

@@ -1,0 +1,1 @@
+//! A client of Weft's REST API.

@@ -1,0 +1,1 @@
+//! Drivers for the Linux host: netlink in, netlink out.

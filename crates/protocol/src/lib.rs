@@ -1,0 +1,1 @@
+//! What controller and agent say to each other.

@@ -1,0 +1,1 @@
+//! One durable, versioned, watched model.

@@ -1,0 +1,303 @@
+//! From what is and what should be to a plan.
+//!
+//! 1. Each key of `want` is kept, made, changed in place, or made anew (removed and made, where the kernel cannot change it).
+//! 2. What depends on something removed is lost with it: it is made again if it is wanted, and needs no step if it is not.
+//! 3. What needs something that is neither there nor going to be waits; what somebody else's object stands in the way of is
+//!    blocked; so is what needs it.
+//! 4. Order: removals that free something exclusive which is wanted again (a name, a VNI), then what is made or changed, each
+//!    after what it needs, then the other removals, each before what it needs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use weft_net::Vni;
+
+use crate::{Blocked, Key, Link, LinkId, LinkKind, Object, Plan, State, Step, Waiting};
+
+/// The plan that leads from `have` to `want`.
+///
+/// Pure, and a law: applying it to `have` gives a state from which the plan to `want` has no steps.
+#[must_use]
+pub fn diff(have: &State, want: &State) -> Plan {
+    let mut change = Change::classify(have, want);
+    if change.is_nothing() {
+        return Plan { blocked: change.blocked, waiting: change.waiting, ..Plan::default() };
+    }
+    change.follow_losses(have, want);
+    change.hold_back(have, want);
+    change.into_plan(have)
+}
+
+/// What is to happen, by key, before it is put in order.
+#[derive(Default)]
+struct Change<'a> {
+    /// Made, or changed in place.
+    made: BTreeMap<&'a Key, Made<'a>>,
+    /// Removed by a step.
+    removed: BTreeMap<&'a Key, &'a Object>,
+    /// Removed, and made again as something else.
+    anew: BTreeSet<&'a Key>,
+    waiting: Vec<Waiting>,
+    blocked: Vec<Blocked>,
+}
+
+struct Made<'a> {
+    from: Option<&'a Object>,
+    to: &'a Object,
+}
+
+impl<'a> Change<'a> {
+    fn classify(have: &'a State, want: &'a State) -> Self {
+        let mut change = Self::default();
+        let (mut haves, mut wants) = (have.iter().peekable(), want.iter().peekable());
+        loop {
+            match (haves.peek(), wants.peek()) {
+                (None, None) => return change,
+                (Some((have_key, _)), Some((want_key, _))) if have_key == want_key => {
+                    if let (Some((key, from)), Some((_, to))) = (haves.next(), wants.next()) {
+                        change.both(key, from, to);
+                    }
+                }
+                (Some((have_key, _)), next) if next.is_none_or(|(want_key, _)| have_key < want_key) => {
+                    if let Some((key, object)) = haves.next()
+                        && !object.is_foreign()
+                    {
+                        change.removed.insert(key, object);
+                    }
+                }
+                (_, Some(_)) | (Some(_), None) => {
+                    if let Some((key, object)) = wants.next() {
+                        change.only_wanted(key, object);
+                    }
+                }
+            }
+        }
+    }
+
+    fn both(&mut self, key: &'a Key, from: &'a Object, to: &'a Object) {
+        if from == to {
+            return;
+        }
+        match (from.is_foreign(), to.is_foreign()) {
+            (true, _) => self.blocked.push(Blocked { key: key.clone() }),
+            (false, true) => {
+                self.removed.insert(key, from);
+                self.waiting.push(Waiting { key: key.clone(), missing: key.clone() });
+            }
+            (false, false) if replaceable(from, to) => {
+                self.made.insert(key, Made { from: Some(from), to });
+            }
+            (false, false) => {
+                self.removed.insert(key, from);
+                self.anew.insert(key);
+                self.made.insert(key, Made { from: None, to });
+            }
+        }
+    }
+
+    fn only_wanted(&mut self, key: &'a Key, object: &'a Object) {
+        if object.is_foreign() {
+            self.waiting.push(Waiting { key: key.clone(), missing: key.clone() });
+        } else {
+            self.made.insert(key, Made { from: None, to: object });
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.made.is_empty() && self.removed.is_empty()
+    }
+
+    /// Step 2: what depends on something removed goes with it.
+    fn follow_losses(&mut self, have: &'a State, want: &'a State) {
+        let takes_others_along =
+            |key: &Key| matches!(key, Key::Namespace(_) | Key::Link(_) | Key::BridgePort(_));
+        let early = self.early();
+        // What goes, and whether it goes before anything is made.
+        let mut gone: HashMap<&Key, bool> = HashMap::new();
+        gone.extend(self.removed.keys().map(|key| (*key, early.contains(key))));
+        let moved = self
+            .made
+            .iter()
+            .filter(|(_, made)| made.from.is_some_and(|from| loses_dependents(from, made.to)));
+        gone.extend(moved.map(|(key, _)| (*key, true)));
+        gone.retain(|key, _| takes_others_along(key));
+        let mut before = usize::MAX;
+        // Links may depend on links, so one pass in key order may not be enough.
+        while !gone.is_empty() && before != gone.len() {
+            before = gone.len();
+            for (key, object) in have {
+                let mut required = object.requires();
+                required.retain(|required| gone.contains_key(required));
+                let goes_early = required.iter().any(|required| gone[required]);
+                if required.is_empty() || (!goes_early && self.leaves_in_time(key, &required)) {
+                    continue;
+                }
+                self.lose(key, object, want, &early);
+                if takes_others_along(key) {
+                    gone.entry(key).or_insert(goes_early);
+                }
+            }
+        }
+    }
+
+    /// The removals that free something exclusive which is wanted again.
+    fn early(&self) -> HashSet<&'a Key> {
+        let claimed: HashSet<Claim> = self.made.values().flat_map(|made| claims(made.to)).collect();
+        let frees = |object: &Object| claims(object).iter().any(|claim| claimed.contains(claim));
+        let is_early = |key: &Key, object: &Object| self.anew.contains(key) || frees(object);
+        self.removed.iter().filter(|(key, object)| is_early(key, object)).map(|(key, _)| *key).collect()
+    }
+
+    /// Whether an object is changed so that it no longer needs any of what goes later.
+    fn leaves_in_time(&self, key: &Key, gone: &[Key]) -> bool {
+        let Some(Made { from: Some(_), to }) = self.made.get(key) else { return false };
+        let needed = to.requires();
+        gone.iter().all(|gone| !needed.contains(gone))
+    }
+
+    /// What is lost with something else needs no step of its own, except where the kernel leaves our mark behind and
+    /// where it has to go before the other does.
+    fn lose(&mut self, key: &'a Key, object: &'a Object, want: &'a State, early: &HashSet<&Key>) {
+        let leaves_mark = matches!(object, Object::BridgePort(port) if port.adoption.is_some());
+        if leaves_mark {
+            self.removed.insert(key, object);
+        } else if !early.contains(key) {
+            self.removed.remove(key);
+        }
+        if let Some(wanted) = want.get(key).filter(|wanted| !wanted.is_foreign()) {
+            self.made.insert(key, Made { from: None, to: wanted });
+        }
+    }
+
+    /// Step 3: takes out of `made` what cannot be made.
+    fn hold_back(&mut self, have: &State, want: &State) {
+        let blocked: HashSet<Key> = self.blocked.iter().map(|blocked| blocked.key.clone()).collect();
+        let mut held: HashSet<Key> = self.waiting.iter().map(|waiting| waiting.key.clone()).collect();
+        held.extend(blocked);
+        let mut before = usize::MAX;
+        while before != held.len() {
+            before = held.len();
+            let mut waiting = Vec::new();
+            for (key, made) in &self.made {
+                let missing = made.to.requires().into_iter().find(|required| {
+                    held.contains(required) || !(want.contains(required) || is_foreign_there(have, required))
+                });
+                if let Some(missing) = missing {
+                    waiting.push(Waiting { key: (*key).clone(), missing });
+                }
+            }
+            for entry in &waiting {
+                self.made.remove(&entry.key);
+                held.insert(entry.key.clone());
+            }
+            self.waiting.extend(waiting);
+        }
+        self.waiting.sort_by(|a, b| a.key.cmp(&b.key));
+    }
+
+    /// Step 4: the order.
+    fn into_plan(self, have: &State) -> Plan {
+        let mut early = self.early();
+        let order = in_order(&self.removed, |object| object.requires());
+        // What depends on an early removal and is removed by a step of its own goes before it.
+        for key in order.iter().rev() {
+            let object = self.removed[key];
+            let needs_early = object.requires().iter().any(|required| early.contains(required));
+            if needs_early {
+                early.insert(*key);
+            }
+        }
+        let deletes = |when_early: bool| {
+            let early = &early;
+            let removed = &self.removed;
+            order
+                .iter()
+                .rev()
+                .filter(move |key| early.contains(*key) == when_early)
+                .map(|key| Step::Delete(removed[*key].clone()))
+        };
+        let mut steps: Vec<Step> = deletes(true).collect();
+        for key in in_order(&self.made, |made| made.to.requires()) {
+            let made = &self.made[key];
+            let to = made.to.clone();
+            steps.push(match made.from {
+                Some(from) if have.contains(key) => Step::Replace { from: from.clone(), to },
+                _ => Step::Create(to),
+            });
+        }
+        steps.extend(deletes(false));
+        Plan { steps, waiting: self.waiting, blocked: self.blocked }
+    }
+}
+
+fn is_foreign_there(have: &State, key: &Key) -> bool {
+    have.get(key).is_some_and(Object::is_foreign)
+}
+
+/// The keys in an order in which each comes after those that it needs; ties as `Key` declares.
+fn in_order<'a, T>(nodes: &BTreeMap<&'a Key, T>, requires: impl Fn(&T) -> Vec<Key>) -> Vec<&'a Key> {
+    fn visit<'a, T>(
+        key: &'a Key,
+        nodes: &BTreeMap<&'a Key, T>,
+        requires: &impl Fn(&T) -> Vec<Key>,
+        done: &mut HashSet<&'a Key>,
+        order: &mut Vec<&'a Key>,
+    ) {
+        if !done.insert(key) {
+            return;
+        }
+        for required in requires(&nodes[key]) {
+            if let Some((next, _)) = nodes.get_key_value(&required) {
+                visit(next, nodes, requires, done, order);
+            }
+        }
+        order.push(key);
+    }
+    let (mut order, mut done) = (Vec::with_capacity(nodes.len()), HashSet::new());
+    for key in nodes.keys() {
+        visit(key, nodes, &requires, &mut done, &mut order);
+    }
+    order
+}
+
+/// Whether the kernel can make the one into the other without removing it.
+fn replaceable(from: &Object, to: &Object) -> bool {
+    match (from, to) {
+        (Object::Link(from), Object::Link(to)) => from.mark == to.mark && kind_is_replaceable(from, to),
+        (Object::BridgePort(from), Object::BridgePort(to)) => from.adoption == to.adoption,
+        (from, to) => std::mem::discriminant(from) == std::mem::discriminant(to),
+    }
+}
+
+fn kind_is_replaceable(from: &Link, to: &Link) -> bool {
+    match (&from.kind, &to.kind) {
+        (LinkKind::Veth { peer: from, .. }, LinkKind::Veth { peer: to, .. }) => from == to,
+        (from, to) => from == to,
+    }
+}
+
+/// Whether a change in place takes away what depends on the object: a bridge forgets the addresses behind a port that leaves.
+pub(crate) fn loses_dependents(from: &Object, to: &Object) -> bool {
+    matches!((from, to), (Object::BridgePort(from), Object::BridgePort(to)) if from.bridge != to.bridge)
+}
+
+/// Something that only one object of a host can have at a time.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) enum Claim {
+    Name(LinkId),
+    Vni(Vni, u16),
+    Mark(crate::Mark),
+}
+
+pub(crate) fn claims(object: &Object) -> Vec<Claim> {
+    let Object::Link(link) = object else { return Vec::new() };
+    let mut claims = vec![Claim::Name(link.id.clone()), Claim::Mark(link.mark.clone())];
+    match &link.kind {
+        LinkKind::Veth { peer, .. } => claims.push(Claim::Name(peer.clone())),
+        LinkKind::Vxlan { vni, port, .. } => claims.push(Claim::Vni(*vni, *port)),
+        LinkKind::Bridge | LinkKind::Tap | LinkKind::Vlan { .. } => {}
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Plans, case by case.
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::{BridgeFdb, BridgePort, VxlanFdb};
+
+fn name(text: &str) -> weft_net::IfName {
+    text.parse().unwrap()
+}
+
+fn link(text: &str, kind: LinkKind) -> Object {
+    Object::Link(Link {
+        id: LinkId::on_host(name(text)),
+        mark: format!("weft.test.{text}").parse().unwrap(),
+        mtu: 1450,
+        up: true,
+        kind,
+    })
+}
+
+fn vxlan(text: &str, vni: u32) -> Object {
+    link(text, LinkKind::Vxlan { vni: vni.try_into().unwrap(), local: [192, 0, 2, 1].into(), port: 4789 })
+}
+
+fn port(of: &str, bridge: &str, adopted: bool) -> Object {
+    Object::BridgePort(BridgePort {
+        link: LinkId::on_host(name(of)),
+        bridge: name(bridge),
+        tunnel: of.starts_with("vx"),
+        adoption: adopted.then(|| "weft.adopted.1".parse().unwrap()),
+    })
+}
+
+fn bridge_fdb(of: &str) -> Object {
+    Object::BridgeFdb(BridgeFdb {
+        link: LinkId::on_host(name(of)),
+        mac: "02:00:00:00:00:01".parse().unwrap(),
+    })
+}
+
+fn vxlan_fdb(of: &str, last: u8) -> Object {
+    let link = LinkId::on_host(name(of));
+    Object::VxlanFdb(VxlanFdb {
+        link,
+        mac: "02:00:00:00:00:01".parse().unwrap(),
+        destination: [192, 0, 2, last].into(),
+    })
+}
+
+fn foreign(text: &str) -> Object {
+    Object::ForeignLink(LinkId::on_host(name(text)))
+}
+
+fn check(have: Vec<Object>, want: Vec<Object>, expected: Expect) {
+    let plan = diff(&have.into_iter().collect(), &want.into_iter().collect());
+    expected.assert_eq(&plan.to_string());
+}
+
+#[test]
+fn nothing_is_done_when_what_is_there_is_what_is_wanted() {
+    let objects = vec![link("br-1", LinkKind::Bridge), vxlan("vx1", 1), port("vx1", "br-1", false)];
+    check(objects.clone(), objects, expect![""]);
+}
+
+#[test]
+fn links_are_made_before_what_joins_them() {
+    let want =
+        vec![port("vx1", "br-1", false), bridge_fdb("vx1"), vxlan("vx1", 1), link("br-1", LinkKind::Bridge)];
+    check(
+        vec![],
+        want,
+        expect![[r"
+            + link br-1 bridge mtu 1450
+            + link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+            + bridge-port vx1 in br-1 tunnel
+            + bridge-fdb vx1 02:00:00:00:00:01
+        "]],
+    );
+}
+
+#[test]
+fn what_goes_with_a_link_needs_no_step_of_its_own() {
+    let have = vec![
+        link("br-1", LinkKind::Bridge),
+        vxlan("vx1", 1),
+        port("vx1", "br-1", false),
+        vxlan_fdb("vx1", 2),
+    ];
+    check(
+        have,
+        vec![link("br-1", LinkKind::Bridge)],
+        expect![[r"
+        - link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+    "]],
+    );
+}
+
+#[test]
+fn a_vni_is_freed_before_another_device_takes_it() {
+    check(
+        vec![vxlan("vx1", 1)],
+        vec![vxlan("vx2", 1)],
+        expect![[r"
+        - link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        + link vx2 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+    "]],
+    );
+}
+
+#[test]
+fn what_is_new_is_made_before_what_is_old_goes() {
+    check(
+        vec![vxlan("vx1", 1)],
+        vec![vxlan("vx2", 2)],
+        expect![[r"
+        + link vx2 vxlan 2 from 192.0.2.1 port 4789 mtu 1450
+        - link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+    "]],
+    );
+}
+
+#[test]
+fn a_link_that_is_made_anew_gets_back_what_it_had() {
+    let rest = [link("br-1", LinkKind::Bridge), port("vx1", "br-1", false), vxlan_fdb("vx1", 2)];
+    let have = [vec![vxlan("vx1", 1)], rest.to_vec()].concat();
+    let want = [vec![vxlan("vx1", 7)], rest.to_vec()].concat();
+    check(
+        have,
+        want,
+        expect![[r"
+        - link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        + link vx1 vxlan 7 from 192.0.2.1 port 4789 mtu 1450
+        + bridge-port vx1 in br-1 tunnel
+        + vxlan-fdb vx1 02:00:00:00:00:01 at 192.0.2.2
+    "]],
+    );
+}
+
+#[test]
+fn a_port_moves_from_bridge_to_bridge_in_place() {
+    let links = [link("br-1", LinkKind::Bridge), link("br-2", LinkKind::Bridge), vxlan("vx1", 1)];
+    let have = [links.to_vec(), vec![port("vx1", "br-1", false), bridge_fdb("vx1")]].concat();
+    let want = [links.to_vec(), vec![port("vx1", "br-2", false), bridge_fdb("vx1")]].concat();
+    check(
+        have,
+        want,
+        expect![[r"
+        ~ bridge-port vx1 in br-2 tunnel
+        + bridge-fdb vx1 02:00:00:00:00:01
+    "]],
+    );
+}
+
+#[test]
+fn a_workload_that_moved_to_another_host_is_one_change_in_place() {
+    let base = vec![vxlan("vx1", 1)];
+    check(
+        [base.clone(), vec![vxlan_fdb("vx1", 2)]].concat(),
+        [base, vec![vxlan_fdb("vx1", 3)]].concat(),
+        expect![[r"
+            ~ vxlan-fdb vx1 02:00:00:00:00:01 at 192.0.2.3
+        "]],
+    );
+}
+
+#[test]
+fn a_link_that_somebody_else_has_yet_to_make_is_waited_for() {
+    let want = vec![link("br-1", LinkKind::Bridge), foreign("tap1"), port("tap1", "br-1", true)];
+    check(
+        vec![link("br-1", LinkKind::Bridge)],
+        want,
+        expect![[r"
+        ? link tap1 waits for link tap1
+        ? bridge-port tap1 waits for link tap1
+    "]],
+    );
+}
+
+#[test]
+fn a_link_that_somebody_else_made_is_joined_and_never_removed() {
+    let want = vec![link("br-1", LinkKind::Bridge), foreign("tap1"), port("tap1", "br-1", true)];
+    check(
+        vec![link("br-1", LinkKind::Bridge), foreign("tap1")],
+        want.clone(),
+        expect![[r"
+        + bridge-port tap1 in br-1 adopted
+    "]],
+    );
+    check(
+        want,
+        vec![],
+        expect![[r"
+        - bridge-port tap1 in br-1 adopted
+        - link br-1 bridge mtu 1450
+    "]],
+    );
+}
+
+#[test]
+fn somebody_elses_link_in_our_place_blocks_what_needs_it() {
+    let want = vec![link("br-1", LinkKind::Bridge), vxlan("vx1", 1), port("vx1", "br-1", false)];
+    check(
+        vec![foreign("br-1")],
+        want,
+        expect![[r"
+        + link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        ? bridge-port vx1 waits for link br-1
+        ! link br-1 exists and is not ours
+    "]],
+    );
+}

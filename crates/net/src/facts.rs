@@ -1,0 +1,99 @@
+//! Typed facts: what is learned about a host rather than asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::serde_text::serde_as_text;
+use crate::{IfName, ParseError};
+
+/// Something that a host's kernel can or cannot do. Each is found out by trying it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// Bridges.
+    Bridge,
+    /// Neighbour suppression on a bridge port.
+    NeighbourSuppression,
+    /// Network namespaces.
+    NetworkNamespace,
+    /// TAP devices.
+    Tap,
+    /// Pairs of virtual Ethernet devices.
+    Veth,
+    /// IEEE 802.1Q interfaces.
+    Vlan,
+    /// VXLAN devices (RFC 7348).
+    Vxlan,
+}
+
+impl Capability {
+    /// Every capability there is a name for.
+    pub const ALL: [Self; 7] = [
+        Self::Bridge,
+        Self::NeighbourSuppression,
+        Self::NetworkNamespace,
+        Self::Tap,
+        Self::Veth,
+        Self::Vlan,
+        Self::Vxlan,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::NeighbourSuppression => "neighbour-suppression",
+            Self::NetworkNamespace => "network-namespace",
+            Self::Tap => "tap",
+            Self::Veth => "veth",
+            Self::Vlan => "vlan",
+            Self::Vxlan => "vxlan",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL
+            .into_iter()
+            .find(|capability| capability.as_str() == text)
+            .ok_or_else(|| ParseError::new("capability", text, "no such capability is known"))
+    }
+}
+
+serde_as_text!(Capability);
+
+/// What a host said of itself when its agent last connected.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostFact {
+    /// Where other hosts send what is encapsulated for this one. `None`: it takes part in no overlay.
+    pub tunnel_endpoint: Option<IpAddr>,
+    /// The largest IP packet that the underlay carries from this host, in bytes.
+    pub underlay_mtu: u32,
+    /// What its kernel can do.
+    pub capabilities: BTreeSet<Capability>,
+    /// Physical networks that it reaches, by name, and through which of its interfaces.
+    #[serde(default)]
+    pub physical_networks: BTreeMap<String, IfName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_capability_reads_back_from_its_name() {
+        for capability in Capability::ALL {
+            assert_eq!(capability.to_string().parse(), Ok(capability));
+        }
+        assert!("teleport".parse::<Capability>().is_err());
+    }
+}

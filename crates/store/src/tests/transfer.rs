@@ -1,0 +1,126 @@
+//! Snapshot files, restores, epochs.
+
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::{Words, commit, keep, name, on, put, try_commit};
+use crate::{CommitError, Epoch, Millis, Options, Revision, Store, TransactError, TransferError, WatchError};
+
+#[tokio::test]
+async fn a_restore_brings_everything_back_in_a_new_epoch() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    let disk = Disk::default();
+    let store = on(&disk);
+    let lease = store.leases().grant(Millis(10), Millis(0)).await.unwrap();
+    store.leases().attach(lease, vec![name("a")]).await.unwrap();
+    commit(&store, vec![put("a", "1"), keep("fact", "1")]).await;
+    let saved = commit(&store, vec![put("a", "2")]).await;
+    assert_eq!(store.snapshot_to(&file).await.unwrap(), saved);
+    let then = store.durable();
+    store.leases().revoke(lease, "").await.unwrap();
+    let later = commit(&store, vec![put("a", "3"), keep("fact", "2")]).await;
+    let mut watch = store.watch(later);
+
+    let now = store.restore_from(&file).await.unwrap();
+    assert_eq!((now.epoch, now.revision), (Epoch::new(2), saved.revision));
+    assert!(now > later);
+    assert_eq!(store.durable().model, then.model);
+    assert_eq!(store.pending().model, then.model);
+    assert_eq!(store.leases().keys(lease).unwrap(), [name("a")]);
+    assert!(matches!(watch.next().await, Err(WatchError::EpochChanged { now: head }) if head == now));
+    assert!(matches!(store.watch(saved).next().await, Err(WatchError::EpochChanged { .. })));
+    assert!(matches!(store.commit(saved, vec![], "").await, Err(CommitError::Conflict { .. })));
+
+    let mut watch = store.watch(now);
+    let next = commit(&store, vec![put("a", "4")]).await;
+    assert_eq!((next.epoch, next.revision), (now.epoch, saved.revision.next()));
+    assert_eq!(watch.next().await.unwrap().version, next);
+    let versions: Vec<_> = store.history(.., 10).unwrap().iter().map(|event| event.version).collect();
+    assert!(versions.is_sorted() && versions.len() == 3, "{versions:?}");
+    assert_eq!(store.at(Revision::new(1)).unwrap().model.get("a"), Some("1"));
+    drop(store);
+    let store = on(&disk);
+    assert_eq!(store.durable().version, next);
+    assert_eq!(store.restore_from(&file).await.unwrap().epoch, Epoch::new(3));
+}
+
+#[tokio::test]
+async fn those_who_wait_while_a_restore_replaces_the_content_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    let disk = Disk::default();
+    let store = Arc::new(on(&disk));
+    commit(&store, vec![put("a", "1")]).await;
+    store.snapshot_to(&file).await.unwrap();
+    disk.stop();
+    let syncs = disk.syncs_begun();
+    let restoring = tokio::spawn({
+        let (store, file) = (store.clone(), file.clone());
+        async move { store.restore_from(&file).await }
+    });
+    let stopped = disk.clone();
+    tokio::task::spawn_blocking(move || stopped.wait_for_sync_after(syncs)).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { try_commit(&store, vec![put("b", "1")]).await }
+    });
+    while store.pending().model.get("b").is_none() {
+        tokio::task::yield_now().await;
+    }
+    disk.go_on();
+    let now = restoring.await.unwrap().unwrap();
+    assert!(matches!(waiting.await.unwrap(), Err(TransactError::Unavailable(_))));
+    assert_eq!((store.pending().version, store.pending().model.get("b")), (now, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_snapshot_taken_while_others_write_is_one_version_and_opens_as_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(on(&Disk::default()));
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let store = store.clone();
+        writers.spawn(async move {
+            for number in 0..50 {
+                let text = number.to_string();
+                commit(&store, vec![put(&format!("{writer}-a"), &text), put(&format!("{writer}-b"), &text)])
+                    .await;
+            }
+        });
+    }
+    let mut files = Vec::new();
+    for number in 0..4 {
+        let file = directory.path().join(format!("snapshot-{number}"));
+        files.push((store.snapshot_to(&file).await.unwrap(), file));
+    }
+    writers.join_all().await;
+    for (version, file) in files {
+        let copy = Store::<Words>::open(&file, Options::default()).unwrap();
+        assert_eq!(copy.durable().version, version);
+        assert_eq!(copy.durable().model, store.at(version.revision).unwrap().model);
+        assert_eq!(copy.history(.., 1000).unwrap().len() as u64, version.revision.get());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_snapshot_is_refused_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("not a snapshot");
+    let store = on(&Disk::default());
+    let version = commit(&store, vec![put("a", "1")]).await;
+    assert!(matches!(store.restore_from(&file).await, Err(TransferError::Snapshot { .. })));
+    std::fs::write(&file, "hello").unwrap();
+    assert!(matches!(store.restore_from(&file).await, Err(TransferError::Snapshot { .. })));
+    assert_eq!(store.durable().version, version);
+    commit(&store, vec![put("a", "2")]).await;
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = on(&Disk::default());
+    commit(&store, vec![put("a", "1")]).await;
+    assert!(store.snapshot_to(directory.path().join("no such directory/file")).await.is_err());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}

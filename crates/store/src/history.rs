@@ -150,7 +150,7 @@ impl<M: Model> Shared<M> {
         Ok(Past { view, now, oldest })
     }
 
-    /// For a watcher: what follows its position, from the log.
+    /// For a watcher that is behind the head: what follows its position, from the log, at least one event and no gap.
     pub(crate) fn events_after(&self, position: Version, limit: usize) -> Result<Vec<Event<M>>, ReadError> {
         let past = self.past()?;
         let head = past.now.version;
@@ -161,7 +161,15 @@ impl<M: Model> Shared<M> {
         if first < past.oldest {
             return Err(ReadError::Compacted { oldest: past.oldest });
         }
-        past.events(first.get(), head.revision.get(), limit)
+        let events = past.events(first.get(), head.revision.get(), limit)?;
+        let numbers = first.get()..;
+        if events.is_empty() || events.iter().zip(numbers).any(|(event, n)| event.version.revision.get() != n)
+        {
+            let source = DecodeError::new("a commit is missing");
+            let missing = StorageError::Corrupt { table: "log", key: first.to_string(), source };
+            return Err(Unavailable::from(missing).into());
+        }
+        Ok(events)
     }
 }
 

@@ -99,7 +99,8 @@ impl<M: Model> Leases<'_, M> {
         Ok(())
     }
 
-    /// Makes the keys end with the lease, whether they exist yet or not; a key that has another lease changes over.
+    /// Makes the keys end with the lease, whether they exist yet or not; a key that has another lease changes over. Attach
+    /// before writing: then no crash in between leaves a key without its lease.
     ///
     /// # Errors
     /// Any of [`LeaseError`].

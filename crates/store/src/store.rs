@@ -39,7 +39,7 @@ impl Default for Options {
     }
 }
 
-/// One durable, versioned, watched model. Dropping it writes what is queued, then closes the file.
+/// One durable, versioned, watched model. Dropping it blocks until what is queued is on disk, then closes the file.
 pub struct Store<M: Model> {
     pub(crate) shared: Arc<Shared<M>>,
     writer: Option<JoinHandle<()>>,

@@ -1,7 +1,7 @@
 //! Whole contents: to a snapshot file and back, and the compaction of the log.
 //!
-//! A snapshot file is itself a store: with all rows, leases and the log. It can be restored into a running store, or
-//! simply be opened as one.
+//! A snapshot file is itself a store: with all rows, leases and the log. To look into it, open it as one. To go on from it,
+//! restore it into a store, be it a new one: only that raises the epoch.
 
 use std::io;
 use std::path::{Path, PathBuf};

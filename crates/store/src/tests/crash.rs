@@ -59,6 +59,35 @@ fn every_cut(start: Vec<u8>, operations: &[Operation]) -> impl Iterator<Item = C
     })
 }
 
+/// What else a disk may hold after a crash: of the writes since the last sync, any, in whole or in part. `seed` chooses.
+fn scattered(start: Vec<u8>, operations: &[Operation], mut seed: u64) -> impl Iterator<Item = Cut> {
+    let mut synced = start;
+    let mut since = 0;
+    operations.iter().enumerate().filter_map(move |(done, operation)| {
+        if !matches!(operation, Operation::Sync) {
+            return None;
+        }
+        let mut image = synced.clone();
+        for lost_or_not in &operations[since..done] {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            match (lost_or_not, seed >> 62) {
+                (Operation::Write(..), 0) => {}
+                (Operation::Write(offset, data), 1) => {
+                    let (lost, kept) = data.split_at(data.len() / 2);
+                    let kept = Operation::Write(*offset + lost.len() as u64, kept.to_vec());
+                    kept.replay_on(&mut image);
+                }
+                (whole, _) => whole.replay_on(&mut image),
+            }
+        }
+        for operation in &operations[since..done] {
+            operation.replay_on(&mut synced);
+        }
+        since = done;
+        Some(Cut { operations: done, torn: true, image })
+    })
+}
+
 fn check(cut: Cut, states: &BTreeMap<Revision, Words>, acknowledged: &[Acknowledged]) {
     let at = format!("after {} operations, torn: {}", cut.operations, cut.torn);
     let store = Store::<Words>::open_with_backend(Disk::holding(cut.image), Default::default());
@@ -105,7 +134,8 @@ async fn a_crash_at_any_write_loses_nothing_acknowledged_and_leaves_nothing_half
     }
     assert_eq!(states.len() as u64, head.revision.get() + 1);
     assert!(operations.len() > 100, "only {} operations", operations.len());
-    for cut in every_cut(start, &operations) {
+    let anyhow = (0..4).flat_map(|seed| scattered(start.clone(), &operations, seed));
+    for cut in every_cut(start.clone(), &operations).chain(anyhow) {
         check(cut, &states, &acknowledged);
     }
 }

@@ -1,1 +1,42 @@
-//! What tenants may ask for: the catalogue of resources, the checks of a change, and its compilation.
+//! What tenants may ask for: the catalogue of resources, the checks of a change, and its compilation into fragments.
+//!
+//! Never here: I/O, clocks, randomness of its own, HTTP, the store.
+//!
+//! ```text
+//! JSON ── catalogue ──> typed resource ── create/update/delete on a Change ──> writes, or a Refusal
+//! Model + Model' + writes ── compile::touched ──> fragments to compile ── compile::compile ──> objects, here and elsewhere
+//! ```
+//!
+//! The core is service binding: an *instance port* is a vNIC; an *interface* is a slice of it; a *service* is something to be
+//! connected to; a *service port* binds an interface to a service. Neutron's port is a view of the three together.
+
+pub mod catalogue;
+pub mod compile;
+pub mod core;
+pub mod network;
+
+mod attribute;
+mod change;
+mod host;
+mod id;
+mod index;
+mod model;
+mod names;
+mod query;
+mod refusal;
+mod restore;
+mod row;
+mod standard;
+mod timestamp;
+
+pub use attribute::{Attribute, AttributeType, OnCreate, Operation};
+pub use change::{Change, Choices};
+pub use host::{Departure, Host, confirm_departures, describe_host};
+pub use id::Id;
+pub use model::Model;
+pub use query::{Condition, Page, Query, SortKey};
+pub use refusal::{Reason, Refusal};
+pub use restore::check_restored;
+pub use row::{Row, RowError, RowKey, RowKind, Write};
+pub use standard::{Standard, tags};
+pub use timestamp::Timestamp;

@@ -1,0 +1,406 @@
+//! The catalogue: the one list of resources. REST routes, command line, OpenAPI, persistence and watch follow from it.
+//!
+//! A service adds its resources here, one entry each, and nothing else has to know of them.
+
+use std::ops::Bound;
+
+use imbl::OrdMap;
+use serde_json::{Map, Value};
+
+use crate::attribute::{Attribute, Operation, merge};
+use crate::core::{InstancePort, InstancePorts, Interfaces, ServicePort, ServicePorts, Services};
+use crate::host::Hosts;
+use crate::network::{Networks, Ports, Subnets};
+use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind};
+
+/// Every resource there is, in the order in which they can be made.
+pub const CATALOGUE: &[Entry] = &[
+    Entry {
+        collection: "networks",
+        member: "network",
+        path: "networks",
+        doc: "Layer-2 networks",
+        attributes: Networks::ATTRIBUTES,
+        resource: &Networks,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "subnets",
+        member: "subnet",
+        path: "subnets",
+        doc: "Blocks of addresses of a network",
+        attributes: Subnets::ATTRIBUTES,
+        resource: &Subnets,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "ports",
+        member: "port",
+        path: "ports",
+        doc: "Ports of a network: a vNIC and its binding in one",
+        attributes: Ports::ATTRIBUTES,
+        resource: &Ports,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "instance_ports",
+        member: "instance_port",
+        path: "instance-ports",
+        doc: "vNICs, with or without anything that they are connected to",
+        attributes: InstancePorts::ATTRIBUTES,
+        resource: &InstancePorts,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "interfaces",
+        member: "interface",
+        path: "interfaces",
+        doc: "Slices of a vNIC: untagged, or a VLAN",
+        attributes: Interfaces::ATTRIBUTES,
+        resource: &Interfaces,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "services",
+        member: "service",
+        path: "services",
+        doc: "What an interface can be bound to, whatever its type",
+        attributes: Services::ATTRIBUTES,
+        resource: &Services,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "service_ports",
+        member: "service_port",
+        path: "service-ports",
+        doc: "Bindings of an interface to a service",
+        attributes: ServicePorts::ATTRIBUTES,
+        resource: &ServicePorts,
+        verbs: Verbs::ALL,
+    },
+    Entry {
+        collection: "hosts",
+        member: "host",
+        path: "hosts",
+        doc: "Hosts, as their agents describe them; deleting one fences it",
+        attributes: Hosts::ATTRIBUTES,
+        resource: &Hosts,
+        verbs: Verbs::READ_AND_DELETE,
+    },
+];
+
+/// The entry of the collection with this path.
+#[must_use]
+pub fn by_path(path: &str) -> Option<&'static Entry> {
+    CATALOGUE.iter().find(|entry| entry.path == path)
+}
+
+/// The entry whose member, collection or path has this name: however a person says it.
+#[must_use]
+pub fn by_any_name(name: &str) -> Option<&'static Entry> {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    CATALOGUE.iter().find(|entry| entry.member == name || entry.collection == name)
+}
+
+/// A resource of the API.
+pub struct Entry {
+    /// The name of the list in JSON: `networks`.
+    pub collection: &'static str,
+    /// The name of one in JSON: `network`.
+    pub member: &'static str,
+    /// The path below `/v2.0/`.
+    pub path: &'static str,
+    /// What it is, for people.
+    pub doc: &'static str,
+    /// Its attributes, in the order in which they are shown.
+    pub attributes: &'static [Attribute],
+    /// What can be done with it besides reading.
+    pub verbs: Verbs,
+    resource: &'static dyn Resource,
+}
+
+/// What can be done with a resource besides reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verbs {
+    /// Made and changed.
+    pub write: bool,
+    /// Deleted.
+    pub delete: bool,
+}
+
+impl Verbs {
+    const ALL: Self = Self { write: true, delete: true };
+    const READ_AND_DELETE: Self = Self { write: false, delete: true };
+}
+
+/// What a host reports can be summed up as one of these.
+pub const STATUSES: &[&str] = &["ACTIVE", "BUILD", "DOWN", "ERROR"];
+
+/// The status of a port, as its own host reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Its objects are done.
+    Active,
+    /// Its objects are on their way.
+    Build,
+    /// It is not bound, or waits for its vNIC.
+    Down,
+    /// One of its own objects failed.
+    Error,
+}
+
+impl Status {
+    /// As it is shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Build => "BUILD",
+            Self::Down => "DOWN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// What hosts have reported: operational state, which the model does not hold.
+pub trait Statuses {
+    /// The status of an instance port's vNIC.
+    fn instance_port(&self, model: &Model, port: &InstancePort) -> Status;
+    /// The status of a binding.
+    fn service_port(&self, model: &Model, port: &ServicePort) -> Status;
+    /// Whether a host's agent is connected.
+    fn is_connected(&self, host: &weft_net::HostName) -> bool;
+}
+
+/// Nothing has been reported.
+pub struct NoStatuses;
+
+impl Statuses for NoStatuses {
+    fn instance_port(&self, _: &Model, _: &InstancePort) -> Status {
+        Status::Down
+    }
+    fn service_port(&self, _: &Model, _: &ServicePort) -> Status {
+        Status::Down
+    }
+    fn is_connected(&self, _: &weft_net::HostName) -> bool {
+        false
+    }
+}
+
+/// What each resource says for itself; everything else about it follows from its attributes.
+pub trait Resource: Sync {
+    /// The identifiers after one, in order.
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm>;
+    /// The row that holds the standard attributes, if the resource is there and has them.
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey>;
+    /// The identifiers among which are all whose attribute has this value, where an index knows.
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>>;
+    /// All its attributes.
+    fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>>;
+    /// Makes one of merged attributes; answers its identifier.
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal>;
+    /// Makes one what the merged attributes say.
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal>;
+    /// Deletes one.
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal>;
+    /// What to say when there is none.
+    fn not_found(&self, id: &str) -> Refusal;
+}
+
+impl Entry {
+    /// All attributes of the resource with this identifier.
+    #[must_use]
+    pub fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {
+        self.resource.render(model, id, statuses)
+    }
+
+    /// Makes a resource; answers its identifier.
+    ///
+    /// # Errors
+    /// Why not; the change is then to be dropped.
+    pub fn create(&self, change: &mut Change, request: &Map<String, Value>) -> Result<String, Refusal> {
+        let merged = merge(self.attributes, Operation::Create, Map::new(), request)?;
+        self.resource.create(change, with_project(merged)?)
+    }
+
+    /// Changes a resource, on the condition that it has been written `required_revision` times, if that is given.
+    ///
+    /// # Errors
+    /// Why not; the change is then to be dropped.
+    pub fn update(
+        &self,
+        change: &mut Change,
+        id: &str,
+        request: &Map<String, Value>,
+        required_revision: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let Some(stored) = self.resource.render(change.model(), id, &NoStatuses) else {
+            return Err(self.resource.not_found(id));
+        };
+        check_revision(&stored, required_revision)?;
+        let merged = merge(self.attributes, Operation::Update, stored, request)?;
+        self.resource.update(change, id, merged)
+    }
+
+    /// Deletes a resource, on the same condition.
+    ///
+    /// # Errors
+    /// Why not; the change is then to be dropped.
+    pub fn delete(
+        &self,
+        change: &mut Change,
+        id: &str,
+        required_revision: Option<u64>,
+    ) -> Result<(), Refusal> {
+        if required_revision.is_some()
+            && let Some(stored) = self.resource.render(change.model(), id, &NoStatuses)
+        {
+            check_revision(&stored, required_revision)?;
+        }
+        self.resource.delete(change, id)
+    }
+
+    /// Gives a resource these tags instead of those that it has.
+    ///
+    /// # Errors
+    /// If there is no such resource, or it has no tags.
+    pub fn set_tags(
+        &self,
+        change: &mut Change,
+        id: &str,
+        tags: std::collections::BTreeSet<String>,
+    ) -> Result<(), Refusal> {
+        let row = self.resource.row_key(change.model(), id).and_then(|key| change.model().row(&key));
+        let Some(row) = row else { return Err(self.resource.not_found(id)) };
+        let now = change.now();
+        let set = |standard: &mut crate::Standard| {
+            standard.tags = tags;
+            standard.touch(now);
+        };
+        change.put(with_standard(row, set));
+        Ok(())
+    }
+
+    /// What to say when there is no resource with this identifier.
+    #[must_use]
+    pub fn not_found(&self, id: &str) -> Refusal {
+        self.resource.not_found(id)
+    }
+
+    /// Whether there is a resource with this identifier.
+    #[must_use]
+    pub fn contains(&self, model: &Model, id: &str) -> bool {
+        self.resource.row_key(model, id).is_some() || self.resource.render(model, id, &NoStatuses).is_some()
+    }
+
+    /// The row whose history is the resource's.
+    #[must_use]
+    pub fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        self.resource.row_key(model, id)
+    }
+
+    /// The attribute of this name.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    pub(crate) fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        self.resource.ids(model, after)
+    }
+
+    pub(crate) fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        self.resource.candidates(model, attribute, value)
+    }
+}
+
+fn check_revision(stored: &Map<String, Value>, required: Option<u64>) -> Result<(), Refusal> {
+    let current = stored.get("revision_number").and_then(Value::as_u64).unwrap_or(0);
+    match required {
+        Some(required) if required != current => Err(Refusal::outdated(required, current)),
+        _ => Ok(()),
+    }
+}
+
+/// `tenant_id` is the former name of `project_id`.
+fn with_project(mut merged: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    let Some(tenant) = merged.remove("tenant_id") else { return Ok(merged) };
+    match merged.get("project_id") {
+        Some(project) if *project != tenant => {
+            Err(Refusal::attribute("tenant_id", "project_id says otherwise"))
+        }
+        Some(_) => Ok(merged),
+        None => {
+            merged.insert("project_id".into(), tenant);
+            Ok(merged)
+        }
+    }
+}
+
+pub(crate) fn with_standard(row: Row, change: impl FnOnce(&mut crate::Standard)) -> Row {
+    use std::sync::Arc;
+    match row {
+        Row::Network(mut row) => {
+            change(&mut Arc::make_mut(&mut row).standard);
+            Row::Network(row)
+        }
+        Row::Subnet(mut row) => {
+            change(&mut Arc::make_mut(&mut row).standard);
+            Row::Subnet(row)
+        }
+        Row::InstancePort(mut row) => {
+            change(&mut Arc::make_mut(&mut row).standard);
+            Row::InstancePort(row)
+        }
+        Row::Interface(mut row) => {
+            change(&mut Arc::make_mut(&mut row).standard);
+            Row::Interface(row)
+        }
+        Row::ServicePort(mut row) => {
+            change(&mut Arc::make_mut(&mut row).standard);
+            Row::ServicePort(row)
+        }
+        row @ (Row::Host(_) | Row::Departure(_)) => row,
+    }
+}
+
+/// The identifiers of a map after one, in order; an identifier that is none sorts as its text does.
+pub(crate) fn ids_of<'m, T>(
+    rows: &'m OrdMap<Id, T>,
+    after: Option<&str>,
+) -> Box<dyn DoubleEndedIterator<Item = String> + 'm>
+where
+    T: Clone,
+{
+    let start = match after.map(str::parse::<Id>) {
+        Some(Ok(id)) => Bound::Excluded(id),
+        Some(Err(_)) | None => Bound::Unbounded,
+    };
+    Box::new(rows.range((start, Bound::Unbounded)).map(|(id, _)| id.to_string()))
+}
+
+/// Candidates by the attributes that every resource has.
+pub(crate) fn candidates_by_name(
+    model: &Model,
+    kind: RowKind,
+    attribute: &str,
+    value: &str,
+) -> Option<Vec<String>> {
+    match attribute {
+        "id" => Some(vec![value.to_ascii_lowercase()]),
+        "name" => {
+            let name: std::sync::Arc<str> = value.into();
+            let range = (kind, name.clone(), Id::MIN)..=(kind, name, Id::MAX);
+            Some(model.index.names.range(range).map(|(_, _, id)| id.to_string()).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,188 @@
+//! A change in the making: the pending head with what has been written onto it so far.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use weft_net::HostName;
+
+use crate::{Departure, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Timestamp, Write};
+
+/// What a change takes from outside: the time, randomness, and for whom it is.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    /// The time of the change.
+    pub now: Timestamp,
+    /// Seed of the identifiers and MAC addresses that are chosen.
+    pub seed: [u8; 32],
+    /// The project for which the request is made, where it names no other.
+    pub project_id: Arc<str>,
+}
+
+/// A change in the making. It is dropped when any part of the request is refused, so nothing is ever half done.
+#[derive(Debug)]
+pub struct Change {
+    base: Model,
+    model: Model,
+    writes: Vec<Write>,
+    random: ChaCha8Rng,
+    now: Timestamp,
+    project_id: Arc<str>,
+}
+
+impl Change {
+    /// A change on top of `base`.
+    #[must_use]
+    pub fn new(base: Model, choices: Choices) -> Self {
+        let random = ChaCha8Rng::from_seed(choices.seed);
+        let (now, project_id) = (choices.now, choices.project_id);
+        Self { model: base.clone(), base, writes: Vec::new(), random, now, project_id }
+    }
+
+    /// The model with all that has been written so far.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The time of the change.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Writes a row.
+    pub fn put(&mut self, row: Row) {
+        self.write(Write::Put(row));
+    }
+
+    /// Deletes the row with this key.
+    pub fn delete(&mut self, key: RowKey) {
+        self.write(Write::Delete(key));
+    }
+
+    /// Applies a write and keeps it for the commit.
+    pub fn write(&mut self, write: Write) {
+        self.model.apply(&write);
+        self.writes.push(write);
+    }
+
+    /// The writes of the whole change: those made, and the departures that follow from them.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Write> {
+        self.note_departures();
+        self.writes
+    }
+
+    /// Sixty-four random bits.
+    pub(crate) fn random_bits(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    /// An identifier that no resource of this kind has, and whose short form none of them has either: kernel names are
+    /// made of it.
+    pub(crate) fn choose_id(&mut self, kind: RowKind) -> Id {
+        loop {
+            let mut bytes = [0; 16];
+            self.random.fill_bytes(&mut bytes);
+            let id = Id::from_random(bytes);
+            if !self.model.has_short(kind, id) {
+                return id;
+            }
+        }
+    }
+
+    /// The standard attributes of a new resource.
+    pub(crate) fn standard(&self, id: Id, named: Named) -> Standard {
+        Standard {
+            id,
+            project_id: named.project_id.map_or_else(|| self.project_id.clone(), Arc::from),
+            name: named.name,
+            description: named.description,
+            created_at: self.now,
+            updated_at: self.now,
+            revision_number: 1,
+            tags: BTreeSet::new(),
+        }
+    }
+
+    /// A network that a host has left stays in quarantine until the host has confirmed that it is gone.
+    fn note_departures(&mut self) {
+        let mut touched: BTreeSet<(Id, HostName)> = BTreeSet::new();
+        for write in &self.writes {
+            for model in [&self.base, &self.model] {
+                touched.extend(model.bindings_of(&write.key()));
+            }
+            if let RowKey::Resource(RowKind::Network, network) = write.key() {
+                let hosts = [&self.base, &self.model]
+                    .map(|model| model.hosts_of(network).cloned().collect::<Vec<_>>());
+                if hosts[0] != hosts[1] {
+                    touched.extend(hosts.concat().into_iter().map(|host| (network, host)));
+                }
+            }
+        }
+        for (network, host) in touched {
+            let vni = [&self.model, &self.base].iter().find_map(|model| model.networks.get(&network)?.vni());
+            if let Some(vni) = vni {
+                self.note_departure(network, Departure { vni, host });
+            }
+        }
+    }
+
+    fn note_departure(&mut self, network: Id, departure: Departure) {
+        let is_there = self.model.is_on(network, &departure.host);
+        let noted = self.model.departures.contains(&departure);
+        let was_there = self.base.is_on(network, &departure.host);
+        if was_there && !is_there && !noted && self.model.hosts.contains_key(&departure.host) {
+            self.put(Row::Departure(departure));
+        } else if is_there && noted {
+            self.delete(RowKey::Departure(departure.vni, departure.host));
+        }
+    }
+}
+
+/// What a request says of the standard attributes of a new resource.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+pub(crate) struct Named {
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) description: String,
+    #[serde(default)]
+    pub(crate) project_id: Option<String>,
+}
+
+/// Reads a merged request as the typed resource.
+///
+/// # Errors
+/// If a value inside a list or an object is not what it should be.
+pub(crate) fn typed<T: serde::de::DeserializeOwned>(
+    merged: serde_json::Map<String, serde_json::Value>,
+) -> Result<T, Refusal> {
+    serde_json::from_value(serde_json::Value::Object(merged))
+        .map_err(|error| Refusal::invalid("HTTPBadRequest", format!("Body contains invalid data: {error}")))
+}
+
+impl Model {
+    /// Whether a resource of this kind has the same short form.
+    fn has_short(&self, kind: RowKind, id: Id) -> bool {
+        let (low, high) = id.same_short();
+        match kind {
+            RowKind::Network => self.networks.range(low..=high).next().is_some(),
+            RowKind::InstancePort => self.instance_ports.range(low..=high).next().is_some(),
+            RowKind::Interface => self.interfaces.range(low..=high).next().is_some(),
+            _ => false,
+        }
+    }
+
+    /// The live bindings that are on this row: network and host.
+    fn bindings_of(&self, key: &RowKey) -> Vec<(Id, HostName)> {
+        let ports = match key {
+            RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
+            RowKey::Resource(RowKind::InstancePort, id) => self.service_ports_on(*id),
+            _ => Vec::new(),
+        };
+        ports.iter().filter_map(|id| self.live_binding(self.service_ports.get(id)?)).collect()
+    }
+}

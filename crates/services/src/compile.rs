@@ -1,0 +1,238 @@
+//! Compilation: from the model to what each host should look like, in fragments.
+//!
+//! A fragment is (service instance, subject) → objects. Its *home* host gets one set of objects, every other host that
+//! follows the instance gets the other. One port more in a network of 10,000 ports over 500 hosts is one fragment, encoded
+//! twice; a cold start, a full check and an incremental step run the same code.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use weft_dataplane::{Fragment, FragmentId, Object};
+use weft_net::{HostName, Vni};
+
+use crate::core::compile as core;
+use crate::network::compile as network;
+use crate::{Id, Model, RowKey, RowKind, Write};
+
+/// An instance of a service, as far as hosts follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKey {
+    /// A vNIC; only its own host follows it.
+    InstancePort(Id),
+    /// A network; the hosts with live bindings to it follow it.
+    Network(Id),
+}
+
+/// A subject that adds to an instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FragmentKey {
+    /// A vNIC itself.
+    InstancePort(Id),
+    /// A slice of a vNIC: of this instance port, this interface.
+    Interface(Id, Id),
+    /// A host that takes part in a network.
+    NetworkHost(Id, HostName),
+    /// A binding to a network: of this network, this service port.
+    NetworkPort(Id, Id),
+}
+
+/// A compiled fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// The subject's own host.
+    pub home: HostName,
+    /// The objects on that host.
+    pub local: Vec<Object>,
+    /// The objects on every other host that follows the instance.
+    pub remote: Vec<Object>,
+}
+
+impl Compiled {
+    /// The objects on this host, which follows the instance.
+    #[must_use]
+    pub fn objects_on(&self, host: &HostName) -> &[Object] {
+        if *host == self.home { &self.local } else { &self.remote }
+    }
+}
+
+impl FragmentKey {
+    /// The instance of a service to which the subject adds.
+    #[must_use]
+    pub const fn service(&self) -> ServiceKey {
+        match self {
+            Self::InstancePort(id) | Self::Interface(id, _) => ServiceKey::InstancePort(*id),
+            Self::NetworkHost(network, _) | Self::NetworkPort(network, _) => ServiceKey::Network(*network),
+        }
+    }
+
+    /// The same as agents know it.
+    #[must_use]
+    pub fn id(&self) -> FragmentId {
+        let subject = match self {
+            Self::InstancePort(id) => format!("instance-port/{id}"),
+            Self::Interface(_, id) => format!("interface/{id}"),
+            Self::NetworkHost(_, host) => format!("host/{host}"),
+            Self::NetworkPort(_, port) => format!("service-port/{port}"),
+        };
+        FragmentId { service: self.service().to_string().into(), subject: subject.into() }
+    }
+
+    /// The resource that asked for what is in the fragment: its path and identifier; none where a host did by taking part.
+    #[must_use]
+    pub fn resource(&self) -> Option<(&'static str, Id)> {
+        match self {
+            Self::InstancePort(id) => Some(("instance-ports", *id)),
+            Self::Interface(_, id) => Some(("interfaces", *id)),
+            Self::NetworkHost(network, _) => Some(("networks", *network)),
+            Self::NetworkPort(_, port) => Some(("service-ports", *port)),
+        }
+    }
+
+    /// The key that agents know by this identifier.
+    #[must_use]
+    pub fn from_id(id: &FragmentId) -> Option<Self> {
+        let (service, of) = id.service.split_once('/')?;
+        let (subject, name) = id.subject.split_once('/')?;
+        let of = of.parse().ok()?;
+        match (service, subject) {
+            ("instance-port", "instance-port") => Some(Self::InstancePort(of)),
+            ("instance-port", "interface") => Some(Self::Interface(of, name.parse().ok()?)),
+            ("network", "host") => Some(Self::NetworkHost(of, name.parse().ok()?)),
+            ("network", "service-port") => Some(Self::NetworkPort(of, name.parse().ok()?)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InstancePort(id) => write!(f, "instance-port/{id}"),
+            Self::Network(id) => write!(f, "network/{id}"),
+        }
+    }
+}
+
+/// What a fragment puts on hosts; `None` while it puts nothing on any.
+#[must_use]
+pub fn compile(model: &Model, key: &FragmentKey) -> Option<Compiled> {
+    match key {
+        FragmentKey::InstancePort(id) => core::instance_port(model, *id),
+        FragmentKey::Interface(_, id) => core::interface(model, *id),
+        FragmentKey::NetworkHost(network, host) => network::host(model, *network, host),
+        FragmentKey::NetworkPort(network, port) => network::port(model, *network, *port),
+    }
+}
+
+/// All fragments of an instance of a service.
+#[must_use]
+pub fn fragments_of(model: &Model, service: ServiceKey) -> Vec<FragmentKey> {
+    match service {
+        ServiceKey::InstancePort(id) => core::fragments(model, id),
+        ServiceKey::Network(id) => network::fragments(model, id),
+    }
+}
+
+/// The hosts that follow an instance of a service.
+#[must_use]
+pub fn followers(model: &Model, service: ServiceKey) -> Vec<HostName> {
+    match service {
+        ServiceKey::InstancePort(id) => {
+            let host = model.instance_ports.get(&id).and_then(|port| port.host_id.clone());
+            host.filter(|host| model.hosts.contains_key(host)).into_iter().collect()
+        }
+        ServiceKey::Network(id) => model.hosts_of(id).cloned().collect(),
+    }
+}
+
+/// Whether a host follows an instance of a service.
+#[must_use]
+pub fn follows(model: &Model, host: &HostName, service: ServiceKey) -> bool {
+    match service {
+        ServiceKey::InstancePort(id) => {
+            model.instance_ports.get(&id).is_some_and(|port| port.host_id.as_ref() == Some(host))
+        }
+        ServiceKey::Network(id) => model.is_on(id, host),
+    }
+}
+
+/// The instances of services that a host follows.
+#[must_use]
+pub fn followed_by(model: &Model, host: &HostName) -> BTreeSet<ServiceKey> {
+    let mut followed = BTreeSet::new();
+    for port in model.ports_on(host) {
+        followed.insert(ServiceKey::InstancePort(port));
+        let bindings = model.service_ports_on(port).into_iter().filter_map(|id| model.service_ports.get(&id));
+        followed.extend(
+            bindings
+                .filter_map(|binding| model.live_binding(binding))
+                .map(|(network, _)| ServiceKey::Network(network)),
+        );
+    }
+    followed
+}
+
+/// The whole intent of a host.
+#[must_use]
+pub fn intent_of(model: &Model, host: &HostName) -> Vec<Fragment> {
+    let keys = followed_by(model, host).into_iter().flat_map(|service| fragments_of(model, service));
+    let compiled = keys.filter_map(|key| {
+        let objects = compile(model, &key)?.objects_on(host).to_vec();
+        Some(Fragment { id: key.id(), objects })
+    });
+    compiled.filter(|fragment| !fragment.objects.is_empty()).collect()
+}
+
+/// The fragments that a change may have touched: those that have to be compiled again, before or after it.
+#[must_use]
+pub fn touched(before: &Model, after: &Model, writes: &[Write]) -> BTreeSet<FragmentKey> {
+    let mut touched = BTreeSet::new();
+    for write in writes {
+        for model in [before, after] {
+            match write.key() {
+                RowKey::Resource(RowKind::InstancePort, id) => core::touched_by_vnic(model, id, &mut touched),
+                RowKey::Resource(RowKind::Interface, id) => {
+                    core::touched_by_interface(model, id, &mut touched)
+                }
+                RowKey::Resource(RowKind::ServicePort, id) => {
+                    network::touched_by_port(model, id, &mut touched)
+                }
+                RowKey::Resource(RowKind::Network, id) => {
+                    if network::differs(before, after, id) {
+                        network::touched_by_network(model, id, &mut touched);
+                    }
+                }
+                RowKey::Resource(RowKind::Subnet, id) => {
+                    network::touched_by_subnet(before, after, id, &mut touched)
+                }
+                RowKey::Host(host) => network::touched_by_host(model, &host, &mut touched),
+                RowKey::Resource(RowKind::Host | RowKind::Departure, _) | RowKey::Departure(..) => {}
+            }
+        }
+    }
+    touched
+}
+
+/// The VNIs that hosts may still have although nothing asks for them any more, by host.
+#[must_use]
+pub fn quarantined(model: &Model, host: &HostName) -> Vec<Vni> {
+    model
+        .departures
+        .iter()
+        .filter(|departure| departure.host == *host)
+        .map(|departure| departure.vni)
+        .collect()
+}
+
+impl Model {
+    fn ports_on(&self, host: &HostName) -> impl Iterator<Item = Id> {
+        self.index.by_host.range((host.clone(), Id::MIN)..=(host.clone(), Id::MAX)).map(|(_, id)| *id)
+    }
+}
+
+/// Adds the fragments of all ports on a host.
+pub(crate) fn touched_by_ports_on(model: &Model, host: &HostName, touched: &mut BTreeSet<FragmentKey>) {
+    for port in model.ports_on(host) {
+        core::touched_by_vnic(model, port, touched);
+    }
+}

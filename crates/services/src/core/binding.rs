@@ -1,0 +1,156 @@
+//! Whether a host can carry out what is bound on it, decided at commit.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use weft_net::{Capability, HostFact, HostName};
+
+use crate::core::{InstancePort, InterfaceKind, InterfaceParent, ServicePort, VnicKind};
+use crate::network::{Encapsulation, Network};
+use crate::{Change, Id, Model, Refusal, Row, core::check_mac};
+
+/// What VXLAN adds to a packet: outer IP header, UDP, VXLAN, inner Ethernet (RFC 7348 §5).
+pub(crate) const fn vxlan_overhead(endpoint: IpAddr) -> u32 {
+    match endpoint {
+        IpAddr::V4(_) => 20 + 8 + 8 + 14,
+        IpAddr::V6(_) => 40 + 8 + 8 + 14,
+    }
+}
+
+/// What a request that a host cannot carry out leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// A native resource is refused.
+    Refuse,
+    /// A Neutron port is bound with `binding_failed`.
+    Note,
+    /// The request does not concern the host, and what was decided stays: capabilities that shrink later block nothing.
+    Keep,
+}
+
+impl OnFailure {
+    /// This, if the change from `stored` to `now` concerns the host; otherwise what was decided stays.
+    pub(crate) fn if_host_changes(self, stored: &InstancePort, now: &InstancePort) -> Self {
+        if (&stored.host_id, &stored.vnic) == (&now.host_id, &now.vnic) { Self::Keep } else { self }
+    }
+}
+
+/// Makes the service ports on an instance port agree with it: their MAC address, and whether its host can carry them out.
+pub(crate) fn follow_instance_port(
+    change: &mut Change,
+    vnic: Id,
+    on_failure: OnFailure,
+) -> Result<(), Refusal> {
+    let Some(vnic) = change.model().instance_ports.get(&vnic).cloned() else { return Ok(()) };
+    for id in change.model().service_ports_on(vnic.standard.id) {
+        let Some(stored) = change.model().service_ports.get(&id).cloned() else { continue };
+        check_mac(change.model(), stored.service_id, vnic.mac_address, Some(id))?;
+        let binding_failure = match on_failure {
+            OnFailure::Keep => stored.binding_failure.clone(),
+            OnFailure::Refuse | OnFailure::Note => binding_failure(change.model(), &vnic, &stored),
+        };
+        if let (OnFailure::Refuse, Some(failure)) = (on_failure, &binding_failure) {
+            return Err(Refusal::conflict("HostLacksCapability", format!("host_id: {failure}.")));
+        }
+        if (stored.mac_address, &stored.binding_failure) != (vnic.mac_address, &binding_failure) {
+            let port =
+                ServicePort { mac_address: vnic.mac_address, binding_failure, ..ServicePort::clone(&stored) };
+            change.put(Row::ServicePort(Arc::new(port)));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an interface that the host of its instance port cannot make.
+pub(crate) fn check_interface(model: &Model, interface: Id) -> Result<(), Refusal> {
+    let Some(host) = model.instance_port_of(interface).and_then(|vnic| vnic.host_id.clone()) else {
+        return Ok(());
+    };
+    let failure =
+        model.host(&host).and_then(|known| cannot_make_interface(model, interface, &host, &known.fact));
+    match failure {
+        Some(failure) => Err(Refusal::conflict("HostLacksCapability", format!("type: {failure}."))),
+        None => Ok(()),
+    }
+}
+
+/// Why a service port cannot be carried out on the host of its instance port; `None` while it has no host.
+pub(crate) fn binding_failure(model: &Model, vnic: &InstancePort, port: &ServicePort) -> Option<String> {
+    let name = vnic.host_id.as_ref()?;
+    let Some(host) = model.host(name) else { return Some(format!("host '{name}' is not known")) };
+    if let Err(rule) = check_can_make(&host.fact, &vnic.vnic) {
+        return Some(format!("host '{name}' {rule}"));
+    }
+    let network = model.networks.get(&port.service_id)?;
+    cannot_make_interface(model, port.interface_id, name, &host.fact)
+        .or_else(|| cannot_join(network, name, &host.fact))
+}
+
+/// The rule that a host breaks if it is to make this vNIC.
+pub(crate) fn check_can_make(fact: &HostFact, vnic: &VnicKind) -> Result<(), String> {
+    let needed: &[Capability] = match vnic {
+        VnicKind::Adopted => &[],
+        VnicKind::Tap => &[Capability::Tap],
+        VnicKind::Namespace { .. } => &[Capability::NetworkNamespace, Capability::Veth],
+    };
+    lacking(fact, needed)
+}
+
+fn lacking(fact: &HostFact, needed: &[Capability]) -> Result<(), String> {
+    match needed.iter().find(|capability| !fact.capabilities.contains(capability)) {
+        Some(lacking) => Err(format!("has said that its kernel has no {lacking}")),
+        None => Ok(()),
+    }
+}
+
+fn cannot_make_interface(model: &Model, interface: Id, host: &HostName, fact: &HostFact) -> Option<String> {
+    let mut interface = model.interfaces.get(&interface)?;
+    loop {
+        if matches!(interface.kind, InterfaceKind::Vlan(_))
+            && let Err(rule) = lacking(fact, &[Capability::Vlan])
+        {
+            return Some(format!("host '{host}' {rule}"));
+        }
+        match interface.parent {
+            InterfaceParent::InstancePort(_) => return None,
+            InterfaceParent::Interface(parent) => interface = model.interfaces.get(&parent)?,
+        }
+    }
+}
+
+fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<String> {
+    match &network.encapsulation {
+        Encapsulation::Vxlan { .. } => {
+            if let Err(rule) = lacking(fact, &[Capability::Bridge, Capability::Vxlan]) {
+                return Some(format!("host '{host}' {rule}"));
+            }
+            let Some(endpoint) = fact.tunnel_endpoint else {
+                return Some(format!("host '{host}' has no tunnel endpoint"));
+            };
+            let room = fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint));
+            (room < network.mtu).then(|| {
+                format!(
+                    "host '{host}' has an underlay MTU of {}, which leaves {room} of the network's {}",
+                    fact.underlay_mtu, network.mtu
+                )
+            })
+        }
+        Encapsulation::Vlan { physical_network, .. } => {
+            if let Err(rule) = lacking(fact, &[Capability::Bridge, Capability::Vlan]) {
+                return Some(format!("host '{host}' {rule}"));
+            }
+            (!fact.physical_networks.contains_key(physical_network))
+                .then(|| format!("host '{host}' does not reach physical network '{physical_network}'"))
+        }
+    }
+}
+
+/// The MTU of a vNIC: its own, or that of the network that it is bound to untagged, or Ethernet's.
+pub(crate) fn effective_mtu(model: &Model, vnic: &InstancePort) -> u32 {
+    let networks_mtu = || {
+        let untagged = model.untagged_interface(vnic.standard.id)?;
+        let bound = crate::index::pairs(&model.index.by_interface, untagged.standard.id).next()?;
+        Some(model.networks.get(&model.service_ports.get(&bound)?.service_id)?.mtu)
+    };
+    vnic.mtu.or_else(networks_mtu).unwrap_or(1500)
+}

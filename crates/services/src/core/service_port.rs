@@ -1,0 +1,215 @@
+//! Service ports: each binds one interface to one service, with what that service knows of it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use weft_net::Mac;
+
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::change::{Change, Named, typed};
+use crate::core::binding::{self, OnFailure};
+use crate::network::{FixedIpRequest, allocate, reallocate};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+
+/// The binding of an interface to a service.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServicePort {
+    /// Identifier, project, name …
+    pub standard: Standard,
+    /// The interface.
+    pub interface_id: Id,
+    /// The service: a network.
+    pub service_id: Id,
+    /// The MAC address of the instance port beneath.
+    pub mac_address: Mac,
+    /// The addresses that it has in the network.
+    pub fixed_ips: Vec<FixedIp>,
+    /// Why its host cannot carry it out, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding_failure: Option<String>,
+}
+
+/// An address in a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FixedIp {
+    /// The subnet.
+    pub subnet_id: Id,
+    /// The address.
+    pub ip_address: IpAddr,
+}
+
+#[derive(serde::Deserialize)]
+struct Spec {
+    #[serde(flatten)]
+    named: Named,
+    interface_id: Id,
+    service_id: Id,
+    fixed_ips: Option<Vec<FixedIpRequest>>,
+}
+
+/// The collection of service ports.
+pub struct ServicePorts;
+
+impl ServicePorts {
+    /// The attributes, in the order in which they are shown.
+    pub const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::read_only("id", AttributeType::Id, "Identifier"),
+        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
+        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
+        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
+        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+        Attribute::required("interface_id", AttributeType::Id, "Interface that is bound"),
+        Attribute::required("service_id", AttributeType::Id, "Service that it is bound to").mutable(),
+        Attribute::optional(
+            "fixed_ips",
+            AttributeType::List,
+            "Addresses: of {subnet_id, ip_address}, either or both",
+        ),
+        Attribute::read_only("mac_address", AttributeType::Mac, "MAC address of the instance port"),
+        Attribute::read_only("binding_failure", AttributeType::Text(255), "Why the host cannot carry it out")
+            .nullable(),
+        Attribute::read_only(
+            "status",
+            AttributeType::OneOf(crate::catalogue::STATUSES),
+            "What its host reported",
+        ),
+        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
+        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
+        Attribute::read_only(
+            "revision_number",
+            AttributeType::Integer(0, i64::MAX),
+            "How often it was written",
+        ),
+        Attribute::read_only("tags", AttributeType::List, "Tags"),
+    ];
+}
+
+impl Resource for ServicePorts {
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        crate::catalogue::ids_of(&model.service_ports, after)
+    }
+
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        let id = id.parse().ok().filter(|id| model.service_ports.contains_key(id))?;
+        Some(RowKey::Resource(RowKind::ServicePort, id))
+    }
+
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        let of = |set, id| Some(crate::index::pairs(set, id).map(|id| id.to_string()).collect());
+        match (attribute, value.parse()) {
+            ("interface_id", Ok(id)) => of(&model.index.by_interface, id),
+            ("service_id", Ok(id)) => of(&model.index.by_network, id),
+            _ => crate::catalogue::candidates_by_name(model, RowKind::ServicePort, attribute, value),
+        }
+    }
+
+    fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {
+        let port = model.service_ports.get(&id.parse::<Id>().ok()?)?;
+        let mut map = Map::new();
+        port.standard.render(&mut map);
+        map.insert("interface_id".into(), json!(port.interface_id));
+        map.insert("service_id".into(), json!(port.service_id));
+        map.insert("fixed_ips".into(), json!(port.fixed_ips));
+        map.insert("mac_address".into(), json!(port.mac_address));
+        map.insert("binding_failure".into(), json!(port.binding_failure));
+        map.insert("status".into(), json!(statuses.service_port(model, port).as_str()));
+        Some(map)
+    }
+
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
+        let spec: Spec = typed(merged)?;
+        let Some(vnic) = change.model().instance_port_of(spec.interface_id).cloned() else {
+            return Err(Refusal::not_found("InterfaceNotFound", "Interface", spec.interface_id));
+        };
+        check_free(change.model(), spec.interface_id)?;
+        if !change.model().networks.contains_key(&spec.service_id) {
+            return Err(Refusal::not_found("ServiceNotFound", "Service", spec.service_id));
+        }
+        check_mac(change.model(), spec.service_id, vnic.mac_address, None)?;
+        let fixed_ips = allocate(change, spec.service_id, vnic.mac_address, spec.fixed_ips.as_deref())?;
+        let id = change.choose_id(RowKind::ServicePort);
+        let port = ServicePort {
+            standard: change.standard(id, spec.named),
+            interface_id: spec.interface_id,
+            service_id: spec.service_id,
+            mac_address: vnic.mac_address,
+            fixed_ips,
+            binding_failure: None,
+        };
+        change.put(Row::ServicePort(Arc::new(port)));
+        binding::follow_instance_port(change, vnic.standard.id, OnFailure::Refuse)?;
+        Ok(id.to_string())
+    }
+
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
+        let stored = id.parse::<Id>().ok().and_then(|id| change.model().service_ports.get(&id).cloned());
+        let Some(stored) = stored else { return Err(self.not_found(id)) };
+        let spec: Spec = typed(merged)?;
+        if !change.model().networks.contains_key(&spec.service_id) {
+            return Err(Refusal::not_found("ServiceNotFound", "Service", spec.service_id));
+        }
+        let mut port = ServicePort::clone(&stored);
+        let asked: Vec<FixedIpRequest> = spec.fixed_ips.unwrap_or_default();
+        let as_stored = asked == stored.fixed_ips.iter().map(FixedIpRequest::exactly).collect::<Vec<_>>();
+        if spec.service_id != stored.service_id {
+            check_mac(change.model(), spec.service_id, stored.mac_address, Some(stored.standard.id))?;
+            // Moved: addresses of the old network mean nothing in the new one, unless new ones are asked for.
+            let asked = (!as_stored).then_some(asked.as_slice());
+            port.fixed_ips = allocate(change, spec.service_id, stored.mac_address, asked)?;
+            port.service_id = spec.service_id;
+        } else if !as_stored {
+            port.fixed_ips = reallocate(change, &stored, &asked)?;
+        }
+        port.standard.name = spec.named.name;
+        port.standard.description = spec.named.description;
+        port.standard.touch(change.now());
+        let interface = port.interface_id;
+        let on_failure =
+            if port.service_id == stored.service_id { OnFailure::Keep } else { OnFailure::Refuse };
+        change.put(Row::ServicePort(Arc::new(port)));
+        match change.model().instance_port_of(interface).map(|vnic| vnic.standard.id) {
+            Some(vnic) => binding::follow_instance_port(change, vnic, on_failure),
+            None => Ok(()),
+        }
+    }
+
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
+        change.delete(key);
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("ServicePortNotFound", "Service port", id)
+    }
+}
+
+/// An interface is in one layer-2 network at a time: a link is in one bridge.
+fn check_free(model: &Model, interface: Id) -> Result<(), Refusal> {
+    match crate::index::pairs(&model.index.by_interface, interface).next() {
+        Some(other) => Err(Refusal::conflict(
+            "InterfaceInUse",
+            format!(
+                "interface_id: interface {interface} is bound to a network by service port {other} already."
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A MAC address is in a network once.
+pub(crate) fn check_mac(model: &Model, network: Id, mac: Mac, but: Option<Id>) -> Result<(), Refusal> {
+    match model.index.macs.get(&(network, mac)) {
+        Some(taken) if Some(*taken) != but => Err(Refusal::conflict(
+            "MacAddressInUse",
+            format!("Unable to complete operation for network {network}. The mac address {mac} is in use."),
+        )),
+        _ => Ok(()),
+    }
+}

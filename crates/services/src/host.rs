@@ -1,0 +1,149 @@
+//! Hosts: what the model knows of them as facts, and what of a network may still be on one.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use weft_net::{HostFact, HostName, Vni};
+
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::{Change, Id, Model, Refusal, Row, RowKey, Timestamp, Write};
+
+/// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Host {
+    /// Its name: what its certificate says and `binding:host_id` means.
+    pub name: HostName,
+    /// What it last said of itself.
+    pub fact: HostFact,
+    /// When it said so for the first time.
+    pub created_at: Timestamp,
+    /// When what it says last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A host that is no longer concerned by a network but has not yet confirmed that it has removed it.
+///
+/// Until it does, or is fenced, the VNI is in quarantine: a VNI that is used again too early joins two tenants.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Departure {
+    /// What may still be on the host.
+    pub vni: Vni,
+    /// The host.
+    pub host: HostName,
+}
+
+/// The collection of hosts.
+pub(crate) struct Hosts;
+
+impl Hosts {
+    pub(crate) const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::read_only("id", AttributeType::HostName, "Name, by which it is identified"),
+        Attribute::read_only("name", AttributeType::HostName, "Name"),
+        Attribute::read_only("tunnel_endpoint", AttributeType::IpAddress, "Where other hosts send to")
+            .nullable(),
+        Attribute::read_only(
+            "underlay_mtu",
+            AttributeType::Integer(0, i64::MAX),
+            "Largest packet of its underlay, in bytes",
+        ),
+        Attribute::read_only("capabilities", AttributeType::List, "What its kernel can do"),
+        Attribute::read_only("physical_networks", AttributeType::Object, "Physical networks that it reaches"),
+        Attribute::read_only("alive", AttributeType::Boolean, "Whether its agent is connected"),
+        Attribute::read_only("created_at", AttributeType::Text(32), "When it first connected"),
+        Attribute::read_only("updated_at", AttributeType::Text(32), "When what it says last changed"),
+    ];
+}
+
+impl Resource for Hosts {
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        let start = match after.map(str::parse::<HostName>) {
+            Some(Ok(name)) => Bound::Excluded(name),
+            Some(Err(_)) | None => Bound::Unbounded,
+        };
+        Box::new(model.hosts.range((start, Bound::Unbounded)).map(|(name, _)| name.to_string()))
+    }
+
+    fn row_key(&self, _: &Model, _: &str) -> Option<RowKey> {
+        None
+    }
+
+    fn candidates(&self, _: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        matches!(attribute, "id" | "name").then(|| vec![value.to_owned()])
+    }
+
+    fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {
+        let host = model.hosts.get(&id.parse::<HostName>().ok()?)?;
+        let mut map = Map::new();
+        map.insert("id".into(), json!(host.name));
+        map.insert("name".into(), json!(host.name));
+        map.insert("tunnel_endpoint".into(), json!(host.fact.tunnel_endpoint));
+        map.insert("underlay_mtu".into(), json!(host.fact.underlay_mtu));
+        map.insert("capabilities".into(), json!(host.fact.capabilities));
+        map.insert("physical_networks".into(), json!(host.fact.physical_networks));
+        map.insert("alive".into(), json!(statuses.is_connected(&host.name)));
+        map.insert("created_at".into(), json!(host.created_at.to_string()));
+        map.insert("updated_at".into(), json!(host.updated_at.to_string()));
+        Some(map)
+    }
+
+    fn create(&self, _: &mut Change, _: Map<String, Value>) -> Result<String, Refusal> {
+        Err(Refusal::invalid("HTTPBadRequest", "A host is made by its agent, when it first connects"))
+    }
+
+    fn update(&self, _: &mut Change, _: &str, _: Map<String, Value>) -> Result<(), Refusal> {
+        Err(Refusal::invalid("HTTPBadRequest", "A host is described by its agent"))
+    }
+
+    /// Fences a host: what it may still have on it is no longer waited for. It must have no ports.
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let name = id.parse::<HostName>().ok().filter(|name| change.model().hosts.contains_key(name));
+        let Some(name) = name else { return Err(self.not_found(id)) };
+        let range = (name.clone(), Id::MIN)..=(name.clone(), Id::MAX);
+        if change.model().index.by_host.range(range).next().is_some() {
+            return Err(Refusal::conflict(
+                "HostInUse",
+                format!("Unable to complete operation on host {id}. There are one or more ports on it."),
+            ));
+        }
+        let departures: Vec<Departure> =
+            change.model().departures.iter().filter(|departure| departure.host == name).cloned().collect();
+        for departure in departures {
+            change.delete(RowKey::Departure(departure.vni, departure.host));
+        }
+        change.delete(RowKey::Host(name));
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("HostNotFound", "Host", id)
+    }
+}
+
+/// The writes by which a host says what it is; none if it is known as that already.
+#[must_use]
+pub fn describe_host(model: &Model, name: &HostName, fact: &HostFact, now: Timestamp) -> Vec<Write> {
+    let known = model.hosts.get(name);
+    if known.is_some_and(|known| known.fact == *fact) {
+        return Vec::new();
+    }
+    let created_at = known.map_or(now, |known| known.created_at);
+    vec![Write::Put(Row::Host(Arc::new(Host {
+        name: name.clone(),
+        fact: fact.clone(),
+        created_at,
+        updated_at: now,
+    })))]
+}
+
+/// The writes by which a host confirms that these departures are done.
+#[must_use]
+pub fn confirm_departures(model: &Model, confirmed: &[Departure]) -> Vec<Write> {
+    let there = confirmed.iter().filter(|departure| model.departures.contains(*departure));
+    there.map(|departure| Write::Delete(RowKey::Departure(departure.vni, departure.host.clone()))).collect()
+}

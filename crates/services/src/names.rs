@@ -1,0 +1,34 @@
+//! Names in the kernel: fifteen bytes for the name, the whole identifier in the mark.
+
+use weft_dataplane::Mark;
+use weft_net::{IfName, Vni};
+
+use crate::Id;
+
+/// The host's end of an instance port's vNIC: the name that Nova gives the tap of a port.
+pub(crate) fn tap(instance_port: Id) -> IfName {
+    name(&format!("tap{}", instance_port.short()))
+}
+
+/// A network's bridge.
+pub(crate) fn bridge(network: Id) -> IfName {
+    name(&format!("br-{}", network.short()))
+}
+
+/// The VXLAN device of a network.
+pub(crate) fn vxlan(vni: Vni) -> IfName {
+    name(&format!("vx{vni}"))
+}
+
+/// A VLAN interface on an instance port, or of a network on a physical one.
+pub(crate) fn vlan(of: Id) -> IfName {
+    name(&format!("vl-{}", of.short()))
+}
+
+pub(crate) fn mark(kind: &str, id: Id) -> Mark {
+    format!("weft.{kind}.{id}").parse().expect("a word, a dot and a UUID")
+}
+
+fn name(text: &str) -> IfName {
+    text.parse().expect("a prefix of two to four bytes and at most eleven of an identifier or eight digits")
+}

@@ -1,0 +1,211 @@
+//! Which addresses a port gets: those it asks for, or the lowest free ones of the network's subnets.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+use weft_net::Mac;
+
+use crate::core::{FixedIp, ServicePort};
+use crate::network::Subnet;
+use crate::{Change, Id, Model, Refusal};
+
+/// An address as a request names it: by subnet, by value, or by both.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FixedIpRequest {
+    subnet_id: Option<Id>,
+    ip_address: Option<IpAddr>,
+}
+
+impl FixedIpRequest {
+    pub(crate) const fn exactly(fixed_ip: &FixedIp) -> Self {
+        Self { subnet_id: Some(fixed_ip.subnet_id), ip_address: Some(fixed_ip.ip_address) }
+    }
+}
+
+/// The most addresses that one port may ask for, as Neutron's `max_fixed_ips_per_port` had it.
+const FIXED_IPS_MAX: usize = 256;
+
+/// The addresses for a new binding to a network. Without a request: one IPv4 and one IPv6 address where the network has
+/// subnets for them, and one of each subnet in which workloads make their own.
+pub(crate) fn allocate(
+    change: &Change,
+    network: Id,
+    mac: Mac,
+    asked: Option<&[FixedIpRequest]>,
+) -> Result<Vec<FixedIp>, Refusal> {
+    let mut picker =
+        Picker { model: change.model(), network, mac, picked: Vec::new(), free: Free::default() };
+    match asked {
+        Some(asked) => picker.pick_asked(asked)?,
+        None => picker.pick_default()?,
+    }
+    Ok(picker.picked)
+}
+
+/// The addresses for a binding that has some: it keeps those that the request still means.
+pub(crate) fn reallocate(
+    change: &Change,
+    stored: &ServicePort,
+    asked: &[FixedIpRequest],
+) -> Result<Vec<FixedIp>, Refusal> {
+    let mut kept: Vec<FixedIp> = stored.fixed_ips.clone();
+    let mut fresh = Vec::new();
+    let mut result = Vec::new();
+    for request in asked {
+        let meant = kept.iter().position(|fixed_ip| {
+            request.subnet_id.is_none_or(|subnet| subnet == fixed_ip.subnet_id)
+                && request.ip_address.is_none_or(|address| address == fixed_ip.ip_address)
+        });
+        match meant {
+            Some(index) => result.push(kept.remove(index)),
+            None => fresh.push(request.clone()),
+        }
+    }
+    result.extend(allocate(change, stored.service_id, stored.mac_address, Some(&fresh))?);
+    Ok(result)
+}
+
+struct Picker<'a> {
+    model: &'a Model,
+    network: Id,
+    mac: Mac,
+    picked: Vec<FixedIp>,
+    free: Free,
+}
+
+/// Free addresses with what this request has taken already.
+#[derive(Default)]
+struct Free(Option<crate::network::FreeAddresses>);
+
+impl Picker<'_> {
+    fn subnets(&self) -> Vec<Arc<Subnet>> {
+        let ids = crate::index::pairs(&self.model.index.subnets, self.network);
+        ids.filter_map(|id| self.model.subnets.get(&id).cloned()).collect()
+    }
+
+    fn pick_default(&mut self) -> Result<(), Refusal> {
+        let subnets = self.subnets();
+        for is_v4 in [true, false] {
+            let of_version: Vec<&Arc<Subnet>> = subnets
+                .iter()
+                .filter(|subnet| subnet.cidr.addr().is_ipv4() == is_v4 && !subnet.is_slaac())
+                .collect();
+            let lowest =
+                of_version.iter().find_map(|subnet| self.lowest(subnet).map(|address| (subnet, address)));
+            match lowest {
+                Some((subnet, address)) => self.take(subnet, address)?,
+                None if of_version.is_empty() => {}
+                None => return Err(self.exhausted()),
+            }
+        }
+        for subnet in subnets.iter().filter(|subnet| subnet.is_slaac()) {
+            self.take(subnet, from_mac(subnet, self.mac))?;
+        }
+        Ok(())
+    }
+
+    fn pick_asked(&mut self, asked: &[FixedIpRequest]) -> Result<(), Refusal> {
+        if asked.len() > FIXED_IPS_MAX {
+            return Err(Refusal::attribute(
+                "fixed_ips",
+                format!("more than {FIXED_IPS_MAX} addresses are asked for"),
+            ));
+        }
+        // What is asked for by value first, so that what may be any address does not take it.
+        for request in asked {
+            if let Some(address) = request.ip_address {
+                let subnet = self.subnet_for(request, address)?;
+                self.take(&subnet, address)?;
+            }
+        }
+        for request in asked.iter().filter(|request| request.ip_address.is_none()) {
+            let Some(id) = request.subnet_id else {
+                return Err(Refusal::attribute("fixed_ips", "neither subnet_id nor ip_address is given"));
+            };
+            let subnet = self.subnet(id)?;
+            let address = if subnet.is_slaac() {
+                from_mac(&subnet, self.mac)
+            } else {
+                self.lowest(&subnet).ok_or_else(|| self.exhausted())?
+            };
+            self.take(&subnet, address)?;
+        }
+        Ok(())
+    }
+
+    fn subnet(&self, id: Id) -> Result<Arc<Subnet>, Refusal> {
+        let subnet =
+            self.model.subnets.get(&id).ok_or_else(|| Refusal::not_found("SubnetNotFound", "Subnet", id))?;
+        if subnet.network_id == self.network {
+            return Ok(subnet.clone());
+        }
+        Err(Refusal::invalid(
+            "InvalidInput",
+            format!(
+                "Invalid input for operation: Failed to create port on network {}, because fixed_ips included invalid subnet {id}.",
+                self.network
+            ),
+        ))
+    }
+
+    fn subnet_for(&self, request: &FixedIpRequest, address: IpAddr) -> Result<Arc<Subnet>, Refusal> {
+        if let Some(id) = request.subnet_id {
+            let subnet = self.subnet(id)?;
+            if !subnet.has_host(address) {
+                return Err(Refusal::invalid(
+                    "InvalidIpForSubnet",
+                    format!(
+                        "fixed_ips: IP address {address} is not a valid IP for the specified subnet {}.",
+                        subnet.cidr
+                    ),
+                ));
+            }
+            return Ok(subnet);
+        }
+        self.subnets().into_iter().find(|subnet| subnet.has_host(address)).ok_or_else(|| {
+            Refusal::invalid("InvalidIpForNetwork", format!(
+                "fixed_ips: IP address {address} is not a valid IP for any of the subnets on the specified network."
+            ))
+        })
+    }
+
+    fn lowest(&self, subnet: &Subnet) -> Option<IpAddr> {
+        self.free.0.as_ref().unwrap_or(&self.model.index.free).lowest(subnet)
+    }
+
+    fn take(&mut self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
+        let by_others = self.model.index.addresses.contains_key(&(self.network, address));
+        let by_us = self.picked.iter().any(|picked| picked.ip_address == address);
+        if by_others || by_us {
+            return Err(Refusal::conflict(
+                "IpAddressAlreadyAllocated",
+                format!(
+                    "fixed_ips: IP address {address} already allocated in subnet {}.",
+                    subnet.standard.id
+                ),
+            ));
+        }
+        self.free.0.get_or_insert_with(|| self.model.index.free.clone()).take(subnet.standard.id, address);
+        self.picked.push(FixedIp { subnet_id: subnet.standard.id, ip_address: address });
+        Ok(())
+    }
+
+    fn exhausted(&self) -> Refusal {
+        let network = self.network;
+        Refusal::conflict(
+            "IpAddressGenerationFailure",
+            format!("No more IP addresses available on network {network}."),
+        )
+    }
+}
+
+/// The address that a workload makes of a prefix and its MAC address (RFC 4291 appendix A).
+fn from_mac(subnet: &Subnet, mac: Mac) -> IpAddr {
+    let [a, b, c, d, e, f] = mac.octets();
+    let interface = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    match subnet.cidr.network() {
+        IpAddr::V6(prefix) => IpAddr::V6(Ipv6Addr::from(u128::from(prefix) | u128::from(interface))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}

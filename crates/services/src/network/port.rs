@@ -1,0 +1,323 @@
+//! Neutron's port: the view of an instance port, its untagged interface and the service port that binds it to a network.
+//!
+//! Its identifier, name, times and tags are the instance port's; made here, all three have the same identifier.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use weft_net::{HostName, IfName, Mac, NamespaceName};
+
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::change::{Change, Named, typed};
+use crate::core::binding::{self, OnFailure};
+use crate::core::{
+    InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort, VnicKind, check_mac, check_vnic,
+    choose_mac,
+};
+use crate::network::{FixedIpRequest, allocate, reallocate};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind};
+
+#[derive(serde::Deserialize)]
+struct Spec {
+    #[serde(flatten)]
+    named: Named,
+    network_id: Id,
+    admin_state_up: bool,
+    mac_address: Option<Mac>,
+    fixed_ips: Option<Vec<FixedIpRequest>>,
+    device_id: String,
+    device_owner: String,
+    #[serde(rename = "binding:host_id", deserialize_with = "unless_empty")]
+    host_id: Option<HostName>,
+    #[serde(rename = "binding:vnic_type")]
+    vnic_type: String,
+    #[serde(rename = "binding:profile")]
+    profile: Option<Map<String, Value>>,
+}
+
+/// Neutron shows a port without a host with an empty text.
+fn unless_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<HostName>, D::Error> {
+    let text: Option<String> = serde::Deserialize::deserialize(deserializer)?;
+    let host = text.filter(|text| !text.is_empty()).map(|text| text.parse());
+    host.transpose().map_err(serde::de::Error::custom)
+}
+
+/// The collection of ports.
+pub struct Ports;
+
+const VNIC_TYPES: AttributeType = AttributeType::OneOf(&[
+    "normal",
+    "direct",
+    "macvtap",
+    "baremetal",
+    "direct-physical",
+    "virtio-forwarder",
+    "smart-nic",
+    "vdpa",
+    "accelerator-direct",
+    "accelerator-direct-physical",
+    "remote-managed",
+]);
+
+impl Ports {
+    /// The attributes, in the order in which they are shown.
+    pub const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::read_only("id", AttributeType::Id, "Identifier"),
+        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
+        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
+        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
+        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+        Attribute::required("network_id", AttributeType::Id, "Network that it is on"),
+        Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
+        Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
+        Attribute::optional("fixed_ips", AttributeType::List, "Addresses: of {subnet_id, ip_address}, either or both"),
+        Attribute::with_default("device_id", AttributeType::Text(255), "\"\"", "Device that it belongs to"),
+        Attribute::with_default("device_owner", AttributeType::Text(255), "\"\"", "What kind of device that is"),
+        Attribute::with_default("binding:host_id", AttributeType::HostName, "null", "Host on which it is").nullable(),
+        Attribute::with_default("binding:vnic_type", VNIC_TYPES, "\"normal\"", "Kind of vNIC"),
+        Attribute::with_default(
+            "binding:profile",
+            AttributeType::Object,
+            "{}",
+            "What the host should know: namespace and interface, or vnic=tap, if the agent is to make the vNIC",
+        )
+        .nullable(),
+        Attribute::read_only("binding:vif_type", AttributeType::Text(64), "unbound, tap or binding_failed"),
+        Attribute::read_only("binding:vif_details", AttributeType::Object, "How it is plugged"),
+        Attribute::read_only("status", AttributeType::OneOf(crate::catalogue::STATUSES), "What its host reported"),
+        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
+        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
+        Attribute::read_only("revision_number", AttributeType::Integer(0, i64::MAX), "How often it was written"),
+        // Neutron's tag-ports-during-bulk-creation.
+        Attribute::optional("tags", AttributeType::List, "Tags").immutable(),
+    ];
+}
+
+/// The three rows that a port is a view of.
+struct Rows {
+    vnic: Arc<InstancePort>,
+    interface: Arc<Interface>,
+    binding: Arc<ServicePort>,
+}
+
+impl Rows {
+    fn find(model: &Model, id: &str) -> Option<Self> {
+        let vnic = model.instance_ports.get(&id.parse::<Id>().ok()?)?.clone();
+        let interface = model.untagged_interface(vnic.standard.id)?.clone();
+        let binding = crate::index::pairs(&model.index.by_interface, interface.standard.id).next()?;
+        Some(Self { vnic, interface, binding: model.service_ports.get(&binding)?.clone() })
+    }
+}
+
+impl Resource for Ports {
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        let ids = crate::catalogue::ids_of(&model.instance_ports, after);
+        Box::new(ids.filter(|id| Rows::find(model, id).is_some()))
+    }
+
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        Rows::find(model, id).map(|rows| RowKey::Resource(RowKind::InstancePort, rows.vnic.standard.id))
+    }
+
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        let of_bindings = |bindings: Vec<Id>| {
+            let vnics = bindings.iter().filter_map(|id| {
+                let binding = model.service_ports.get(id)?;
+                Some(model.instance_port_of(binding.interface_id)?.standard.id.to_string())
+            });
+            Some(vnics.collect())
+        };
+        match attribute {
+            "network_id" => of_bindings(
+                value
+                    .parse()
+                    .map(|id| crate::index::pairs(&model.index.by_network, id).collect())
+                    .unwrap_or_default(),
+            ),
+            "device_id" if !value.is_empty() => {
+                let device: Arc<str> = value.into();
+                let range = (device.clone(), Id::MIN)..=(device, Id::MAX);
+                Some(model.index.by_device.range(range).map(|(_, id)| id.to_string()).collect())
+            }
+            "binding:host_id" if !value.is_empty() => {
+                crate::core::InstancePorts.candidates(model, "host_id", value)
+            }
+            _ => crate::catalogue::candidates_by_name(model, RowKind::InstancePort, attribute, value),
+        }
+    }
+
+    fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {
+        let Rows { vnic, binding, .. } = Rows::find(model, id)?;
+        let mut map = Map::new();
+        vnic.standard.render(&mut map);
+        map.insert("network_id".into(), json!(binding.service_id));
+        map.insert("admin_state_up".into(), json!(vnic.admin_state_up));
+        map.insert("mac_address".into(), json!(vnic.mac_address));
+        map.insert("fixed_ips".into(), json!(binding.fixed_ips));
+        map.insert("device_id".into(), json!(vnic.device_id));
+        map.insert("device_owner".into(), json!(vnic.device_owner));
+        map.insert("binding:host_id".into(), json!(vnic.host_id.as_ref().map_or("", HostName::as_str)));
+        map.insert("binding:vnic_type".into(), json!(vnic.vnic_type));
+        map.insert("binding:profile".into(), Value::Object(profile_of(&vnic)));
+        let (vif_type, details) = match (&vnic.host_id, &binding.binding_failure) {
+            (None, _) => ("unbound", json!({})),
+            (Some(_), Some(failure)) => ("binding_failed", json!({ "failure": failure })),
+            (Some(_), None) => ("tap", json!({ "port_filter": false, "connectivity": "l2" })),
+        };
+        map.insert("binding:vif_type".into(), json!(vif_type));
+        map.insert("binding:vif_details".into(), details);
+        map.insert("status".into(), json!(statuses.service_port(model, &binding).as_str()));
+        Some(map)
+    }
+
+    fn create(&self, change: &mut Change, mut merged: Map<String, Value>) -> Result<String, Refusal> {
+        let tags = merged.remove("tags").map(|value| crate::tags(&value)).transpose()?;
+        let spec: Spec = typed(merged)?;
+        let network = spec.network_id;
+        if !change.model().networks.contains_key(&network) {
+            return Err(Refusal::no_network(network));
+        }
+        let mac_address = spec.mac_address.unwrap_or_else(|| choose_mac(change, Some(network)));
+        check_mac(change.model(), network, mac_address, None)?;
+        let fixed_ips = allocate(change, network, mac_address, spec.fixed_ips.as_deref())?;
+        let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
+        let id = change.choose_id(RowKind::InstancePort);
+        let mut standard = change.standard(id, spec.named);
+        let plain = standard.clone();
+        standard.tags = tags.unwrap_or_default();
+        let port = InstancePort {
+            standard,
+            mac_address,
+            mtu: None,
+            host_id: spec.host_id,
+            admin_state_up: spec.admin_state_up,
+            device_id: spec.device_id,
+            device_owner: spec.device_owner,
+            vnic,
+            vnic_type: spec.vnic_type,
+            profile,
+        };
+        check_vnic(change.model(), &port)?;
+        change.put(Row::InstancePort(Arc::new(port)));
+        let interface = Interface {
+            standard: plain.clone(),
+            parent: InterfaceParent::InstancePort(id),
+            kind: InterfaceKind::Untagged,
+        };
+        change.put(Row::Interface(Arc::new(interface)));
+        let binding = ServicePort {
+            standard: plain,
+            interface_id: id,
+            service_id: network,
+            mac_address,
+            fixed_ips,
+            binding_failure: None,
+        };
+        let binding = with_binding_failure(change.model(), binding);
+        change.put(Row::ServicePort(Arc::new(binding)));
+        Ok(id.to_string())
+    }
+
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
+        let Some(stored) = Rows::find(change.model(), id) else { return Err(self.not_found(id)) };
+        let spec: Spec = typed(merged)?;
+        let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
+        let mut port = InstancePort::clone(&stored.vnic);
+        port.standard.name = spec.named.name;
+        port.standard.description = spec.named.description;
+        port.standard.touch(change.now());
+        port.admin_state_up = spec.admin_state_up;
+        port.mac_address = spec.mac_address.unwrap_or(port.mac_address);
+        port.host_id = spec.host_id;
+        port.device_id = spec.device_id;
+        port.device_owner = spec.device_owner;
+        port.vnic_type = spec.vnic_type;
+        (port.vnic, port.profile) = (vnic, profile);
+        check_vnic(change.model(), &port)?;
+        let asked = spec.fixed_ips.unwrap_or_default();
+        let fixed_ips = reallocate(change, &stored.binding, &asked)?;
+        let on_failure = OnFailure::Note.if_host_changes(&stored.vnic, &port);
+        let vnic = port.standard.id;
+        change.put(Row::InstancePort(Arc::new(port)));
+        if fixed_ips != stored.binding.fixed_ips {
+            let mut binding = ServicePort::clone(&stored.binding);
+            binding.fixed_ips = fixed_ips;
+            binding.standard.touch(change.now());
+            change.put(Row::ServicePort(Arc::new(binding)));
+        }
+        binding::follow_instance_port(change, vnic, on_failure)
+    }
+
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(rows) = Rows::find(change.model(), id) else { return Err(self.not_found(id)) };
+        let (vnic, interface) = (rows.vnic.standard.id, rows.interface.standard.id);
+        if change.model().interfaces_of(vnic).count() > 1
+            || change.model().interfaces_of(interface).next().is_some()
+        {
+            return Err(Refusal::conflict(
+                "PortInUse",
+                format!(
+                    "Unable to complete operation on port {id}. Its instance port has other interfaces; delete them first."
+                ),
+            ));
+        }
+        change.delete(RowKey::Resource(RowKind::ServicePort, rows.binding.standard.id));
+        change.delete(RowKey::Resource(RowKind::Interface, interface));
+        change.delete(RowKey::Resource(RowKind::InstancePort, vnic));
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("PortNotFound", "Port", id)
+    }
+}
+
+/// Notes why the host of a new port cannot carry it out, if it cannot.
+fn with_binding_failure(model: &Model, mut binding: ServicePort) -> ServicePort {
+    if let Some(vnic) = model.instance_port_of(binding.interface_id) {
+        binding.binding_failure = binding::binding_failure(model, vnic, &binding);
+    }
+    binding
+}
+
+/// Reads who makes the vNIC from a binding profile; answers it and what else the profile holds.
+fn split_profile(mut profile: Map<String, Value>) -> Result<(VnicKind, Map<String, Value>), Refusal> {
+    let refuse = |rule: String| Refusal::attribute("binding:profile", rule);
+    let namespace = profile.remove("namespace");
+    let interface = profile.remove("interface");
+    if let Some(namespace) = namespace {
+        let namespace: NamespaceName =
+            serde_json::from_value(namespace).map_err(|error| refuse(error.to_string()))?;
+        let interface = interface.unwrap_or_else(|| json!("eth0"));
+        let interface: IfName =
+            serde_json::from_value(interface).map_err(|error| refuse(error.to_string()))?;
+        return Ok((VnicKind::Namespace { namespace, interface }, profile));
+    }
+    if interface.is_some() {
+        return Err(refuse("interface is given without namespace".into()));
+    }
+    match profile.remove("vnic") {
+        None => Ok((VnicKind::Adopted, profile)),
+        Some(Value::String(kind)) if kind == "tap" => Ok((VnicKind::Tap, profile)),
+        Some(other) => Err(refuse(format!("vnic {other} is not tap"))),
+    }
+}
+
+/// A binding profile as it is shown: who makes the vNIC, and what else was given.
+fn profile_of(vnic: &InstancePort) -> Map<String, Value> {
+    let mut profile = vnic.profile.clone();
+    match &vnic.vnic {
+        VnicKind::Adopted => {}
+        VnicKind::Tap => drop(profile.insert("vnic".into(), json!("tap"))),
+        VnicKind::Namespace { namespace, interface } => {
+            profile.insert("namespace".into(), json!(namespace));
+            profile.insert("interface".into(), json!(interface));
+        }
+    }
+    profile
+}

@@ -1,0 +1,344 @@
+//! Networks: layer-2 segments of a project.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use weft_net::Vni;
+
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::change::{Change, Named, typed};
+use crate::core::binding::vxlan_overhead;
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+
+/// The first VNI that is given out where none is asked for.
+const FIRST_VNI: u32 = 1;
+
+/// A layer-2 network.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Network {
+    /// Identifier, project, name …
+    pub standard: Standard,
+    /// Whether it connects.
+    pub admin_state_up: bool,
+    /// Whether other projects may use it.
+    pub shared: bool,
+    /// The largest packet, in bytes.
+    pub mtu: u32,
+    /// How it is carried between hosts.
+    pub encapsulation: Encapsulation,
+}
+
+/// How a network is carried between hosts.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encapsulation {
+    /// By VXLAN (RFC 7348).
+    Vxlan {
+        /// The VXLAN network identifier.
+        vni: Vni,
+    },
+    /// By the IEEE 802.1Q VLAN of a physical network.
+    Vlan {
+        /// The physical network, as hosts call it.
+        physical_network: String,
+        /// The VLAN tag, 1 to 4094.
+        vlan_id: u16,
+    },
+}
+
+impl Network {
+    /// The VNI, of a network that has one.
+    #[must_use]
+    pub const fn vni(&self) -> Option<Vni> {
+        match self.encapsulation {
+            Encapsulation::Vxlan { vni } => Some(vni),
+            Encapsulation::Vlan { .. } => None,
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Spec {
+    #[serde(flatten)]
+    named: Named,
+    admin_state_up: bool,
+    shared: bool,
+    mtu: Option<u32>,
+    #[serde(rename = "provider:network_type")]
+    network_type: Option<String>,
+    #[serde(rename = "provider:physical_network")]
+    physical_network: Option<String>,
+    #[serde(rename = "provider:segmentation_id")]
+    segmentation_id: Option<u32>,
+}
+
+/// The collection of networks.
+pub struct Networks;
+
+impl Networks {
+    /// The attributes, in the order in which they are shown.
+    pub const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::read_only("id", AttributeType::Id, "Identifier"),
+        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
+        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
+        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
+        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+        Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
+        Attribute::with_default(
+            "shared",
+            AttributeType::Boolean,
+            "false",
+            "Whether other projects may use it",
+        ),
+        Attribute::optional(
+            "mtu",
+            AttributeType::Integer(0, 65535),
+            "Largest packet, in bytes; 0: what the hosts carry",
+        ),
+        Attribute::optional(
+            "provider:network_type",
+            AttributeType::OneOf(&["vxlan", "vlan"]),
+            "How it is carried",
+        )
+        .immutable(),
+        Attribute::optional(
+            "provider:physical_network",
+            AttributeType::Text(64),
+            "Physical network of a VLAN",
+        )
+        .nullable()
+        .immutable(),
+        Attribute::optional(
+            "provider:segmentation_id",
+            AttributeType::Integer(1, 0xff_ffff),
+            "VNI or VLAN tag",
+        )
+        .nullable()
+        .immutable(),
+        Attribute::read_only(
+            "status",
+            AttributeType::OneOf(crate::catalogue::STATUSES),
+            "Whether it can be used",
+        ),
+        Attribute::read_only("subnets", AttributeType::List, "Its subnets"),
+        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
+        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
+        Attribute::read_only(
+            "revision_number",
+            AttributeType::Integer(0, i64::MAX),
+            "How often it was written",
+        ),
+        Attribute::read_only("tags", AttributeType::List, "Tags"),
+    ];
+}
+
+impl Resource for Networks {
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        crate::catalogue::ids_of(&model.networks, after)
+    }
+
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        let id = id.parse().ok().filter(|id| model.networks.contains_key(id))?;
+        Some(RowKey::Resource(RowKind::Network, id))
+    }
+
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        crate::catalogue::candidates_by_name(model, RowKind::Network, attribute, value)
+    }
+
+    fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
+        let network = model.networks.get(&id.parse::<Id>().ok()?)?;
+        let mut map = Map::new();
+        network.standard.render(&mut map);
+        map.insert("admin_state_up".into(), json!(network.admin_state_up));
+        map.insert("shared".into(), json!(network.shared));
+        map.insert("mtu".into(), json!(network.mtu));
+        let (kind, physical, segment) = match &network.encapsulation {
+            Encapsulation::Vxlan { vni } => ("vxlan", None, vni.get()),
+            Encapsulation::Vlan { physical_network, vlan_id } => {
+                ("vlan", Some(physical_network.as_str()), u32::from(*vlan_id))
+            }
+        };
+        map.insert("provider:network_type".into(), json!(kind));
+        map.insert("provider:physical_network".into(), json!(physical));
+        map.insert("provider:segmentation_id".into(), json!(segment));
+        map.insert("status".into(), json!(if network.admin_state_up { "ACTIVE" } else { "DOWN" }));
+        let subnets: Vec<Id> = crate::index::pairs(&model.index.subnets, network.standard.id).collect();
+        map.insert("subnets".into(), json!(subnets));
+        Some(map)
+    }
+
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
+        let spec: Spec = typed(merged)?;
+        let encapsulation = choose_encapsulation(change.model(), &spec)?;
+        let mtu = choose_mtu(change.model(), &encapsulation, spec.mtu)?;
+        let id = change.choose_id(RowKind::Network);
+        let network = Network {
+            standard: change.standard(id, spec.named),
+            admin_state_up: spec.admin_state_up,
+            shared: spec.shared,
+            mtu,
+            encapsulation,
+        };
+        change.put(Row::Network(Arc::new(network)));
+        Ok(id.to_string())
+    }
+
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
+        let stored = id.parse::<Id>().ok().and_then(|id| change.model().networks.get(&id).cloned());
+        let Some(stored) = stored else { return Err(self.not_found(id)) };
+        let spec: Spec = typed(merged)?;
+        let mut network = Network::clone(&stored);
+        network.standard.name = spec.named.name;
+        network.standard.description = spec.named.description;
+        network.admin_state_up = spec.admin_state_up;
+        network.shared = spec.shared;
+        network.mtu = choose_mtu(change.model(), &network.encapsulation, spec.mtu)?;
+        if network.mtu != stored.mtu {
+            check_hosts_carry(change.model(), &network)?;
+        }
+        network.standard.touch(change.now());
+        change.put(Row::Network(Arc::new(network)));
+        Ok(())
+    }
+
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(RowKey::Resource(_, network)) = self.row_key(change.model(), id) else {
+            return Err(self.not_found(id));
+        };
+        if crate::index::pairs(&change.model().index.by_network, network).next().is_some() {
+            return Err(Refusal::conflict(
+                "NetworkInUse",
+                format!(
+                    "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
+                ),
+            ));
+        }
+        let subnets: Vec<Id> = crate::index::pairs(&change.model().index.subnets, network).collect();
+        for subnet in subnets {
+            change.delete(RowKey::Resource(RowKind::Subnet, subnet));
+        }
+        change.delete(RowKey::Resource(RowKind::Network, network));
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("NetworkNotFound", "Network", id)
+    }
+}
+
+fn choose_encapsulation(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
+    if spec.network_type.as_deref() == Some("vlan") {
+        return choose_vlan(model, spec);
+    }
+    if spec.physical_network.is_some() {
+        return Err(Refusal::attribute("provider:physical_network", "a network of type vxlan has none"));
+    }
+    let vni = match spec.segmentation_id {
+        Some(number) => {
+            let vni = Vni::try_from(number)
+                .map_err(|error| Refusal::attribute("provider:segmentation_id", error))?;
+            if !is_free(model, vni) {
+                return Err(Refusal::conflict(
+                    "TunnelIdInUse",
+                    format!("Unable to create the network. The tunnel ID {vni} is in use."),
+                ));
+            }
+            vni
+        }
+        None => free_vni(model)?,
+    };
+    Ok(Encapsulation::Vxlan { vni })
+}
+
+fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
+    let Some(physical_network) = spec.physical_network.clone() else {
+        return Err(Refusal::attribute("provider:physical_network", "a network of type vlan needs one"));
+    };
+    let vlan_id =
+        spec.segmentation_id.and_then(|tag| u16::try_from(tag).ok()).filter(|tag| (1..=4094).contains(tag));
+    let Some(vlan_id) = vlan_id else {
+        return Err(Refusal::attribute(
+            "provider:segmentation_id",
+            "a network of type vlan needs a tag from 1 to 4094",
+        ));
+    };
+    let encapsulation = Encapsulation::Vlan { physical_network, vlan_id };
+    match model.networks.values().find(|other| other.encapsulation == encapsulation) {
+        Some(other) => Err(Refusal::conflict(
+            "VlanIdInUse",
+            format!(
+                "Unable to create the network. The VLAN {vlan_id} is that of network {} already.",
+                other.standard.id
+            ),
+        )),
+        None => Ok(encapsulation),
+    }
+}
+
+/// Neither in use nor in quarantine.
+fn is_free(model: &Model, vni: Vni) -> bool {
+    let lowest = crate::Departure { vni, host: "0".parse().expect("one digit") };
+    let in_quarantine = model.departures.range(lowest..).next().is_some_and(|departure| departure.vni == vni);
+    !model.index.vnis.contains_key(&vni) && !in_quarantine
+}
+
+/// The one after the highest in use; after the last, the lowest that is free.
+fn free_vni(model: &Model) -> Result<Vni, Refusal> {
+    let first = Vni::try_from(FIRST_VNI).unwrap_or(Vni::MIN);
+    let highest = model.index.vnis.get_max().map(|(vni, _)| *vni);
+    let upwards = |from: Vni| std::iter::successors(Some(from), |vni| vni.next());
+    let after_highest = highest.map_or(Some(first), Vni::next);
+    let mut candidates = after_highest.into_iter().flat_map(upwards).chain(upwards(first));
+    candidates.find(|vni| is_free(model, *vni)).ok_or_else(|| {
+        Refusal::conflict(
+            "NoNetworkAvailable",
+            "Unable to create the network. No tenant network is available for allocation.",
+        )
+    })
+}
+
+/// The MTU that is asked for, if the hosts can carry it; otherwise the largest that every host carries.
+fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) -> Result<u32, Refusal> {
+    let room = |host: &crate::Host| match (encapsulation, host.fact.tunnel_endpoint) {
+        (Encapsulation::Vxlan { .. }, Some(endpoint)) => {
+            Some(host.fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint)))
+        }
+        (Encapsulation::Vxlan { .. }, None) => None,
+        (Encapsulation::Vlan { .. }, _) => Some(host.fact.underlay_mtu),
+    };
+    let carried = model.hosts.values().filter_map(|host| room(host)).min();
+    let without_hosts = match encapsulation {
+        Encapsulation::Vxlan { .. } => 1500 - vxlan_overhead(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        Encapsulation::Vlan { .. } => 1500,
+    };
+    match asked.filter(|mtu| *mtu != 0) {
+        None => Ok(carried.unwrap_or(without_hosts)),
+        Some(mtu) if mtu < 68 => {
+            Err(Refusal::attribute("mtu", format!("'{mtu}' is below the 68 bytes that IPv4 needs")))
+        }
+        Some(mtu) => Ok(mtu),
+    }
+}
+
+/// Refuses an MTU that a host with ports of the network cannot carry.
+fn check_hosts_carry(model: &Model, network: &Network) -> Result<(), Refusal> {
+    for name in model.hosts_of(network.standard.id) {
+        let Some(host) = model.host(name) else { continue };
+        let endpoint = host.fact.tunnel_endpoint.map_or(0, vxlan_overhead);
+        let overhead = if network.vni().is_some() { endpoint } else { 0 };
+        let room = host.fact.underlay_mtu.saturating_sub(overhead);
+        if room < network.mtu {
+            return Err(Refusal::attribute(
+                "mtu",
+                format!("host '{name}', on which it has ports, carries at most {room}"),
+            ));
+        }
+    }
+    Ok(())
+}

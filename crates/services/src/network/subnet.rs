@@ -1,0 +1,400 @@
+//! Subnets: blocks of addresses of a network.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::change::{Change, Named, typed};
+use crate::network::addresses::{address, number};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+
+/// A block of addresses of a network.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Subnet {
+    /// Identifier, project, name …
+    pub standard: Standard,
+    /// The network.
+    pub network_id: Id,
+    /// The prefix.
+    pub cidr: IpNet,
+    /// The router's address, if there is one.
+    pub gateway_ip: Option<IpAddr>,
+    /// Where addresses are taken from that nobody asked for by value.
+    pub allocation_pools: Vec<AddressRange>,
+    /// Name servers for DHCP to tell.
+    pub dns_nameservers: Vec<IpAddr>,
+    /// Routes for workloads.
+    pub host_routes: Vec<HostRoute>,
+    /// Whether DHCP is to answer.
+    pub enable_dhcp: bool,
+    /// Who sends router advertisements, and of which mode.
+    pub ipv6_ra_mode: Option<String>,
+    /// How workloads get IPv6 addresses.
+    pub ipv6_address_mode: Option<String>,
+}
+
+/// Addresses from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRange {
+    /// The first.
+    pub start: IpAddr,
+    /// The last.
+    pub end: IpAddr,
+}
+
+/// A route that workloads of a subnet have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostRoute {
+    /// For which destinations.
+    pub destination: IpNet,
+    /// By which router.
+    pub nexthop: IpAddr,
+}
+
+impl Subnet {
+    /// Whether workloads make their addresses themselves, from the prefix and their MAC address (RFC 4862).
+    pub(crate) fn is_slaac(&self) -> bool {
+        let made = |mode: &Option<String>| matches!(mode.as_deref(), Some("slaac" | "dhcpv6-stateless"));
+        made(&self.ipv6_address_mode)
+    }
+
+    /// Whether a workload can have this address: in the prefix, and not one of those with a meaning of their own.
+    pub(crate) fn has_host(&self, candidate: IpAddr) -> bool {
+        let reserved = match self.cidr {
+            IpNet::V4(cidr) => {
+                cidr.prefix_len() < 31 && (candidate == cidr.network() || candidate == cidr.broadcast())
+            }
+            IpNet::V6(cidr) => cidr.prefix_len() < 127 && candidate == cidr.network(),
+        };
+        self.cidr.contains(&candidate) && !reserved
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Spec {
+    #[serde(flatten)]
+    named: Named,
+    network_id: Id,
+    ip_version: u8,
+    cidr: IpNet,
+    #[serde(default, deserialize_with = "given")]
+    gateway_ip: Option<Option<IpAddr>>,
+    allocation_pools: Option<Vec<AddressRange>>,
+    dns_nameservers: Option<Vec<IpAddr>>,
+    host_routes: Option<Vec<HostRoute>>,
+    enable_dhcp: bool,
+    ipv6_ra_mode: Option<String>,
+    ipv6_address_mode: Option<String>,
+}
+
+/// Tells `null` from what is not given at all.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<IpAddr>>, D::Error> {
+    serde::Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// The collection of subnets.
+pub struct Subnets;
+
+const IPV6_MODES: AttributeType = AttributeType::OneOf(&["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]);
+
+impl Subnets {
+    /// The attributes, in the order in which they are shown.
+    pub const ATTRIBUTES: &'static [Attribute] = &[
+        Attribute::read_only("id", AttributeType::Id, "Identifier"),
+        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
+        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
+        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
+        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+        Attribute::required("network_id", AttributeType::Id, "Network whose addresses these are"),
+        Attribute::required("ip_version", AttributeType::Integer(4, 6), "4 or 6"),
+        Attribute::required("cidr", AttributeType::Cidr, "Prefix"),
+        Attribute::optional("gateway_ip", AttributeType::IpAddress, "Router's address; null: none")
+            .nullable(),
+        Attribute::optional(
+            "allocation_pools",
+            AttributeType::List,
+            "Where addresses are taken from: {start, end}",
+        ),
+        Attribute::optional("dns_nameservers", AttributeType::List, "Name servers").nullable(),
+        Attribute::optional(
+            "host_routes",
+            AttributeType::List,
+            "Routes for workloads: {destination, nexthop}",
+        )
+        .nullable(),
+        Attribute::with_default("enable_dhcp", AttributeType::Boolean, "true", "Whether DHCP is to answer"),
+        Attribute::optional("ipv6_ra_mode", IPV6_MODES, "Who sends router advertisements")
+            .nullable()
+            .immutable(),
+        Attribute::optional("ipv6_address_mode", IPV6_MODES, "How workloads get IPv6 addresses")
+            .nullable()
+            .immutable(),
+        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
+        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
+        Attribute::read_only(
+            "revision_number",
+            AttributeType::Integer(0, i64::MAX),
+            "How often it was written",
+        ),
+        Attribute::read_only("tags", AttributeType::List, "Tags"),
+    ];
+}
+
+impl Resource for Subnets {
+    fn ids<'m>(
+        &self,
+        model: &'m Model,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        crate::catalogue::ids_of(&model.subnets, after)
+    }
+
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        let id = id.parse().ok().filter(|id| model.subnets.contains_key(id))?;
+        Some(RowKey::Resource(RowKind::Subnet, id))
+    }
+
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        match (attribute, value.parse()) {
+            ("network_id", Ok(network)) => {
+                Some(crate::index::pairs(&model.index.subnets, network).map(|id| id.to_string()).collect())
+            }
+            _ => crate::catalogue::candidates_by_name(model, RowKind::Subnet, attribute, value),
+        }
+    }
+
+    fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
+        let subnet = model.subnets.get(&id.parse::<Id>().ok()?)?;
+        let mut map = Map::new();
+        subnet.standard.render(&mut map);
+        map.insert("network_id".into(), json!(subnet.network_id));
+        map.insert("ip_version".into(), json!(if subnet.cidr.addr().is_ipv4() { 4 } else { 6 }));
+        map.insert("cidr".into(), json!(subnet.cidr));
+        map.insert("gateway_ip".into(), json!(subnet.gateway_ip));
+        map.insert("allocation_pools".into(), json!(subnet.allocation_pools));
+        map.insert("dns_nameservers".into(), json!(subnet.dns_nameservers));
+        map.insert("host_routes".into(), json!(subnet.host_routes));
+        map.insert("enable_dhcp".into(), json!(subnet.enable_dhcp));
+        map.insert("ipv6_ra_mode".into(), json!(subnet.ipv6_ra_mode));
+        map.insert("ipv6_address_mode".into(), json!(subnet.ipv6_address_mode));
+        Some(map)
+    }
+
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
+        let spec: Spec = typed(merged)?;
+        let id = change.choose_id(RowKind::Subnet);
+        let subnet = build(change.standard(id, spec.named.clone()), spec, None)?;
+        check(change.model(), &subnet)?;
+        change.put(Row::Subnet(Arc::new(subnet)));
+        Ok(id.to_string())
+    }
+
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
+        let stored = id.parse::<Id>().ok().and_then(|id| change.model().subnets.get(&id).cloned());
+        let Some(stored) = stored else { return Err(self.not_found(id)) };
+        let spec: Spec = typed(merged)?;
+        let mut standard = stored.standard.clone();
+        standard.name.clone_from(&spec.named.name);
+        standard.description.clone_from(&spec.named.description);
+        standard.touch(change.now());
+        let subnet = build(standard, spec, Some(&stored))?;
+        check(change.model(), &subnet)?;
+        change.put(Row::Subnet(Arc::new(subnet)));
+        Ok(())
+    }
+
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(RowKey::Resource(_, subnet)) = self.row_key(change.model(), id) else {
+            return Err(self.not_found(id));
+        };
+        if crate::index::pairs(&change.model().index.by_subnet, subnet).next().is_some() {
+            return Err(Refusal::conflict(
+                "SubnetInUse",
+                format!(
+                    "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
+                ),
+            ));
+        }
+        change.delete(RowKey::Resource(RowKind::Subnet, subnet));
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("SubnetNotFound", "Subnet", id)
+    }
+}
+
+/// The subnet that a request asks for: what it leaves open is chosen here.
+fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subnet, Refusal> {
+    let is_v4 = spec.cidr.addr().is_ipv4();
+    if (spec.ip_version == 4) != is_v4 || spec.ip_version == 5 {
+        return Err(Refusal::attribute(
+            "cidr",
+            format!("'{}' does not match the ip_version '{}'", spec.cidr, spec.ip_version),
+        ));
+    }
+    if is_v4 && (spec.ipv6_ra_mode.is_some() || spec.ipv6_address_mode.is_some()) {
+        return Err(Refusal::attribute("ipv6_address_mode", "an IPv4 subnet has no IPv6 modes"));
+    }
+    if let (Some(ra), Some(address)) = (&spec.ipv6_ra_mode, &spec.ipv6_address_mode)
+        && ra != address
+    {
+        return Err(Refusal::attribute(
+            "ipv6_ra_mode",
+            format!("set to '{ra}' with ipv6_address_mode set to '{address}' is not valid"),
+        ));
+    }
+    let gateway_ip = spec.gateway_ip.unwrap_or_else(|| first_host(spec.cidr));
+    // A gateway that moves takes the pools along only where they were not given: they are part of what is stored.
+    let allocation_pools = match spec.allocation_pools {
+        Some(pools) => pools,
+        None => default_pools(spec.cidr, gateway_ip),
+    };
+    let subnet = Subnet {
+        standard,
+        network_id: spec.network_id,
+        cidr: spec.cidr,
+        gateway_ip,
+        allocation_pools,
+        dns_nameservers: spec.dns_nameservers.unwrap_or_default(),
+        host_routes: spec.host_routes.unwrap_or_default(),
+        enable_dhcp: spec.enable_dhcp,
+        ipv6_ra_mode: spec.ipv6_ra_mode,
+        ipv6_address_mode: spec.ipv6_address_mode,
+    };
+    check_addresses(&subnet, stored)?;
+    Ok(subnet)
+}
+
+/// The lowest address of a prefix that a router can have.
+fn first_host(cidr: IpNet) -> Option<IpAddr> {
+    let first = number(cidr.network());
+    let is_single = cidr.prefix_len() == cidr.max_prefix_len();
+    (!is_single).then(|| address(first + 1, cidr.addr()))
+}
+
+/// Every address that a workload can have, without the gateway's.
+fn default_pools(cidr: IpNet, gateway: Option<IpAddr>) -> Vec<AddressRange> {
+    let (mut first, mut last) = (number(cidr.network()), number(cidr.broadcast()));
+    let length = cidr.prefix_len();
+    if length + 1 < cidr.max_prefix_len() {
+        first += 1;
+        last -= u128::from(cidr.addr().is_ipv4());
+    }
+    let range = |start: u128, end: u128| AddressRange {
+        start: address(start, cidr.addr()),
+        end: address(end, cidr.addr()),
+    };
+    match gateway.map(number).filter(|gateway| (first..=last).contains(gateway)) {
+        None => vec![range(first, last)],
+        Some(gateway) => {
+            let below = (first < gateway).then(|| range(first, gateway - 1));
+            let above = (gateway < last).then(|| range(gateway + 1, last));
+            below.into_iter().chain(above).collect()
+        }
+    }
+}
+
+/// The rules within one subnet.
+fn check_addresses(subnet: &Subnet, stored: Option<&Subnet>) -> Result<(), Refusal> {
+    let cidr = subnet.cidr;
+    if let Some(gateway) = subnet.gateway_ip {
+        let unchanged = stored.is_some_and(|stored| stored.gateway_ip == Some(gateway));
+        let link_local = matches!(gateway, IpAddr::V6(address) if address.is_unicast_link_local());
+        if !unchanged && !link_local && !subnet.has_host(gateway) {
+            return Err(Refusal::invalid(
+                "InvalidInput",
+                format!(
+                    "Invalid input for operation: Gateway is not valid on subnet: gateway_ip {gateway} is not a host of {cidr}."
+                ),
+            ));
+        }
+    }
+    let mut pools: Vec<&AddressRange> = subnet.allocation_pools.iter().collect();
+    pools.sort_by_key(|pool| number(pool.start));
+    for pool in &pools {
+        let (start, end) = (pool.start, pool.end);
+        if start.is_ipv4() != end.is_ipv4() || number(start) > number(end) {
+            return Err(Refusal::invalid(
+                "InvalidAllocationPool",
+                format!("The allocation pool {start}-{end} is not valid."),
+            ));
+        }
+        if !cidr.contains(&start) || !cidr.contains(&end) {
+            return Err(Refusal::conflict(
+                "OutOfBoundsAllocationPool",
+                format!("The allocation pool {start}-{end} spans beyond the subnet cidr {cidr}."),
+            ));
+        }
+        let holds = |gateway: &IpAddr| {
+            (number(start)..=number(end)).contains(&number(*gateway)) && gateway.is_ipv4() == start.is_ipv4()
+        };
+        if let Some(gateway) = subnet.gateway_ip.filter(holds) {
+            return Err(Refusal::conflict(
+                "GatewayConflictWithAllocationPools",
+                format!("Gateway ip {gateway} conflicts with allocation pool {start}-{end}."),
+            ));
+        }
+    }
+    for pair in pools.windows(2) {
+        if number(pair[1].start) <= number(pair[0].end) {
+            return Err(Refusal::conflict(
+                "OverlappingAllocationPools",
+                format!(
+                    "Found overlapping allocation pools: {}-{} {}-{} for subnet {cidr}.",
+                    pair[0].start, pair[0].end, pair[1].start, pair[1].end
+                ),
+            ));
+        }
+    }
+    check_routes(subnet)
+}
+
+fn check_routes(subnet: &Subnet) -> Result<(), Refusal> {
+    let is_v4 = subnet.cidr.addr().is_ipv4();
+    for route in &subnet.host_routes {
+        if route.destination.addr().is_ipv4() != is_v4 || route.nexthop.is_ipv4() != is_v4 {
+            return Err(Refusal::attribute(
+                "host_routes",
+                format!("'{} by {}' is not of the subnet's IP version", route.destination, route.nexthop),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The rules between a subnet and what else there is.
+fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
+    let network = subnet.network_id;
+    if !model.networks.contains_key(&network) {
+        return Err(Refusal::no_network(network));
+    }
+    for other in crate::index::pairs(&model.index.subnets, network).filter(|id| *id != subnet.standard.id) {
+        let Some(other) = model.subnets.get(&other) else { continue };
+        if other.cidr.contains(&subnet.cidr) || subnet.cidr.contains(&other.cidr) {
+            return Err(Refusal::invalid(
+                "InvalidInput",
+                format!(
+                    "Invalid input for operation: Requested subnet with cidr: {} for network: {network} overlaps with another subnet.",
+                    subnet.cidr
+                ),
+            ));
+        }
+    }
+    let gateways_port = subnet.gateway_ip.and_then(|gateway| model.index.addresses.get(&(network, gateway)));
+    if let (Some(gateway), Some(port)) = (subnet.gateway_ip, gateways_port)
+        && model.subnets.get(&subnet.standard.id).is_some_and(|stored| stored.gateway_ip != Some(gateway))
+    {
+        return Err(Refusal::conflict(
+            "GatewayIpInUse",
+            format!("Current gateway ip {gateway} already in use by port {port}. Unable to update."),
+        ));
+    }
+    Ok(())
+}

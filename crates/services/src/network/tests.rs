@@ -1,0 +1,1 @@
+//! Tests of networks, subnets and ports.

@@ -1,0 +1,122 @@
+//! Rollback: rows that come back from the past pass the same rules as any other change.
+
+use crate::core::InterfaceParent;
+use crate::{Change, Id, Model, Refusal, Row, RowKey, Write};
+
+/// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
+///
+/// Identifiers come back as they were if they are still free; what somebody else has taken since is a conflict.
+///
+/// # Errors
+/// The first rule that the restored rows would break; the change is then to be dropped.
+pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Refusal> {
+    let mut writes = writes;
+    // Rows are made after what they refer to, and deleted before it.
+    let rank = |key: &RowKey| crate::RowKind::ALL.iter().position(|kind| *kind == key.kind());
+    writes.sort_by(|a, b| match (a, b) {
+        (Write::Delete(a), Write::Delete(b)) => rank(b).cmp(&rank(a)),
+        (Write::Delete(_), Write::Put(_)) => std::cmp::Ordering::Less,
+        (Write::Put(_), Write::Delete(_)) => std::cmp::Ordering::Greater,
+        (Write::Put(a), Write::Put(b)) => rank(&a.key()).cmp(&rank(&b.key())),
+    });
+    for write in &writes {
+        if let Write::Put(row) = write {
+            check_claims(change.model(), row)?;
+        }
+        let write = match write {
+            Write::Put(row) => Write::Put(written_again(change, row)),
+            Write::Delete(key) => Write::Delete(key.clone()),
+        };
+        change.write(write);
+    }
+    for write in &writes {
+        check_references(change.model(), &write.key())?;
+    }
+    Ok(())
+}
+
+/// The restored row counts as written once more than the one that is there.
+fn written_again(change: &Change, row: &Row) -> Row {
+    let current = change
+        .model()
+        .row(&row.key())
+        .and_then(|row| row.standard().map(|standard| standard.revision_number));
+    let now = change.now();
+    crate::catalogue::with_standard(row.clone(), |standard| {
+        standard.revision_number = standard.revision_number.max(current.unwrap_or(0));
+        standard.touch(now);
+    })
+}
+
+fn conflict(what: impl std::fmt::Display) -> Refusal {
+    Refusal::conflict("RollbackConflict", format!("The rollback is not possible: {what}."))
+}
+
+/// What only one can have must not be somebody else's now.
+fn check_claims(model: &Model, row: &Row) -> Result<(), Refusal> {
+    match row {
+        Row::Network(network) => {
+            let id = network.standard.id;
+            let Some(vni) = network.vni() else { return Ok(()) };
+            match model.index.vnis.get(&vni) {
+                Some(other) if *other != id => Err(conflict(format!("VNI {vni} is network {other}'s now"))),
+                _ => Ok(()),
+            }
+        }
+        Row::InstancePort(port) => crate::core::check_vnic(model, port),
+        Row::ServicePort(port) => {
+            let id = port.standard.id;
+            crate::core::check_mac(model, port.service_id, port.mac_address, Some(id))?;
+            for fixed_ip in &port.fixed_ips {
+                match model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) {
+                    Some(other) if *other != id => {
+                        return Err(conflict(format!("{} is port {other}'s now", fixed_ip.ip_address)));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        Row::Subnet(_) | Row::Interface(_) | Row::Host(_) | Row::Departure(_) => Ok(()),
+    }
+}
+
+/// What a row refers to must be there, and nothing that is there may refer to one that is not.
+fn check_references(model: &Model, key: &RowKey) -> Result<(), Refusal> {
+    let missing = |what: &str, id: Id| Err(conflict(format!("{what} {id} is not there")));
+    match model.row(key) {
+        None => check_not_referred_to(model, key),
+        Some(Row::Subnet(subnet)) if !model.networks.contains_key(&subnet.network_id) => {
+            missing("network", subnet.network_id)
+        }
+        Some(Row::Interface(interface)) => match interface.parent {
+            InterfaceParent::InstancePort(id) if !model.instance_ports.contains_key(&id) => {
+                missing("instance port", id)
+            }
+            InterfaceParent::Interface(id) if !model.interfaces.contains_key(&id) => missing("interface", id),
+            _ => Ok(()),
+        },
+        Some(Row::ServicePort(port)) => {
+            if !model.networks.contains_key(&port.service_id) {
+                return missing("network", port.service_id);
+            }
+            if !model.interfaces.contains_key(&port.interface_id) {
+                return missing("interface", port.interface_id);
+            }
+            let lost =
+                port.fixed_ips.iter().find(|fixed_ip| !model.subnets.contains_key(&fixed_ip.subnet_id));
+            lost.map_or(Ok(()), |fixed_ip| missing("subnet", fixed_ip.subnet_id))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
+    let RowKey::Resource(kind, id) = key else { return Ok(()) };
+    let index = &model.index;
+    let users = [&index.subnets, &index.interfaces, &index.by_interface, &index.by_network, &index.by_subnet];
+    match users.iter().find_map(|set| crate::index::pairs(set, *id).next()) {
+        Some(user) => Err(conflict(format!("{} {id} would be gone, and {user} needs it", kind.as_str()))),
+        None => Ok(()),
+    }
+}

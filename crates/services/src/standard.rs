@@ -1,0 +1,68 @@
+//! What every resource has: identifier, project, name, description, times, revision number, tags.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::{Id, Refusal, Timestamp};
+
+/// The standard attributes of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Standard {
+    /// Its identifier.
+    pub id: Id,
+    /// The project that owns it.
+    pub project_id: Arc<str>,
+    /// Its name; need not be unique.
+    pub name: String,
+    /// What its owner says of it.
+    pub description: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// How often it has been written: 1 when it is made.
+    pub revision_number: u64,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+}
+
+impl Standard {
+    /// The same resource, written once more.
+    pub fn touch(&mut self, now: Timestamp) {
+        self.updated_at = now;
+        self.revision_number += 1;
+    }
+
+    /// Adds the attributes that every resource shows.
+    pub fn render(&self, into: &mut Map<String, Value>) {
+        into.insert("id".into(), json!(self.id));
+        into.insert("name".into(), json!(self.name));
+        into.insert("description".into(), json!(self.description));
+        into.insert("project_id".into(), json!(self.project_id));
+        into.insert("tenant_id".into(), json!(self.project_id));
+        into.insert("created_at".into(), json!(self.created_at.to_string()));
+        into.insert("updated_at".into(), json!(self.updated_at.to_string()));
+        into.insert("revision_number".into(), json!(self.revision_number));
+        into.insert("tags".into(), json!(self.tags));
+    }
+}
+
+/// The tags that a request gives.
+///
+/// # Errors
+/// If it is not a list of texts, or one of them is empty or longer than 255 characters.
+pub fn tags(value: &Value) -> Result<BTreeSet<String>, Refusal> {
+    let list =
+        value.as_array().ok_or_else(|| Refusal::attribute("tags", format!("'{value}' is not a list")))?;
+    list.iter().map(tag).collect()
+}
+
+fn tag(value: &Value) -> Result<String, Refusal> {
+    match value.as_str() {
+        Some(text) if (1..=255).contains(&text.chars().count()) => Ok(text.to_owned()),
+        _ => Err(Refusal::attribute("tags", format!("{value} is not a text of 1 to 255 characters"))),
+    }
+}

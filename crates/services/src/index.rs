@@ -20,7 +20,7 @@ pub(crate) struct Index {
     /// Subnets of a network.
     pub(crate) subnets: OrdSet<(Id, Id)>,
     /// Interfaces of an instance port or of a parent interface.
-    pub(crate) interfaces: OrdSet<(Id, Id)>,
+    pub(crate) interfaces: OrdSet<(InterfaceParent, Id)>,
     /// Service ports of an interface.
     pub(crate) by_interface: OrdSet<(Id, Id)>,
     /// Service ports of a network.
@@ -106,10 +106,7 @@ impl Index {
                     }
                 }
             }
-            Row::Interface(row) => {
-                let (InterfaceParent::InstancePort(parent) | InterfaceParent::Interface(parent)) = row.parent;
-                put(&mut self.interfaces, (parent, row.standard.id), there);
-            }
+            Row::Interface(row) => put(&mut self.interfaces, (row.parent, row.standard.id), there),
             Row::ServicePort(row) => self.service_port(row, there),
             Row::Host(_) | Row::Departure(_) => {}
         }

@@ -102,22 +102,24 @@ impl Model {
 
     /// The untagged interface of an instance port.
     pub(crate) fn untagged_interface(&self, instance_port: Id) -> Option<&Arc<Interface>> {
-        self.interfaces_of(instance_port).find(|interface| interface.kind == InterfaceKind::Untagged)
+        self.interfaces_of(InterfaceParent::InstancePort(instance_port))
+            .find(|interface| interface.kind == InterfaceKind::Untagged)
     }
 
     /// The interfaces directly on an instance port or an interface.
-    pub(crate) fn interfaces_of(&self, parent: Id) -> impl Iterator<Item = &Arc<Interface>> {
-        pairs(&self.index.interfaces, parent).filter_map(|id| self.interfaces.get(&id))
+    pub(crate) fn interfaces_of(&self, parent: InterfaceParent) -> impl Iterator<Item = &Arc<Interface>> {
+        let of_parent = self.index.interfaces.range((parent, Id::MIN)..=(parent, Id::MAX));
+        of_parent.filter_map(|(_, id)| self.interfaces.get(id))
     }
 
     /// All service ports that are on an instance port, on whichever of its interfaces.
     pub(crate) fn service_ports_on(&self, instance_port: Id) -> Vec<Id> {
         let mut found = Vec::new();
-        let mut parents = vec![instance_port];
+        let mut parents = vec![InterfaceParent::InstancePort(instance_port)];
         while let Some(parent) = parents.pop() {
             for interface in self.interfaces_of(parent) {
                 found.extend(pairs(&self.index.by_interface, interface.standard.id));
-                parents.push(interface.standard.id);
+                parents.push(InterfaceParent::Interface(interface.standard.id));
             }
         }
         found

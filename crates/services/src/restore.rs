@@ -1,7 +1,8 @@
 //! Rollback: rows that come back from the past pass the same rules as any other change.
 
 use crate::core::InterfaceParent;
-use crate::{Change, Id, Model, Refusal, Row, RowKey, Write};
+use crate::index::pairs;
+use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 
 /// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
 ///
@@ -114,8 +115,17 @@ fn check_references(model: &Model, key: &RowKey) -> Result<(), Refusal> {
 fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
     let RowKey::Resource(kind, id) = key else { return Ok(()) };
     let index = &model.index;
-    let users = [&index.subnets, &index.interfaces, &index.by_interface, &index.by_network, &index.by_subnet];
-    match users.iter().find_map(|set| crate::index::pairs(set, *id).next()) {
+    let of = |parent| model.interfaces_of(parent).map(|interface| interface.standard.id).next();
+    let user = match kind {
+        RowKind::Network => pairs(&index.subnets, *id).chain(pairs(&index.by_network, *id)).next(),
+        RowKind::Subnet => pairs(&index.by_subnet, *id).next(),
+        RowKind::InstancePort => of(InterfaceParent::InstancePort(*id)),
+        RowKind::Interface => {
+            of(InterfaceParent::Interface(*id)).or_else(|| pairs(&index.by_interface, *id).next())
+        }
+        RowKind::ServicePort | RowKind::Host | RowKind::Departure => None,
+    };
+    match user {
         Some(user) => Err(conflict(format!("{} {id} would be gone, and {user} needs it", kind.as_str()))),
         None => Ok(()),
     }

@@ -70,11 +70,11 @@ pub(crate) fn fragments(model: &Model, port: Id) -> Vec<FragmentKey> {
 }
 
 fn interfaces_below(model: &Model, port: Id) -> Vec<Id> {
-    let (mut found, mut parents) = (Vec::new(), vec![port]);
+    let (mut found, mut parents) = (Vec::new(), vec![InterfaceParent::InstancePort(port)]);
     while let Some(parent) = parents.pop() {
         for interface in model.interfaces_of(parent) {
             found.push(interface.standard.id);
-            parents.push(interface.standard.id);
+            parents.push(InterfaceParent::Interface(interface.standard.id));
         }
     }
     found

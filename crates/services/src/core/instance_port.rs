@@ -8,6 +8,7 @@ use weft_net::{HostName, IfName, Mac, NamespaceName};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
+use crate::core::InterfaceParent;
 use crate::core::binding::{self, OnFailure};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
@@ -206,7 +207,9 @@ impl Resource for InstancePorts {
 
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
         let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        let in_use = id.parse().is_ok_and(|id: Id| change.model().interfaces_of(id).next().is_some());
+        let in_use = id.parse().is_ok_and(|id: Id| {
+            change.model().interfaces_of(InterfaceParent::InstancePort(id)).next().is_some()
+        });
         if in_use {
             return Err(Refusal::conflict(
                 "InstancePortInUse",

@@ -25,7 +25,7 @@ pub struct Interface {
 }
 
 /// What an interface is a slice of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InterfaceParent {
     /// An instance port.
@@ -107,10 +107,11 @@ impl Resource for Interfaces {
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        let of =
+            |parent| Some(model.interfaces_of(parent).map(|found| found.standard.id.to_string()).collect());
         match (attribute, value.parse()) {
-            ("instance_port_id" | "parent_interface_id", Ok(parent)) => {
-                Some(model.interfaces_of(parent).map(|interface| interface.standard.id.to_string()).collect())
-            }
+            ("instance_port_id", Ok(parent)) => of(InterfaceParent::InstancePort(parent)),
+            ("parent_interface_id", Ok(parent)) => of(InterfaceParent::Interface(parent)),
             _ => crate::catalogue::candidates_by_name(model, RowKind::Interface, attribute, value),
         }
     }
@@ -160,7 +161,7 @@ impl Resource for Interfaces {
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
         let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
         let in_use = id.parse().is_ok_and(|id: Id| {
-            change.model().interfaces_of(id).next().is_some()
+            change.model().interfaces_of(InterfaceParent::Interface(id)).next().is_some()
                 || crate::index::pairs(&change.model().index.by_interface, id).next().is_some()
         });
         if in_use {
@@ -203,7 +204,6 @@ fn kind(spec: &Spec) -> Result<InterfaceKind, Refusal> {
 }
 
 fn check_place(model: &Model, parent: InterfaceParent, kind: InterfaceKind) -> Result<(), Refusal> {
-    let (InterfaceParent::InstancePort(parent_id) | InterfaceParent::Interface(parent_id)) = parent;
     match parent {
         InterfaceParent::InstancePort(id) if !model.instance_ports.contains_key(&id) => {
             return Err(Refusal::not_found("InstancePortNotFound", "Instance port", id));
@@ -219,7 +219,7 @@ fn check_place(model: &Model, parent: InterfaceParent, kind: InterfaceKind) -> R
         }
         InterfaceParent::InstancePort(_) => {}
     }
-    match model.interfaces_of(parent_id).find(|other| other.kind == kind) {
+    match model.interfaces_of(parent).find(|other| other.kind == kind) {
         Some(other) => Err(Refusal::conflict(
             "InterfaceInUse",
             format!("segmentation_id: interface {} is this slice already.", other.standard.id),

@@ -256,9 +256,7 @@ impl Resource for Ports {
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
         let Some(rows) = Rows::find(change.model(), id) else { return Err(self.not_found(id)) };
         let (vnic, interface) = (rows.vnic.standard.id, rows.interface.standard.id);
-        if change.model().interfaces_of(vnic).count() > 1
-            || change.model().interfaces_of(interface).next().is_some()
-        {
+        if is_sliced(change.model(), vnic, interface) {
             return Err(Refusal::conflict(
                 "PortInUse",
                 format!(
@@ -275,6 +273,12 @@ impl Resource for Ports {
     fn not_found(&self, id: &str) -> Refusal {
         Refusal::not_found("PortNotFound", "Port", id)
     }
+}
+
+/// Whether a vNIC has interfaces besides its untagged one.
+fn is_sliced(model: &Model, vnic: Id, untagged: Id) -> bool {
+    let below = |parent| model.interfaces_of(parent).count();
+    below(InterfaceParent::InstancePort(vnic)) > 1 || below(InterfaceParent::Interface(untagged)) > 0
 }
 
 /// Notes why the host of a new port cannot carry it out, if it cannot.

@@ -1,0 +1,40 @@
+//! Networks, subnets and ports, from request to objects.
+
+mod common;
+
+use common::{Site, id};
+use expect_test::expect;
+use serde_json::json;
+use weft_dataplane::State;
+use weft_services::compile;
+
+#[test]
+fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
+    let mut site = Site::with_hosts(2, &[]);
+    let network = id(&site.create("networks", json!({"name": "blue"})).unwrap());
+    site.create("subnets", json!({"network_id": network, "ip_version": 4, "cidr": "10.1.1.0/24"})).unwrap();
+    for (n, host) in [(1, "host1"), (2, "host2")] {
+        let port = json!({"network_id": network, "binding:host_id": host, "mac_address": format!("02:00:00:00:00:0{n}"),
+            "binding:profile": {"namespace": format!("web{n}")}});
+        let port = site.create("ports", port).unwrap();
+        assert_eq!(port["binding:vif_type"], "tap");
+    }
+    let state: State = compile::intent_of(&site.model, &"host1".parse().unwrap())
+        .into_iter()
+        .flat_map(|fragment| fragment.objects)
+        .collect();
+    expect![[r#"
+        namespace web1
+        link br-256d79da-bd bridge mtu 1450
+        link tap3923bcf0-8a veth to web1/eth0 02:00:00:00:00:01 mtu 1450
+        link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        bridge-port tap3923bcf0-8a in br-256d79da-bd
+        bridge-port vx1 in br-256d79da-bd tunnel
+        address web1/eth0 10.1.1.2/24
+        bridge-fdb vx1 02:00:00:00:00:02
+        vxlan-fdb vx1 02:00:00:00:00:02 at 192.0.2.2
+        flood vx1 192.0.2.2
+        neighbour br-256d79da-bd 10.1.1.3 is 02:00:00:00:00:02
+        route web1 254 0.0.0.0/0 via 10.1.1.1 on eth0
+    "#]].assert_eq(&state.to_string());
+}

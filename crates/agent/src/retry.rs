@@ -1,6 +1,6 @@
 //! Steps that were refused: held back until their time comes, while everything else goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use weft_dataplane::{Key, Plan, Step, StepOutcome};
@@ -9,6 +9,8 @@ use crate::backoff::Backoff;
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(30);
+/// How many turns in a row may follow at once on one during which something new came up.
+const RUSHES_MAX: u32 = 3;
 
 /// The refused steps, and when they are tried again: all together.
 ///
@@ -17,6 +19,9 @@ pub(crate) struct Retry {
     held: BTreeMap<Key, Vec<Held>>,
     backoff: Backoff,
     due: Option<Duration>,
+    /// The host changed during the last turn: there are steps that were never tried, and the next turn is due at once.
+    rush: Option<Duration>,
+    rushes: u32,
 }
 
 struct Held {
@@ -26,21 +31,37 @@ struct Held {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { held: BTreeMap::new(), backoff: Backoff::new(FIRST, LONGEST), due: None }
+        Self {
+            held: BTreeMap::new(),
+            backoff: Backoff::new(FIRST, LONGEST),
+            due: None,
+            rush: None,
+            rushes: 0,
+        }
     }
 }
 
 impl Retry {
-    /// When the next attempt is due, if one is.
-    pub(crate) const fn due(&self) -> Option<Duration> {
-        self.due
+    /// When the next turn is due, if one is.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.rush.or(self.due)
     }
 
-    /// The steps of a plan that are to be done now.
-    pub(crate) fn select(&mut self, plan: &Plan, now: Duration) -> Vec<Step> {
-        let is_due = self.due.is_none_or(|due| due <= now);
-        let wanted = |step: &&Step| is_due || self.reason(step).is_none();
-        plan.steps.iter().filter(wanted).cloned().collect()
+    /// The steps of a plan that are to be done now: all of them if it is time; else those that are not held, and those that need
+    /// what these make, because that changes their prospects.
+    pub(crate) fn select(&self, plan: &Plan, now: Duration) -> Vec<Step> {
+        if self.held.is_empty() || self.due.is_none_or(|due| due <= now) {
+            return plan.steps.clone();
+        }
+        let mut going = HashSet::new();
+        let mut steps = Vec::new();
+        for step in &plan.steps {
+            if self.reason(step).is_none() || needs(step).iter().any(|key| going.contains(key)) {
+                going.insert(step.key());
+                steps.push(step.clone());
+            }
+        }
+        steps
     }
 
     /// Why a step was refused when it was last tried.
@@ -68,6 +89,9 @@ impl Retry {
             self.hold(step, reason.to_owned());
         }
         self.forget_what_is_settled(left);
+        let untried = left.steps.iter().any(|step| self.reason(step).is_none());
+        self.rushes = if untried { self.rushes.saturating_add(1) } else { 0 };
+        self.rush = (untried && self.rushes <= RUSHES_MAX).then_some(now);
         if left.steps.is_empty() {
             self.backoff.reset();
             self.due = None;
@@ -95,5 +119,12 @@ impl Retry {
                 self.held.entry(step.key()).or_default().push(held);
             }
         }
+    }
+}
+
+fn needs(step: &Step) -> Vec<Key> {
+    match step {
+        Step::Create(object) | Step::Replace { to: object, .. } => object.requires(),
+        Step::Delete(_) => Vec::new(),
     }
 }

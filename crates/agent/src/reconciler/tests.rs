@@ -16,6 +16,8 @@ struct Bench {
     refused: BTreeSet<String>,
     attempts: usize,
     is_dark: bool,
+    /// What somebody takes away while a plan is carried out.
+    interference: Option<Key>,
     last_steps: Vec<String>,
 }
 
@@ -26,7 +28,11 @@ impl Driver for Bench {
 
     fn apply(&mut self, plan: &Plan) -> Vec<StepOutcome> {
         self.last_steps = plan.steps.iter().map(ToString::to_string).collect();
-        plan.steps.iter().map(|step| self.carry_out(step)).collect()
+        let outcomes = plan.steps.iter().map(|step| self.carry_out(step)).collect();
+        if let Some(key) = &self.interference {
+            self.memory.damage(key);
+        }
+        outcomes
     }
 
     fn capabilities(&self) -> BTreeSet<Capability> {
@@ -386,6 +392,30 @@ fn refused_steps_are_tried_again_later_and_later_and_others_at_once() {
     agent.driver.refused.clear();
     assert!(agent.turn(now).at_rest);
     assert_eq!(agent.turn(now).next_turn, None);
+}
+
+#[test]
+fn what_came_up_during_a_turn_is_done_at_once_but_not_for_ever() {
+    let mut agent = agent_with(vec![part("a", &[bridge("br-1"), bridge("br-2"), bridge("br-3")])]);
+    agent.turn(at(0));
+    agent.driver.interference = Some(bridge("br-2").key());
+    agent.driver.memory.damage(&bridge("br-1").key());
+    assert_eq!(agent.turn(at(1)).next_turn, Some(at(1)));
+    // From now on it is taken away each time that it is made.
+    assert_eq!(agent.turn(at(1)).next_turn, Some(at(101)));
+    agent.driver.interference = None;
+    assert!(agent.turn(at(101)).at_rest);
+}
+
+#[test]
+fn a_refused_step_is_tried_before_its_time_when_what_it_needs_is_made_anew() {
+    let mut agent = agent_with(vec![part("a", &[bridge("br-1"), neighbour(1, 1)])]);
+    agent.driver.refused.insert("neighbour br-1 10.0.0.1".to_owned());
+    assert_eq!(agent.turn(at(0)).steps_failed, 1);
+    agent.driver.refused.clear();
+    assert_eq!(agent.turn(at(1)).steps_done, 0);
+    agent.driver.memory.damage(&bridge("br-1").key());
+    assert!(agent.turn(at(2)).at_rest);
 }
 
 #[test]

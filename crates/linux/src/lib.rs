@@ -1,1 +1,28 @@
 //! Drivers for the Linux host: netlink in, netlink out.
+//!
+//! Never here: a process that is started, an asynchronous runtime, what a tenant or a service is.
+//!
+//! ```text
+//! kernel ── events, dumps ──> netlink ── bytes ──> parse ── Fact ──> mirror ── State ──> Driver::observe
+//! Plan ──> apply ── Step ──> encode, guard ── bytes ──> netlink ── one send, many messages ──> kernel
+//!                  └──> namespace, tap (what netlink cannot make)
+//! ```
+
+mod apply;
+mod capabilities;
+mod encode;
+mod error;
+mod guard;
+mod host;
+mod mirror;
+mod namespace;
+mod netlink;
+mod parse;
+mod tap;
+mod wait;
+mod wire;
+
+pub use error::OpenError;
+pub use host::{Config, LinuxHost};
+pub use wait::{Waker, Woken};
+pub use wire::PROTOCOL;

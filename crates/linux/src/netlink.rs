@@ -1,0 +1,221 @@
+//! Blocking netlink sockets: one that asks and changes, one that hears what changed.
+//!
+//! A batch is one `send` of many messages, each with an acknowledgement of its own. The kernel carries the whole batch out
+//! within that `send`, whatever becomes of us meanwhile, and answers by sequence number.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::wire::{self, HEADER_LENGTH, Received, u32_at};
+
+/// How many bytes one `send` carries at most. The kernel takes what fits its send buffer (212,992 bytes by default).
+pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
+/// How many messages one `send` carries at most: their answers must fit [`ANSWER_BUFFER`].
+pub(crate) const BATCH_MESSAGES_MAX: usize = 1000;
+const ANSWER_BUFFER: usize = 4 << 20;
+/// Room for what happens between two looks; memory is taken only as it fills.
+const EVENT_BUFFER: usize = 64 << 20;
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+const EXT_ACK_TEXT: u16 = 1;
+const FLAG_CAPPED: u16 = 0x100;
+const FLAG_ACK_TLVS: u16 = 0x200;
+const FLAG_DUMP_INTERRUPTED: u16 = 0x10;
+
+/// Why the kernel refused a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// `errno`; 0 if there was no answer.
+    pub(crate) code: i32,
+    /// The kernel's own words, where it has any.
+    text: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.code == 0 {
+            return f.write_str(&self.text);
+        }
+        let error = nix::errno::Errno::from_raw(self.code);
+        write!(f, "{} ({error:?})", error.desc())?;
+        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
+    }
+}
+
+/// The socket that asks and changes.
+pub(crate) struct RouteSocket {
+    socket: Socket,
+    next_sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl RouteSocket {
+    /// A socket of the calling thread's network namespace.
+    pub(crate) fn open() -> io::Result<Self> {
+        let socket = open(ANSWER_BUFFER)?;
+        socket.set_netlink_get_strict_chk(true)?;
+        socket.set_ext_ack(true)?;
+        socket.set_cap_ack(true)?;
+        Ok(Self { socket, next_sequence: 1, buffer: Vec::with_capacity(RECEIVE_BYTES) })
+    }
+
+    /// Sends a batch and collects one answer for each of its messages, in their order.
+    pub(crate) fn change(&mut self, batch: &mut [u8]) -> io::Result<Vec<Result<(), Refusal>>> {
+        let first = self.next_sequence;
+        let count = wire::number_messages(batch, first);
+        self.next_sequence = first.wrapping_add(count);
+        self.socket.send(batch, 0)?;
+        let lost = Refusal { code: 0, text: "the kernel's answer was lost".to_owned() };
+        let mut answers = vec![Err(lost); count as usize];
+        let mut missing = count;
+        while missing > 0 {
+            // The answers are there when `send` returns; what is not there will never come.
+            match receive(&self.socket, &mut self.buffer) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => break,
+                Err(error) => return Err(error),
+            }
+            for message in wire::messages(&self.buffer) {
+                let at = message.sequence.wrapping_sub(first) as usize;
+                if i32::from(message.kind) == libc::NLMSG_ERROR
+                    && let Some(answer) = answers.get_mut(at)
+                {
+                    *answer = outcome(&message);
+                    missing -= 1;
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Asks for one thing, or for a dump; gives each message of the answer to `each`.
+    ///
+    /// A dump that the kernel says was disturbed is an error (`Interrupted`): what it gave is not one moment's truth.
+    pub(crate) fn ask(
+        &mut self,
+        mut request: Vec<u8>,
+        mut each: impl FnMut(&Received<'_>),
+    ) -> io::Result<()> {
+        let sequence = self.next_sequence;
+        wire::number_messages(&mut request, sequence);
+        self.next_sequence = sequence.wrapping_add(1);
+        self.socket.send(&request, 0)?;
+        let (mut interrupted, mut buffer) = (false, std::mem::take(&mut self.buffer));
+        let done = loop {
+            match receive_blocking(&self.socket, &mut buffer) {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            }
+            if let Some(done) = read_dump(&buffer, sequence, &mut interrupted, &mut each) {
+                break done;
+            }
+        };
+        self.buffer = buffer;
+        done?;
+        if interrupted { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+}
+
+/// Reads one buffer of a dump; answers how it ended, if it did.
+fn read_dump(
+    buffer: &[u8],
+    sequence: u32,
+    interrupted: &mut bool,
+    each: &mut impl FnMut(&Received<'_>),
+) -> Option<io::Result<()>> {
+    for message in wire::messages(buffer).filter(|message| message.sequence == sequence) {
+        *interrupted |= message.flags & FLAG_DUMP_INTERRUPTED != 0;
+        match i32::from(message.kind) {
+            libc::NLMSG_DONE | libc::NLMSG_ERROR => {
+                let code = u32_at(message.body, 0).unwrap_or(0).cast_signed();
+                return Some(if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(()) });
+            }
+            libc::NLMSG_OVERRUN => return Some(Err(io::Error::from_raw_os_error(libc::ENOBUFS))),
+            _ => each(&message),
+        }
+    }
+    None
+}
+
+/// The socket that hears what changed.
+pub(crate) struct EventSocket {
+    socket: Socket,
+    buffer: Vec<u8>,
+}
+
+impl EventSocket {
+    /// A socket of the calling thread's network namespace.
+    pub(crate) fn open() -> io::Result<Self> {
+        let socket = open(EVENT_BUFFER)?;
+        for group in [
+            libc::RTNLGRP_LINK,
+            libc::RTNLGRP_NEIGH,
+            libc::RTNLGRP_TC,
+            libc::RTNLGRP_IPV4_IFADDR,
+            libc::RTNLGRP_IPV6_IFADDR,
+            libc::RTNLGRP_IPV4_ROUTE,
+            libc::RTNLGRP_IPV6_ROUTE,
+        ] {
+            socket.add_membership(group)?;
+        }
+        Ok(Self { socket, buffer: Vec::with_capacity(RECEIVE_BYTES) })
+    }
+
+    /// Gives all that was heard so far to `each`. `ENOBUFS`: more happened than could be kept.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<()> {
+        while receive(&self.socket, &mut self.buffer)? {
+            wire::messages(&self.buffer).for_each(|message| each(&message));
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for EventSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn open(receive_buffer: usize) -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind(&SocketAddr::new(0, 0))?;
+    setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer)?;
+    Ok(socket)
+}
+
+/// Receives what is there already; answers whether there was anything.
+fn receive(socket: &Socket, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    buffer.clear();
+    match socket.recv(buffer, libc::MSG_DONTWAIT) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn receive_blocking(socket: &Socket, buffer: &mut Vec<u8>) -> io::Result<()> {
+    buffer.clear();
+    socket.recv(buffer, 0).map(|_| ())
+}
+
+/// What an acknowledgement says.
+fn outcome(message: &Received<'_>) -> Result<(), Refusal> {
+    let code = -u32_at(message.body, 0).unwrap_or(0).cast_signed();
+    if code == 0 {
+        return Ok(());
+    }
+    // After the code comes the header of the request, then (unless capped) the rest of it, then what else there is to say.
+    let request = u32_at(message.body, 4).map_or(HEADER_LENGTH, |length| length as usize);
+    let skip = 4 + if message.flags & FLAG_CAPPED != 0 { HEADER_LENGTH } else { request };
+    let text = if message.flags & FLAG_ACK_TLVS != 0 {
+        wire::attributes(message.body, skip).find(|(kind, _)| *kind == EXT_ACK_TEXT)
+    } else {
+        None
+    };
+    Err(Refusal { code, text: text.map(|(_, text)| wire::text_of(text).to_owned()).unwrap_or_default() })
+}

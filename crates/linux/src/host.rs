@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -113,7 +114,6 @@ impl LinuxHost {
     /// # Errors
     /// When the kernel refuses to wait.
     pub fn wait(&mut self, timeout: Duration, waker: &Waker) -> io::Result<Woken> {
-        use std::os::fd::AsFd;
         wait::wait(self.places.values().map(|place| place.sockets.events.as_fd()), timeout, waker)
     }
 
@@ -144,8 +144,12 @@ impl LinuxHost {
 
     /// Takes in the events of all places.
     pub(crate) fn drain(&mut self) {
-        for (namespace, place) in &mut self.places {
-            drain_place(&mut self.mirror, namespace, place);
+        let sources = self.places.values().map(|place| place.sockets.events.as_fd());
+        let heard = wait::readable(sources).unwrap_or_default();
+        for (number, (namespace, place)) in self.places.iter_mut().enumerate() {
+            if heard.get(number) != Some(&false) {
+                drain_place(&mut self.mirror, namespace, place);
+            }
         }
     }
 

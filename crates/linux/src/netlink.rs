@@ -1,14 +1,14 @@
 //! Blocking netlink sockets: one that asks and changes, one that hears what changed.
 //!
-//! A batch is one `send` of many messages, each with an acknowledgement of its own. The kernel carries the whole batch out
-//! within that `send`, whatever becomes of us meanwhile, and answers by sequence number.
+//! A batch is one `send` of many messages. The kernel carries the whole batch out within that `send`, whatever becomes of us
+//! meanwhile. It answers each message that it refuses, by sequence number, and the last one in any case.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, setsockopt, sockopt};
 
 use crate::wire::{self, HEADER_LENGTH, Received, u32_at};
 
@@ -46,10 +46,57 @@ impl std::fmt::Display for Refusal {
     }
 }
 
+/// Room for what one system call receives: many small messages, each with a place of its own.
+struct Inbox {
+    bytes: Vec<u8>,
+    /// How long each of the messages received last is.
+    lengths: Vec<usize>,
+}
+
+const INBOX_PLACES: usize = 32;
+/// The longest message that is not a dump's tells of a link, and stays well below this.
+const INBOX_PLACE_BYTES: usize = 16 * 1024;
+
+impl Inbox {
+    fn new() -> Self {
+        Self { bytes: vec![0; INBOX_PLACES * INBOX_PLACE_BYTES], lengths: Vec::with_capacity(INBOX_PLACES) }
+    }
+
+    /// Receives what is there already; answers whether there may be more.
+    fn receive(&mut self, socket: &Socket) -> io::Result<bool> {
+        self.lengths.clear();
+        let mut places: Vec<[IoSliceMut<'_>; 1]> =
+            self.bytes.chunks_mut(INBOX_PLACE_BYTES).map(|place| [IoSliceMut::new(place)]).collect();
+        let (mut headers, flags) =
+            (MultiHeaders::<()>::preallocate(INBOX_PLACES, None), MsgFlags::MSG_DONTWAIT);
+        match recvmmsg(socket.as_raw_fd(), &mut headers, places.iter_mut(), flags, None) {
+            Ok(received) => {
+                for message in received {
+                    if message.flags.contains(MsgFlags::MSG_TRUNC) {
+                        return Err(io::Error::from_raw_os_error(libc::ENOBUFS));
+                    }
+                    self.lengths.push(message.bytes);
+                }
+            }
+            Err(nix::errno::Errno::EAGAIN) => {}
+            Err(nix::errno::Errno::EINTR) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.lengths.len() == INBOX_PLACES)
+    }
+
+    fn messages(&self) -> impl Iterator<Item = Received<'_>> {
+        let places = self.bytes.chunks(INBOX_PLACE_BYTES).zip(&self.lengths);
+        places.flat_map(|(place, length)| wire::messages(&place[..*length]))
+    }
+}
+
 /// The socket that asks and changes.
 pub(crate) struct RouteSocket {
     socket: Socket,
     next_sequence: u32,
+    inbox: Inbox,
+    /// Room for one message of a dump.
     buffer: Vec<u8>,
 }
 
@@ -60,37 +107,46 @@ impl RouteSocket {
         socket.set_netlink_get_strict_chk(true)?;
         socket.set_ext_ack(true)?;
         socket.set_cap_ack(true)?;
-        Ok(Self { socket, next_sequence: 1, buffer: Vec::with_capacity(RECEIVE_BYTES) })
+        let buffer = Vec::with_capacity(RECEIVE_BYTES);
+        Ok(Self { socket, next_sequence: 1, inbox: Inbox::new(), buffer })
     }
 
-    /// Sends a batch and collects one answer for each of its messages, in their order.
+    /// Sends a batch; answers how each of its messages went, in their order.
     pub(crate) fn change(&mut self, batch: &mut [u8]) -> io::Result<Vec<Result<(), Refusal>>> {
         let first = self.next_sequence;
         let count = wire::number_messages(batch, first);
         self.next_sequence = first.wrapping_add(count);
+        wire::acknowledge_last(batch);
         self.socket.send(batch, 0)?;
         let lost = Refusal { code: 0, text: "the kernel's answer was lost".to_owned() };
-        let mut answers = vec![Err(lost); count as usize];
-        let mut missing = count;
-        while missing > 0 {
-            // The answers are there when `send` returns; what is not there will never come.
-            match receive(&self.socket, &mut self.buffer) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => break,
+        let mut answers: Vec<Option<Result<(), Refusal>>> = vec![None; count as usize];
+        let mut complete = true;
+        // The answers are there when `send` returns; what is not there will never come.
+        loop {
+            let more = match self.inbox.receive(&self.socket) {
+                Ok(more) => more,
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    complete = false;
+                    continue;
+                }
                 Err(error) => return Err(error),
-            }
-            for message in wire::messages(&self.buffer) {
+            };
+            for message in self.inbox.messages() {
                 let at = message.sequence.wrapping_sub(first) as usize;
                 if i32::from(message.kind) == libc::NLMSG_ERROR
                     && let Some(answer) = answers.get_mut(at)
                 {
-                    *answer = outcome(&message);
-                    missing -= 1;
+                    *answer = Some(outcome(&message));
                 }
             }
+            if !more {
+                break;
+            }
         }
-        Ok(answers)
+        // Without the last answer, or after one was dropped for want of room, silence does not mean success.
+        let silence =
+            if complete && answers.last().is_some_and(Option::is_some) { Ok(()) } else { Err(lost) };
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| silence.clone())).collect())
     }
 
     /// Asks for one thing, or for a dump; gives each message of the answer to `each`.
@@ -145,7 +201,7 @@ fn read_dump(
 /// The socket that hears what changed.
 pub(crate) struct EventSocket {
     socket: Socket,
-    buffer: Vec<u8>,
+    inbox: Inbox,
 }
 
 impl EventSocket {
@@ -163,15 +219,18 @@ impl EventSocket {
         ] {
             socket.add_membership(group)?;
         }
-        Ok(Self { socket, buffer: Vec::with_capacity(RECEIVE_BYTES) })
+        Ok(Self { socket, inbox: Inbox::new() })
     }
 
     /// Gives all that was heard so far to `each`. `ENOBUFS`: more happened than could be kept.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<()> {
-        while receive(&self.socket, &mut self.buffer)? {
-            wire::messages(&self.buffer).for_each(|message| each(&message));
+        loop {
+            let more = self.inbox.receive(&self.socket)?;
+            self.inbox.messages().for_each(|message| each(&message));
+            if !more {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -186,16 +245,6 @@ fn open(receive_buffer: usize) -> io::Result<Socket> {
     socket.bind(&SocketAddr::new(0, 0))?;
     setsockopt(&socket, sockopt::RcvBufForce, &receive_buffer)?;
     Ok(socket)
-}
-
-/// Receives what is there already; answers whether there was anything.
-fn receive(socket: &Socket, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    buffer.clear();
-    match socket.recv(buffer, libc::MSG_DONTWAIT) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 fn receive_blocking(socket: &Socket, buffer: &mut Vec<u8>) -> io::Result<()> {

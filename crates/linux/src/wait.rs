@@ -62,3 +62,11 @@ pub(crate) fn wait<'a>(
     }
     Ok(Woken::Kernel)
 }
+
+/// Which of `sources` can be read now.
+pub(crate) fn readable<'a>(sources: impl Iterator<Item = BorrowedFd<'a>>) -> io::Result<Vec<bool>> {
+    let mut descriptors: Vec<PollFd<'_>> =
+        sources.map(|source| PollFd::new(source, PollFlags::POLLIN)).collect();
+    poll(&mut descriptors, PollTimeout::ZERO)?;
+    Ok(descriptors.iter().map(|descriptor| descriptor.any().unwrap_or(true)).collect())
+}

@@ -226,6 +226,18 @@ pub(crate) fn number_messages(buffer: &mut [u8], first: u32) -> u32 {
     count
 }
 
+/// Asks for an acknowledgement of the last message of a batch only: a refusal is answered whether or not one is asked for.
+pub(crate) fn acknowledge_last(buffer: &mut [u8]) {
+    let acknowledge = libc::NLM_F_ACK as u16;
+    let mut at = 0;
+    while let (Some(length), Some(flags)) = (u32_at(buffer, at), u16_at(buffer, at + 6)) {
+        let next = at + aligned(usize::try_from(length).unwrap_or(HEADER_LENGTH)).max(HEADER_LENGTH);
+        let flags = if next < buffer.len() { flags & !acknowledge } else { flags | acknowledge };
+        buffer[at + 6..at + 8].copy_from_slice(&flags.to_ne_bytes());
+        at = next;
+    }
+}
+
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }

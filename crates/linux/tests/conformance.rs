@@ -1,4 +1,5 @@
 //! The laws of every driver, on the kernel.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod common;
 

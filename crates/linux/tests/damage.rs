@@ -1,4 +1,5 @@
 //! What is damaged by hand is seen, and mended alone; what is adopted is joined and let go, and never removed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod common;
 

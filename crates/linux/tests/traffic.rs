@@ -1,4 +1,5 @@
 //! Two hosts, joined by a wire, built by the driver alone: who reaches whom, and who must not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod common;
 

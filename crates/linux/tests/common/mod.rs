@@ -1,5 +1,6 @@
 //! A host of its own for each test: a network namespace, and all that is made in its name, which goes with the value.
 #![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -21,7 +21,7 @@ use weft_net::{IfName, Mac, NamespaceName};
 
 use crate::encode::{self, FdbChange, Peer, RouteChange, RouteTo};
 use crate::host::{LinuxHost, Place};
-use crate::mirror::{adoption_mark, namespace_mark, own_mark, peer_mark};
+use crate::mirror::{adoption_mark, end_mark, namespace_mark, own_mark, peer_mark};
 use crate::netlink::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, Refusal};
 use crate::parse::Fact;
 use crate::tap::Tap;
@@ -507,7 +507,8 @@ impl LinuxHost {
         }
         let raw = self.mirror.link(link);
         let routed = raw.is_none_or(|raw| raw.master.is_none());
-        let ours = run.created.contains_key(link) || raw.and_then(own_mark).is_some();
+        let ours = run.created.contains_key(link)
+            || raw.is_some_and(|raw| own_mark(raw).is_some() || end_mark(raw).is_some());
         if address.addr().is_ipv6() && routed && raw.is_some_and(|raw| raw.ipv6_disabled) {
             self.flush(run, at.namespace);
             self.switch_ipv6(run, at.namespace, &[(step, link.name, true)]);

@@ -18,7 +18,7 @@ pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const BATCH_MESSAGES_MAX: usize = 1000;
 const ANSWER_BUFFER: usize = 4 << 20;
 /// Room for what happens between two looks; memory is taken only as it fills.
-const EVENT_BUFFER: usize = 64 << 20;
+const EVENT_BUFFER: usize = 16 << 20;
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 const EXT_ACK_TEXT: u16 = 1;

@@ -200,3 +200,44 @@ fn a_refused_creation_leaves_the_link_in_its_place_as_it_was() {
     assert_eq!(run(&format!("ip -n {n} link show")), before);
     assert_eq!(ours(&mut host), []);
 }
+
+#[test]
+fn damage_that_was_lost_in_a_flood_of_events_is_seen_all_the_same() {
+    let bench = Bench::new();
+    bench.add_host("h");
+    let n = bench.host("h");
+    let want = everything();
+    let mut host = bench.open("h");
+    converge(&mut host, &want).unwrap();
+    let route = |number: u32| {
+        format!("route add unreachable 10.{}.{}.{}/32\n", number >> 16, number >> 8 & 255, number & 255)
+    };
+    let file = std::env::temp_dir().join(format!("{n}batch"));
+    std::fs::write(&file, (0..120_000).map(route).collect::<String>()).unwrap();
+    run(&format!("ip -n {n} -batch {}", file.display()));
+    std::fs::remove_file(&file).unwrap();
+    run(&format!("ip -n {n} neigh del 10.0.0.2 dev br-a"));
+    run(&format!("bridge -n {n} fdb del 00:00:00:00:00:00 dev vx100 dst 192.0.2.2 self"));
+    check(&mut host, &want, "flood", &["+ flood", "+ neighbour"]);
+    assert_eq!(converged(&mut bench.open("h"), &want), Ok(0));
+}
+
+#[test]
+fn an_address_is_changed_for_another_of_its_network_in_one_plan() {
+    let bench = Bench::new();
+    bench.add_host("h");
+    let mut host = bench.open("h");
+    let end = || on("web1", "eth0");
+    let with = |on_tap: &str, on_end: &str| {
+        state([
+            Object::Namespace("web1".parse().unwrap()),
+            veth("tap0", end(), "02:00:00:00:00:01"),
+            Object::ForeignLink(end()),
+            address(here("tap0"), on_tap),
+            address(end(), on_end),
+        ])
+    };
+    reach(&mut host, &with("198.51.100.1/24", "192.0.2.1/24"));
+    converge(&mut host, &with("198.51.100.2/24", "192.0.2.2/24")).unwrap();
+    converge(&mut host, &with("2001:db8::1/64", "192.0.2.3/24")).unwrap();
+}

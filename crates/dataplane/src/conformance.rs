@@ -168,6 +168,7 @@ impl Maker<'_> {
             let peer =
                 LinkId { namespace: Namespace::Named(namespace.clone()), name: name(&format!("eth{n}")) };
             let (host_end, mtu, peer_mac) = (name(&format!("tap{n}")), self.mtu(), self.mac());
+            let inside = peer.clone();
             self.state.insert(link(host_end, mtu, LinkKind::Veth { peer, peer_mac }));
             let bridge = name(&format!("br-{}", self.random.below(BRIDGES)));
             if self.state.contains(&crate::Key::Link(LinkId::on_host(bridge))) {
@@ -179,25 +180,22 @@ impl Maker<'_> {
                     adoption: None,
                 }));
             }
-            self.addresses(host_end);
+            self.addresses(&LinkId::on_host(host_end));
+            self.addresses(&inside);
         }
     }
 
-    fn addresses(&mut self, on: IfName) {
+    fn addresses(&mut self, on: &LinkId) {
         if self.random.yes() {
             return;
         }
         let last = 1 + self.random.below(4);
         let address = format!("198.51.100.{last}/24").parse().expect("an address");
-        self.state.insert(Object::Address(LinkId::on_host(on), address));
+        self.state.insert(Object::Address(on.clone(), address));
         let destination = format!("203.0.113.{}/32", self.random.below(4)).parse().expect("a prefix");
-        let next_hop = NextHop { via: None, link: on };
-        self.state.insert(Object::Route(Route {
-            namespace: Namespace::Host,
-            table: 254,
-            destination,
-            next_hop,
-        }));
+        let next_hop = NextHop { via: None, link: on.name };
+        let namespace = on.namespace.clone();
+        self.state.insert(Object::Route(Route { namespace, table: 254, destination, next_hop }));
     }
 
     fn vlans(&mut self) {

@@ -24,7 +24,7 @@ pub fn diff(have: &State, want: &State) -> Plan {
     }
     change.follow_losses(have, want);
     change.hold_back(have, want);
-    change.into_plan(have)
+    change.into_plan(have, want)
 }
 
 /// What is to happen, by key, before it is put in order.
@@ -125,10 +125,10 @@ impl<'a> Change<'a> {
         while !gone.is_empty() && before != gone.len() {
             before = gone.len();
             for (key, object) in have {
-                let mut required = object.requires();
+                let mut required = have.required_by(object);
                 required.retain(|required| gone.contains_key(required));
                 let goes_early = required.iter().any(|required| gone[required]);
-                if required.is_empty() || (!goes_early && self.leaves_in_time(key, &required)) {
+                if required.is_empty() || (!goes_early && self.leaves_in_time(key, &required, have)) {
                     continue;
                 }
                 self.lose(key, object, want, &early);
@@ -148,9 +148,9 @@ impl<'a> Change<'a> {
     }
 
     /// Whether an object is changed so that it no longer needs any of what goes later.
-    fn leaves_in_time(&self, key: &Key, gone: &[Key]) -> bool {
+    fn leaves_in_time(&self, key: &Key, gone: &[Key], have: &State) -> bool {
         let Some(Made { from: Some(_), to }) = self.made.get(key) else { return false };
-        let needed = to.requires();
+        let needed = have.required_by(to);
         gone.iter().all(|gone| !needed.contains(gone))
     }
 
@@ -178,7 +178,7 @@ impl<'a> Change<'a> {
             before = held.len();
             let mut waiting = Vec::new();
             for (key, made) in &self.made {
-                let missing = made.to.requires().into_iter().find(|required| {
+                let missing = want.required_by(made.to).into_iter().find(|required| {
                     held.contains(required) || !(want.contains(required) || is_foreign_there(have, required))
                 });
                 if let Some(missing) = missing {
@@ -195,13 +195,13 @@ impl<'a> Change<'a> {
     }
 
     /// Step 4: the order.
-    fn into_plan(self, have: &State) -> Plan {
+    fn into_plan(self, have: &State, want: &State) -> Plan {
         let mut early = self.early();
-        let order = in_order(&self.removed, |object| object.requires());
+        let order = in_order(&self.removed, |object| have.required_by(object));
         // What depends on an early removal and is removed by a step of its own goes before it.
         for key in order.iter().rev() {
             let object = self.removed[key];
-            let needs_early = object.requires().iter().any(|required| early.contains(required));
+            let needs_early = have.required_by(object).iter().any(|required| early.contains(required));
             if needs_early {
                 early.insert(*key);
             }
@@ -216,7 +216,7 @@ impl<'a> Change<'a> {
                 .map(|key| Step::Delete(removed[*key].clone()))
         };
         let mut steps: Vec<Step> = deletes(true).collect();
-        for key in in_order(&self.made, |made| made.to.requires()) {
+        for key in in_order(&self.made, |made| want.required_by(made.to)) {
             let made = &self.made[key];
             let to = made.to.clone();
             steps.push(match made.from {

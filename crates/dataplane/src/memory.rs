@@ -88,7 +88,7 @@ impl Memory {
     }
 
     fn check_surroundings(&self, object: &Object) -> StepOutcome {
-        if let Some(missing) = object.requires().into_iter().find(|key| !self.state.contains(key)) {
+        if let Some(missing) = object.requires().into_iter().find(|key| self.state.provider(key).is_none()) {
             return refuse(&format!("it needs {missing}"));
         }
         let claimed = claims(object);
@@ -101,7 +101,8 @@ impl Memory {
 
     fn cascade(&mut self) {
         loop {
-            let orphan = |object: &Object| object.requires().iter().any(|key| !self.state.contains(key));
+            let orphan =
+                |object: &Object| object.requires().iter().any(|key| self.state.provider(key).is_none());
             let orphans: Vec<Key> =
                 self.state.iter().filter(|(_, object)| orphan(object)).map(|(key, _)| key.clone()).collect();
             if orphans.is_empty() {

@@ -300,6 +300,15 @@ impl Object {
         }
     }
 
+    /// The key of the link that comes to be together with it: a veth's other end.
+    #[must_use]
+    pub fn other_end(&self) -> Option<Key> {
+        match self {
+            Self::Link(Link { kind: LinkKind::Veth { peer, .. }, .. }) => Some(Key::Link(peer.clone())),
+            _ => None,
+        }
+    }
+
     /// Whether somebody else made it, so that we neither make nor remove it.
     #[must_use]
     pub const fn is_foreign(&self) -> bool {

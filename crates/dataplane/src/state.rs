@@ -10,17 +10,31 @@ use crate::{Key, Object};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct State {
     objects: BTreeMap<Key, Object>,
+    /// The other ends of veths, and by which object each comes to be.
+    other_ends: BTreeMap<Key, Key>,
 }
 
 impl State {
     /// Adds an object; answers the one that had its key.
     pub fn insert(&mut self, object: Object) -> Option<Object> {
-        self.objects.insert(object.key(), object)
+        let key = object.key();
+        let before = self.remove(&key);
+        if let Some(other_end) = object.other_end() {
+            self.other_ends.insert(other_end, key.clone());
+        }
+        self.objects.insert(key, object);
+        before
     }
 
     /// Takes the object with this key away; answers it.
     pub fn remove(&mut self, key: &Key) -> Option<Object> {
-        self.objects.remove(key)
+        let object = self.objects.remove(key)?;
+        if let Some(other_end) = object.other_end()
+            && self.other_ends.get(&other_end) == Some(key)
+        {
+            self.other_ends.remove(&other_end);
+        }
+        Some(object)
     }
 
     /// The object with this key.
@@ -35,6 +49,19 @@ impl State {
         self.objects.contains_key(key)
     }
 
+    /// The key of the object by which what this key names comes to be: its own, or that of the veth whose other end it is.
+    #[must_use]
+    pub fn provider<'a>(&'a self, key: &'a Key) -> Option<&'a Key> {
+        if self.contains(key) { Some(key) } else { self.other_ends.get(key) }
+    }
+
+    /// The objects that one needs, by the keys of those by which they come to be.
+    #[must_use]
+    pub fn required_by(&self, object: &Object) -> Vec<Key> {
+        let provider = |key: Key| self.provider(&key).cloned().unwrap_or(key);
+        object.requires().into_iter().map(provider).collect()
+    }
+
     /// The objects with their keys, in the order of the keys.
     pub fn iter(&self) -> btree_map::Iter<'_, Key, Object> {
         self.objects.iter()
@@ -47,7 +74,11 @@ impl State {
 
     /// Keeps only the objects of which `keep` says yes.
     pub fn retain(&mut self, mut keep: impl FnMut(&Object) -> bool) {
-        self.objects.retain(|_, object| keep(object));
+        let gone: Vec<Key> =
+            self.objects.iter().filter(|(_, object)| !keep(object)).map(|(key, _)| key.clone()).collect();
+        for key in &gone {
+            self.remove(key);
+        }
     }
 
     /// How many objects there are.
@@ -65,7 +96,11 @@ impl State {
 
 impl FromIterator<Object> for State {
     fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
-        Self { objects: objects.into_iter().map(|object| (object.key(), object)).collect() }
+        let mut state = Self::default();
+        for object in objects {
+            state.insert(object);
+        }
+        state
     }
 }
 

@@ -1,0 +1,30 @@
+# The two commands of the README, and the long form of the tests.
+
+.PHONY: demo test soak bench build
+
+# Three hosts, two tenants with the same addresses, from the openstack CLI to the kernel.
+demo:
+	@scripts/install rust demo
+	@cargo build --quiet --workspace --bins
+	@demo/run
+
+# Everything that must hold, in short. Needs root: it makes network namespaces.
+test:
+	@scripts/install rust test
+	cargo xtask tidy
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo build --workspace --bins
+	cargo test --workspace
+	demo/run
+
+# The same tests in their long form: more seeds, more rounds. SEEDS and ROUNDS say how many.
+soak:
+	@scripts/install rust test
+	cargo build --workspace --bins
+	WEFT_SOAK=$${SEEDS:-10000} cargo test --workspace --release -- --include-ignored
+
+# The figures of docs/speed.md.
+bench:
+	cargo build --release --workspace --bins
+	cargo xtask bench

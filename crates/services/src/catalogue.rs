@@ -197,6 +197,8 @@ pub trait Resource: Sync {
     ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm>;
     /// The row that holds the standard attributes, if the resource is there and has them.
     fn row_key(&self, model: &Model, id: &str) -> Option<RowKey>;
+    /// The identifier of the resource that shows this row, if one of this collection does.
+    fn shows(&self, model: &Model, row: &RowKey) -> Option<String>;
     /// The identifiers among which are all whose attribute has this value, where an index knows.
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>>;
     /// All its attributes.
@@ -303,10 +305,22 @@ impl Entry {
         self.resource.row_key(model, id)
     }
 
+    /// The identifier of the resource of this collection that shows a row, if one does.
+    #[must_use]
+    pub fn shows(&self, model: &Model, row: &RowKey) -> Option<String> {
+        self.resource.shows(model, row)
+    }
+
     /// The attribute of this name.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self, model: &Model) -> usize {
+        self.resource.ids(model, None).count()
     }
 
     pub(crate) fn ids<'m>(
@@ -401,6 +415,14 @@ pub(crate) fn candidates_by_name(
             let range = (kind, name.clone(), Id::MIN)..=(kind, name, Id::MAX);
             Some(model.index.names.range(range).map(|(_, _, id)| id.to_string()).collect())
         }
+        _ => None,
+    }
+}
+
+/// The identifier of a row, if it is of this kind.
+pub(crate) fn id_if(row: &RowKey, kind: RowKind) -> Option<String> {
+    match row {
+        RowKey::Resource(of, id) if *of == kind => Some(id.to_string()),
         _ => None,
     }
 }

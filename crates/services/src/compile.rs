@@ -4,7 +4,7 @@
 //! follows the instance gets the other. One port more in a network of 10,000 ports over 500 hosts is one fragment, encoded
 //! twice; a cold start, a full check and an incremental step run the same code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use weft_dataplane::{Fragment, FragmentId, Object};
@@ -150,7 +150,8 @@ pub fn followers(model: &Model, service: ServiceKey) -> Vec<HostName> {
 pub fn follows(model: &Model, host: &HostName, service: ServiceKey) -> bool {
     match service {
         ServiceKey::InstancePort(id) => {
-            model.instance_ports.get(&id).is_some_and(|port| port.host_id.as_ref() == Some(host))
+            let on = model.instance_ports.get(&id).and_then(|port| port.host_id.as_ref());
+            on == Some(host) && model.hosts.contains_key(host)
         }
         ServiceKey::Network(id) => model.is_on(id, host),
     }
@@ -213,6 +214,76 @@ pub fn touched(before: &Model, after: &Model, writes: &[Write]) -> BTreeSet<Frag
     touched
 }
 
+/// What a change is to one host: the fragments that it is to be sent, and those that it is to forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostDelta {
+    /// Fragments that are new on the host or put something else on it than before, in order.
+    pub upserts: Vec<FragmentKey>,
+    /// Fragments that put nothing on it any more, in order.
+    pub removals: Vec<FragmentId>,
+}
+
+/// What a change is to each host that it concerns. A host that begins to follow a service gets all of the service's
+/// fragments, one that stops loses them all, and one that follows it before and after gets those that differ for it.
+#[must_use]
+pub fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName, HostDelta> {
+    let mut services: BTreeMap<ServiceKey, Vec<FragmentKey>> = BTreeMap::new();
+    for key in touched(before, after, writes) {
+        services.entry(key.service()).or_default().push(key);
+    }
+    let mut deltas = BTreeMap::new();
+    for (service, keys) in services {
+        let [were, are] =
+            [before, after].map(|model| followers(model, service).into_iter().collect::<BTreeSet<_>>());
+        let stayed: Vec<&HostName> = were.intersection(&are).collect();
+        let joined: Vec<&HostName> = are.difference(&were).collect();
+        let left: Vec<&HostName> = were.difference(&are).collect();
+        for key in keys {
+            changed(&key, [compile(before, &key), compile(after, &key)], &stayed, &mut deltas);
+        }
+        let all = |model, hosts: &[&HostName]| {
+            if hosts.is_empty() { Vec::new() } else { fragments_of(model, service) }
+        };
+        for key in all(after, &joined) {
+            changed(&key, [None, compile(after, &key)], &joined, &mut deltas);
+        }
+        for key in all(before, &left) {
+            changed(&key, [compile(before, &key), None], &left, &mut deltas);
+        }
+    }
+    deltas.values_mut().for_each(HostDelta::sort);
+    deltas
+}
+
+/// Notes for each of these hosts what becomes of a fragment on it.
+fn changed(
+    key: &FragmentKey,
+    [before, after]: [Option<Compiled>; 2],
+    hosts: &[&HostName],
+    deltas: &mut BTreeMap<HostName, HostDelta>,
+) {
+    for host in hosts {
+        let [before, after] = [&before, &after]
+            .map(|compiled| compiled.as_ref().map_or(&[][..], |compiled| compiled.objects_on(host)));
+        if before == after {
+            continue;
+        }
+        let delta = deltas.entry((*host).clone()).or_default();
+        if after.is_empty() {
+            delta.removals.push(key.id());
+        } else {
+            delta.upserts.push(key.clone());
+        }
+    }
+}
+
+impl HostDelta {
+    fn sort(&mut self) {
+        self.upserts.sort();
+        self.removals.sort();
+    }
+}
+
 /// The VNIs that hosts may still have although nothing asks for them any more, by host.
 #[must_use]
 pub fn quarantined(model: &Model, host: &HostName) -> Vec<Vni> {
@@ -235,4 +306,40 @@ pub(crate) fn touched_by_ports_on(model: &Model, host: &HostName, touched: &mut 
     for port in model.ports_on(host) {
         core::touched_by_vnic(model, port, touched);
     }
+}
+
+/// Where a binding is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundOn {
+    /// The host.
+    pub host: HostName,
+    /// The vNIC.
+    pub instance_port: Id,
+}
+
+/// Where a service port is bound; `None` while it is not, or cannot be carried out.
+#[must_use]
+pub fn bound_on(model: &Model, port: &crate::core::ServicePort) -> Option<BoundOn> {
+    let (_, host) = model.live_binding(port)?;
+    let instance_port = model.instance_port_of(port.interface_id)?.standard.id;
+    Some(BoundOn { host, instance_port })
+}
+
+/// The fragments whose subject is on a host.
+#[must_use]
+pub fn at_home(model: &Model, host: &HostName) -> Vec<FragmentKey> {
+    let mut keys = Vec::new();
+    for port in model.ports_on(host) {
+        keys.extend(core::fragments(model, port));
+        for id in model.service_ports_on(port) {
+            let network = model.service_ports.get(&id).map(|port| port.service_id);
+            keys.extend(network.map(|network| FragmentKey::NetworkPort(network, id)));
+        }
+    }
+    let networks = followed_by(model, host).into_iter().filter_map(|service| match service {
+        ServiceKey::Network(network) => Some(FragmentKey::NetworkHost(network, host.clone())),
+        ServiceKey::InstancePort(_) => None,
+    });
+    keys.extend(networks);
+    keys
 }

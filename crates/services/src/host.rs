@@ -73,6 +73,13 @@ impl Resource for Hosts {
         None
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        match row {
+            RowKey::Host(name) => Some(name.to_string()),
+            _ => None,
+        }
+    }
+
     fn candidates(&self, _: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         matches!(attribute, "id" | "name").then(|| vec![value.to_owned()])
     }

@@ -138,6 +138,10 @@ impl Resource for InstancePorts {
         Some(RowKey::Resource(RowKind::InstancePort, id))
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        crate::catalogue::id_if(row, RowKind::InstancePort)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         match attribute {
             "host_id" => Some(model.instance_ports_on(value)),

@@ -106,6 +106,10 @@ impl Resource for Interfaces {
         Some(RowKey::Resource(RowKind::Interface, id))
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        crate::catalogue::id_if(row, RowKind::Interface)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         let of =
             |parent| Some(model.interfaces_of(parent).map(|found| found.standard.id.to_string()).collect());

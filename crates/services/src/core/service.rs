@@ -50,6 +50,10 @@ impl Resource for Services {
         Networks.row_key(model, id)
     }
 
+    fn shows(&self, model: &Model, row: &RowKey) -> Option<String> {
+        Networks.shows(model, row)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         Networks.candidates(model, attribute, value)
     }

@@ -100,6 +100,10 @@ impl Resource for ServicePorts {
         Some(RowKey::Resource(RowKind::ServicePort, id))
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        crate::catalogue::id_if(row, RowKind::ServicePort)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         let of = |set, id| Some(crate::index::pairs(set, id).map(|id| id.to_string()).collect());
         match (attribute, value.parse()) {

@@ -124,6 +124,17 @@ impl Resource for Ports {
         Rows::find(model, id).map(|rows| RowKey::Resource(RowKind::InstancePort, rows.vnic.standard.id))
     }
 
+    fn shows(&self, model: &Model, row: &RowKey) -> Option<String> {
+        match row {
+            RowKey::Resource(RowKind::InstancePort, id) => Some(id.to_string()),
+            RowKey::Resource(RowKind::ServicePort, id) => {
+                let binding = model.service_ports.get(id)?;
+                Some(model.instance_port_of(binding.interface_id)?.standard.id.to_string())
+            }
+            _ => None,
+        }
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         let of_bindings = |bindings: Vec<Id>| {
             let vnics = bindings.iter().filter_map(|id| {

@@ -147,6 +147,10 @@ impl Resource for Networks {
         Some(RowKey::Resource(RowKind::Network, id))
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        crate::catalogue::id_if(row, RowKind::Network)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         crate::catalogue::candidates_by_name(model, RowKind::Network, attribute, value)
     }

@@ -160,6 +160,10 @@ impl Resource for Subnets {
         Some(RowKey::Resource(RowKind::Subnet, id))
     }
 
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        crate::catalogue::id_if(row, RowKind::Subnet)
+    }
+
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         match (attribute, value.parse()) {
             ("network_id", Ok(network)) => {

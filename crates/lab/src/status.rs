@@ -103,7 +103,7 @@ pub fn status(lab: &LabName) -> Result<Status, LabError> {
     let record = directory::load(lab, None)?;
     let nodes = namespace::ours(lab).tried(|| "the namespaces cannot be read".to_owned())?;
     let nodes: BTreeSet<Node> = nodes.into_iter().map(|(node, _)| node).collect();
-    if record.is_none() && nodes.is_empty() {
+    if record.is_none() && nodes.is_empty() && !list()?.contains(lab) {
         return Err(LabError::NoSuchLab(lab.to_string()));
     }
     let api = record.as_ref().map(control::api);

@@ -200,4 +200,11 @@ pub(crate) fn taking_down_what_is_not_there_is_no_error() {
     bench.assert_no_trace();
     assert!(matches!(weft_lab::status(&bench.name), Err(LabError::NoSuchLab(_))));
     assert!(matches!(Lab::open(&bench.name), Err(LabError::NoSuchLab(_))));
+
+    // What is listed has a status, however little of it there is, and goes.
+    fs::create_dir_all(bench.state()).unwrap();
+    assert!(weft_lab::list().unwrap().contains(&bench.name));
+    assert!(weft_lab::status(&bench.name).unwrap().hosts.is_empty());
+    bench.down();
+    bench.assert_no_trace();
 }

@@ -1,0 +1,341 @@
+//! Who has to know what: from commits to one update a host, and from reports to what is done.
+//!
+//! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
+//! encoded, and of each host what it was sent and what it said.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use weft_net::HostName;
+use weft_protocol::{Basis, encode_objects, updates, wire};
+use weft_services::compile::{self, FragmentKey, HostDelta};
+use weft_services::{Departure, Model, Write};
+use weft_store::Version;
+
+/// What one host is to be sent.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The host.
+    pub host: HostName,
+    /// The messages, in order.
+    pub updates: Vec<wire::Update>,
+}
+
+/// An object that a host has not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotDone {
+    /// Whether it waits for somebody else, rather than having failed.
+    pub waiting: bool,
+    /// The object's key.
+    pub object: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a host reported of its last turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether it is as the intent says.
+    pub at_rest: bool,
+    /// How many steps failed.
+    pub steps_failed: u64,
+    /// What is not done, by fragment.
+    pub not_done: BTreeMap<(String, String), NotDone>,
+}
+
+/// What is known of a host's agent.
+#[derive(Clone, Debug, Default)]
+pub struct HostState {
+    /// Which connection it has, if it has one.
+    pub connection: Option<u64>,
+    /// The version of the last update it was sent, or had when it connected.
+    pub sent: Option<Version>,
+    /// The version that its last report was about.
+    pub reported: Option<Version>,
+    /// That report.
+    pub outcome: Outcome,
+    /// Fragments whose subject is on this host, sent but not yet confirmed.
+    pending: BTreeMap<FragmentKey, Version>,
+    /// Those that it has carried out, or reported on.
+    settled: HashSet<FragmentKey>,
+}
+
+impl HostState {
+    /// Whether it has confirmed all that it was sent, and is at rest.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.connection.is_some() && self.sent.is_some() && self.reported >= self.sent && self.outcome.at_rest
+    }
+}
+
+/// A fragment as it is sent.
+struct Encoded {
+    home: HostName,
+    local: Bytes,
+    remote: Bytes,
+}
+
+/// Who has been sent what.
+pub struct Distribution {
+    model: Model,
+    version: Version,
+    hosts: BTreeMap<HostName, HostState>,
+    encoded: HashMap<FragmentKey, Option<Arc<Encoded>>>,
+    connections: u64,
+}
+
+impl Distribution {
+    /// Nothing has been sent; the model is at this version.
+    #[must_use]
+    pub fn new(model: Model, version: Version) -> Self {
+        Self { model, version, hosts: BTreeMap::new(), encoded: HashMap::new(), connections: 0 }
+    }
+
+    /// Up to which version everything has been handed out.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The model at that version.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What is known of a host's agent, if it was ever connected since the process began.
+    #[must_use]
+    pub fn host(&self, host: &HostName) -> Option<&HostState> {
+        self.hosts.get(host)
+    }
+
+    /// How many agents are connected.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.hosts.values().filter(|state| state.connection.is_some()).count()
+    }
+
+    /// How many known hosts are not at rest at all that they were sent.
+    #[must_use]
+    pub fn behind(&self) -> usize {
+        let at_rest =
+            |host: &Arc<weft_services::Host>| self.hosts.get(&host.name).is_some_and(HostState::is_at_rest);
+        self.model.hosts().filter(|host| !at_rest(host)).count()
+    }
+
+    /// Takes a commit over: exactly the connected hosts that it concerns are sent exactly what differs for them.
+    pub fn advance(&mut self, version: Version, writes: &[Write]) -> Vec<Delivery> {
+        let mut after = self.model.clone();
+        for write in writes {
+            after.apply(write);
+        }
+        let touched = compile::touched(&self.model, &after, writes);
+        for key in &touched {
+            self.encoded.remove(key);
+        }
+        let deltas = compile::deltas(&self.model, &after, writes);
+        self.model = after;
+        self.version = version;
+        let deliveries = deltas.into_iter().filter_map(|(host, delta)| self.deliver(host, &delta)).collect();
+        self.forget_hosts(writes);
+        deliveries
+    }
+
+    /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
+    pub fn reset(&mut self, model: Model, version: Version) {
+        *self = Self { connections: self.connections, ..Self::new(model, version) };
+    }
+
+    fn forget_hosts(&mut self, writes: &[Write]) {
+        for write in writes {
+            if let Write::Delete(weft_services::RowKey::Host(host)) = write
+                && self.hosts.get(host).is_some_and(|state| state.connection.is_none())
+            {
+                self.hosts.remove(host);
+            }
+        }
+    }
+
+    fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
+        let upserts = self.parts(&host, &delta.upserts);
+        let version = self.version;
+        let state = self.hosts.entry(host.clone()).or_default();
+        for key in &delta.upserts {
+            state.settled.remove(key);
+            state.pending.insert(key.clone(), version);
+        }
+        let base = state.sent?;
+        state.connection?;
+        state.sent = Some(version);
+        let removals = delta
+            .removals
+            .iter()
+            .map(|id| wire::FragmentId { service: id.service.to_string(), subject: id.subject.to_string() });
+        let updates = updates(to_wire(version), Basis::On(to_wire(base)), upserts, removals);
+        Some(Delivery { host, updates })
+    }
+
+    fn parts(&mut self, host: &HostName, keys: &[FragmentKey]) -> Vec<wire::FragmentPart> {
+        let mut parts = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(encoded) = self.encode(key) else { continue };
+            let objects = if encoded.home == *host { encoded.local.clone() } else { encoded.remote.clone() };
+            let id = key.id();
+            parts.push(wire::FragmentPart {
+                service: id.service.to_string(),
+                subject: id.subject.to_string(),
+                objects,
+            });
+        }
+        parts
+    }
+
+    /// A fragment as it is sent, compiled and encoded once for all who follow it.
+    fn encode(&mut self, key: &FragmentKey) -> Option<Arc<Encoded>> {
+        if let Some(known) = self.encoded.get(key) {
+            return known.clone();
+        }
+        let encoded = compile::compile(&self.model, key).map(|compiled| {
+            let (local, remote) = (encode_objects(&compiled.local), encode_objects(&compiled.remote));
+            Arc::new(Encoded { home: compiled.home, local, remote })
+        });
+        self.encoded.insert(key.clone(), encoded.clone());
+        encoded
+    }
+
+    /// An agent has come, and has the intent of version `have`: answers its connection and what it is sent.
+    ///
+    /// `at_have` is the model at that version and the writes since, where they can still be had: then it is sent what
+    /// differs, and otherwise all.
+    pub fn connect(
+        &mut self,
+        host: &HostName,
+        have: Version,
+        at_have: Option<(Model, Vec<Write>)>,
+    ) -> (u64, Vec<wire::Update>) {
+        self.connections += 1;
+        let connection = self.connections;
+        let home = self.keys_at_home(host);
+        let state = self.hosts.entry(host.clone()).or_default();
+        let version = self.version;
+        *state = HostState { connection: Some(connection), ..HostState::default() };
+        state.pending = home.into_iter().map(|key| (key, version)).collect();
+        let Some((before, writes)) = at_have else {
+            state.sent = Some(version);
+            return (connection, self.whole_intent(host));
+        };
+        let delta = compile::deltas(&before, &self.model, &writes).remove(host).unwrap_or_default();
+        let nothing = delta.upserts.is_empty() && delta.removals.is_empty();
+        if nothing {
+            state.sent = Some(have);
+            state.pending.values_mut().for_each(|pending| *pending = have);
+            return (connection, Vec::new());
+        }
+        state.sent = Some(have);
+        let delivery = self.deliver(host.clone(), &delta);
+        (connection, delivery.map(|delivery| delivery.updates).unwrap_or_default())
+    }
+
+    fn whole_intent(&mut self, host: &HostName) -> Vec<wire::Update> {
+        let services = compile::followed_by(&self.model, host);
+        let keys: Vec<FragmentKey> =
+            services.into_iter().flat_map(|service| compile::fragments_of(&self.model, service)).collect();
+        let parts = self.parts(host, &keys);
+        let parts = parts.into_iter().filter(|part| !part.objects.is_empty());
+        updates(to_wire(self.version), Basis::Full, parts, [])
+    }
+
+    /// The fragments whose subject is on this host.
+    fn keys_at_home(&self, host: &HostName) -> Vec<FragmentKey> {
+        compile::at_home(&self.model, host)
+    }
+
+    /// An agent has gone. What it reported stays: the host goes on forwarding.
+    pub fn disconnect(&mut self, host: &HostName, connection: u64) {
+        if let Some(state) = self.hosts.get_mut(host)
+            && state.connection == Some(connection)
+        {
+            state.connection = None;
+        }
+    }
+
+    /// An agent has reported. Answers the departures that it has confirmed, and the fragments of which there is news.
+    pub fn report(
+        &mut self,
+        host: &HostName,
+        connection: u64,
+        status: &wire::Status,
+    ) -> (Vec<Departure>, Vec<FragmentKey>) {
+        let Some(state) = self.hosts.get_mut(host).filter(|state| state.connection == Some(connection))
+        else {
+            return (Vec::new(), Vec::new());
+        };
+        let version = from_wire(status.version.unwrap_or_default());
+        let before = std::mem::replace(&mut state.outcome, outcome(status));
+        state.reported = Some(version);
+        let (confirmed, pending) =
+            std::mem::take(&mut state.pending).into_iter().partition(|(_, sent)| *sent <= version);
+        state.pending = pending;
+        let confirmed: BTreeMap<FragmentKey, Version> = confirmed;
+        let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
+        state.settled.extend(news.iter().cloned());
+        if before.not_done != state.outcome.not_done {
+            let changed = before.not_done.keys().chain(state.outcome.not_done.keys());
+            news.extend(changed.filter_map(|(service, subject)| {
+                let id = weft_dataplane::FragmentId {
+                    service: service.as_str().into(),
+                    subject: subject.as_str().into(),
+                };
+                FragmentKey::from_id(&id)
+            }));
+        }
+        let departures = if state.is_at_rest() {
+            self.model.departures().filter(|departure| departure.host == *host).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        (departures, news)
+    }
+
+    /// How a fragment is doing on the host of its subject: `None` while that has not been reported.
+    pub(super) fn settled(&self, host: &HostName, key: &FragmentKey) -> Option<Result<(), &NotDone>> {
+        let state = self.hosts.get(host)?;
+        if !state.settled.contains(key) {
+            return None;
+        }
+        let id = key.id();
+        match state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string())) {
+            Some(not_done) => Some(Err(not_done)),
+            None => Some(Ok(())),
+        }
+    }
+}
+
+fn outcome(status: &wire::Status) -> Outcome {
+    let not_done = status.not_done.iter().map(|entry| {
+        let key = (entry.service.clone(), entry.subject.clone());
+        let waiting = entry.state() == wire::not_done::State::Waiting;
+        (key, NotDone { waiting, object: entry.key.clone(), reason: entry.reason.clone() })
+    });
+    Outcome { at_rest: status.at_rest, steps_failed: status.steps_failed, not_done: not_done.collect() }
+}
+
+/// Which form of fragments this version of the program sends: an intent of another form is not built upon.
+const CONTENT: u64 = 1;
+
+pub(super) fn to_wire(version: Version) -> weft_protocol::Version {
+    weft_protocol::Version::new(version.epoch.get(), version.revision.get()).with_content(CONTENT)
+}
+
+pub(super) fn from_wire(version: wire::Version) -> Version {
+    Version {
+        epoch: weft_store::Epoch::new(version.epoch),
+        revision: weft_store::Revision::new(version.revision),
+    }
+}
+
+/// Whether an agent's intent is one that can be built upon, if its version still can.
+pub(super) fn is_of_our_form(version: wire::Version) -> bool {
+    version.content == CONTENT
+}

@@ -1,0 +1,13 @@
+//! What each agent is sent, and what it reports.
+//!
+//! [`Distribution`] is pure: events and reports in, updates out. `server.rs` is the gRPC end; `feed.rs` follows the store.
+
+mod distribution;
+mod feed;
+mod reports;
+mod server;
+
+pub use distribution::{Delivery, Distribution, HostState, NotDone, Outcome};
+pub use feed::follow_store;
+pub use reports::Reports;
+pub use server::{AgentServer, Links, serve};

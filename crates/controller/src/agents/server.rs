@@ -1,0 +1,275 @@
+//! The agents' listener: gRPC over mutual TLS. A host's certificate sees only that host's intent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use weft_net::{HostFact, HostName};
+use weft_protocol::tls::{TlsIdentity, peer_host};
+use weft_protocol::wire::agent_message::Message as FromAgent;
+use weft_protocol::wire::agents_server::{Agents, AgentsServer};
+use weft_protocol::wire::controller_message::Message as FromController;
+use weft_protocol::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, wire};
+use weft_services::{Model, Write, confirm_departures, describe_host};
+use weft_store::Version;
+
+use super::distribution::{from_wire, is_of_our_form};
+use crate::api::Notices;
+use crate::site::Site;
+
+/// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
+const OUTGOING_MAX: usize = 4096;
+/// Commits that an agent may have missed and still be told only what differs.
+const RESUME_MAX: usize = 2000;
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(4);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+type Outgoing = mpsc::Sender<Result<wire::ControllerMessage, Status>>;
+
+/// The open streams, by host.
+#[derive(Default)]
+pub struct Links {
+    open: Mutex<HashMap<HostName, (u64, Outgoing)>>,
+}
+
+impl Links {
+    /// Sends updates to a host. A host that does not take them is let go.
+    pub(super) fn send(&self, host: &HostName, updates: Vec<wire::Update>) {
+        let mut open = self.open.lock();
+        let Some((_, outgoing)) = open.get(host) else { return };
+        for update in updates {
+            if outgoing.try_send(Ok(message(update))).is_err() {
+                tracing::warn!(%host, "the agent does not keep up and is let go");
+                open.remove(host);
+                return;
+            }
+        }
+    }
+
+    /// Lets every agent go; they come back.
+    pub fn close_all(&self) {
+        self.open.lock().clear();
+    }
+
+    fn open(&self, host: HostName, connection: u64, outgoing: Outgoing) {
+        self.open.lock().insert(host, (connection, outgoing));
+    }
+
+    fn close(&self, host: &HostName, connection: u64) {
+        let mut open = self.open.lock();
+        if open.get(host).is_some_and(|(open, _)| *open == connection) {
+            open.remove(host);
+        }
+    }
+}
+
+fn message(update: wire::Update) -> wire::ControllerMessage {
+    wire::ControllerMessage { message: Some(FromController::Update(update)) }
+}
+
+/// The service that agents call.
+pub struct AgentServer {
+    site: Arc<Site>,
+    links: Arc<Links>,
+    notices: Arc<Notices>,
+}
+
+impl AgentServer {
+    /// A service for this site.
+    #[must_use]
+    pub const fn new(site: Arc<Site>, links: Arc<Links>, notices: Arc<Notices>) -> Self {
+        Self { site, links, notices }
+    }
+}
+
+/// Serves agents at an address until `ended` resolves.
+///
+/// # Errors
+/// If the identity cannot be used or the address not be listened on.
+pub async fn serve(
+    server: AgentServer,
+    address: SocketAddr,
+    identity: &TlsIdentity,
+    ended: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let service = AgentsServer::new(server)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    tonic::transport::Server::builder()
+        .tls_config(identity.server_config())?
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(PING_INTERVAL))
+        .http2_keepalive_timeout(Some(PING_TIMEOUT))
+        .add_service(service)
+        .serve_with_shutdown(address, ended)
+        .await?;
+    Ok(())
+}
+
+#[tonic::async_trait]
+impl Agents for AgentServer {
+    type FollowStream = Pin<Box<dyn Stream<Item = Result<wire::ControllerMessage, Status>> + Send>>;
+
+    async fn follow(
+        &self,
+        request: Request<Streaming<wire::AgentMessage>>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        let host = certified_host(&request)?;
+        let mut incoming = request.into_inner();
+        let hello = tokio::time::timeout(HELLO_WITHIN, incoming.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no greeting came"))??;
+        let Some(FromAgent::Hello(hello)) = hello.and_then(|message| message.message) else {
+            return Err(Status::invalid_argument("the first message is not a greeting"));
+        };
+        check_hello(&host, &hello)?;
+        self.take_facts(&host, hello.facts.as_ref()).await?;
+        let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
+        let connection = self.connect(&host, &hello, outgoing)?;
+        tracing::info!(%host, version = hello.software_version, "agent connected");
+        let talk = Talk {
+            site: self.site.clone(),
+            links: self.links.clone(),
+            notices: self.notices.clone(),
+            host,
+            connection,
+        };
+        tokio::spawn(talk.listen(incoming));
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+}
+
+fn certified_host(request: &Request<Streaming<wire::AgentMessage>>) -> Result<HostName, Status> {
+    let certificates =
+        request.peer_certs().ok_or_else(|| Status::unauthenticated("no certificate was shown"))?;
+    peer_host(&certificates).map_err(|error| Status::unauthenticated(error.to_string()))
+}
+
+fn check_hello(host: &HostName, hello: &wire::Hello) -> Result<(), Status> {
+    if hello.host != host.as_str() {
+        let text = format!("the certificate is that of host {host}, not of {}", hello.host);
+        return Err(Status::permission_denied(text));
+    }
+    if hello.protocol_version == 0 || hello.protocol_version > PROTOCOL_VERSION {
+        let text =
+            format!("protocol version {} is not known here; {PROTOCOL_VERSION} is", hello.protocol_version);
+        return Err(Status::failed_precondition(text));
+    }
+    Ok(())
+}
+
+impl AgentServer {
+    async fn take_facts(&self, host: &HostName, facts: Option<&wire::Facts>) -> Result<(), Status> {
+        let facts = facts.ok_or_else(|| Status::invalid_argument("the greeting has no facts"))?;
+        take_facts(&self.site, host, facts).await
+    }
+
+    /// Registers the connection and queues what the agent lacks. Under the distribution's lock, so that no commit comes
+    /// between.
+    fn connect(&self, host: &HostName, hello: &wire::Hello, outgoing: Outgoing) -> Result<u64, Status> {
+        let have = hello.have.unwrap_or_default();
+        let at_have = self.resumable(have);
+        let mut distribution = self.site.distribution.lock();
+        // What was read of the past must meet what has been handed out; otherwise it is sent all.
+        let at_have = at_have.filter(|(_, _, until)| *until == distribution.version());
+        let at_have = at_have.map(|(model, writes, _)| (model, writes));
+        let (connection, updates) = distribution.connect(host, from_wire(have), at_have);
+        for update in updates {
+            outgoing
+                .try_send(Ok(message(update)))
+                .map_err(|_| Status::resource_exhausted("the intent is too large"))?;
+        }
+        self.links.open(host.clone(), connection, outgoing);
+        Ok(connection)
+    }
+
+    /// The model that an agent's intent was made of, the writes since, and up to which version they are.
+    fn resumable(&self, have: wire::Version) -> Option<(Model, Vec<Write>, Version)> {
+        if !is_of_our_form(have) {
+            return None;
+        }
+        let (have, until) = (from_wire(have), self.site.distribution.lock().version());
+        if have.epoch != until.epoch || have > until {
+            return None;
+        }
+        let before = self.site.store.at(have.revision).ok()?;
+        let events = self.site.store.history(next(have)..=until.revision, RESUME_MAX + 1).ok()?;
+        if events.len() > RESUME_MAX {
+            return None;
+        }
+        let writes = events.iter().flat_map(|event| event.writes.iter().cloned()).collect();
+        Some((before.model.0, writes, until))
+    }
+}
+
+fn next(version: Version) -> weft_store::Revision {
+    weft_store::Revision::new(version.revision.get() + 1)
+}
+
+async fn take_facts(site: &Site, host: &HostName, facts: &wire::Facts) -> Result<(), Status> {
+    let fact = HostFact::try_from(facts).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let now = site.now();
+    site.note_fact(host, "facts", |model| describe_host(model, host, &fact, now))
+        .await
+        .map_err(|_| Status::unavailable("the store cannot write now"))?;
+    Ok(())
+}
+
+/// One agent's connection.
+struct Talk {
+    site: Arc<Site>,
+    links: Arc<Links>,
+    notices: Arc<Notices>,
+    host: HostName,
+    connection: u64,
+}
+
+impl Talk {
+    async fn listen(self, mut incoming: Streaming<wire::AgentMessage>) {
+        let reason = loop {
+            match incoming.message().await {
+                Ok(Some(message)) => {
+                    if let Err(status) = self.hear(message.message).await {
+                        break status.message().to_owned();
+                    }
+                }
+                Ok(None) => break "it ended the stream".to_owned(),
+                Err(status) => break status.message().to_owned(),
+            }
+        };
+        tracing::info!(host = %self.host, reason, "agent gone");
+        self.site.distribution.lock().disconnect(&self.host, self.connection);
+        self.links.close(&self.host, self.connection);
+    }
+
+    async fn hear(&self, message: Option<FromAgent>) -> Result<(), Status> {
+        match message {
+            Some(FromAgent::Facts(facts)) => take_facts(&self.site, &self.host, &facts).await,
+            Some(FromAgent::Status(status)) => self.report(&status).await,
+            Some(FromAgent::Hello(_)) => Err(Status::invalid_argument("a second greeting")),
+            Some(FromAgent::Explanation(_)) | None => Ok(()),
+        }
+    }
+
+    async fn report(&self, status: &wire::Status) -> Result<(), Status> {
+        let (departures, news) = self.site.distribution.lock().report(&self.host, self.connection, status);
+        self.notices.status(news);
+        if departures.is_empty() {
+            return Ok(());
+        }
+        let confirm = |model: &Model| confirm_departures(model, &departures);
+        self.site
+            .note_fact(&self.host, "departures confirmed", confirm)
+            .await
+            .map_err(|_| Status::unavailable("the store cannot write now"))?;
+        Ok(())
+    }
+}

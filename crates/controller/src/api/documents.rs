@@ -1,0 +1,116 @@
+//! What describes the API and the process: versions, extensions, OpenAPI, health, metrics.
+
+use std::sync::Arc;
+
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use weft_services::catalogue::CATALOGUE;
+
+use super::openapi;
+use super::respond::{Answer, Problem, ok, typed_answer};
+use super::route::{Api, Asked};
+
+/// Neutron's extensions of which everything works: alias, name.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("binding", "Port Binding"),
+    ("empty-string-filtering", "Empty String Filtering Extension"),
+    ("ip-substring-filtering", "IP address substring filtering"),
+    ("net-mtu", "Network MTU"),
+    ("net-mtu-writable", "Network MTU (writable)"),
+    ("pagination", "Pagination support"),
+    ("project-id", "project_id field enabled"),
+    ("provider", "Provider Network"),
+    ("revision-if-match", "If-Match constraints based on revision_number"),
+    ("sorting", "Sorting support"),
+    ("standard-attr-description", "standard-attr-description"),
+    ("standard-attr-revisions", "Resource revision numbers"),
+    ("standard-attr-tag", "Tag support for resources with standard attribute: network, port, subnet"),
+    ("standard-attr-timestamp", "Resource timestamps"),
+    ("tag-creation", "Tag creation with POST"),
+    ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
+];
+
+fn read_only(asked: &Asked) -> Result<(), Problem> {
+    if matches!(asked.method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Problem::no_such_method()) }
+}
+
+pub(crate) fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
+    read_only(asked)?;
+    match path {
+        [""] => Ok(versions(asked)),
+        ["healthz" | "healthcheck"] => Ok(typed_answer(StatusCode::OK, "text/plain", "OK")),
+        ["readyz"] => Ok(ready(api)),
+        ["version"] => Ok(ok(&json!({ "version": env!("CARGO_PKG_VERSION") }))),
+        ["metrics"] => Ok(metrics(api)),
+        ["openapi.json"] => Ok(ok(&openapi::document())),
+        ["docs"] => swagger("index.html"),
+        ["docs", rest @ ..] => swagger(&rest.join("/")),
+        _ => Err(Problem::no_such_path()),
+    }
+}
+
+fn versions(asked: &Asked) -> Answer {
+    let link = json!({ "rel": "self", "href": format!("{}/v2.0/", asked.origin()) });
+    ok(&json!({ "versions": [{ "id": "v2.0", "status": "CURRENT", "links": [link] }] }))
+}
+
+pub(crate) fn collections(asked: &Asked) -> Result<Answer, Problem> {
+    read_only(asked)?;
+    let resource = |entry: &weft_services::catalogue::Entry| {
+        let href = format!("{}/v2.0/{}", asked.origin(), entry.path);
+        json!({ "name": entry.member, "collection": entry.collection, "links": [{ "rel": "self", "href": href }] })
+    };
+    let resources: Vec<Value> = CATALOGUE.iter().map(resource).collect();
+    Ok(ok(&json!({ "resources": resources })))
+}
+
+fn extension_value((alias, name): &(&str, &str)) -> Value {
+    json!({ "alias": alias, "name": name, "description": name, "updated": "2026-11-21T00:00:00-00:00", "links": [] })
+}
+
+pub(crate) fn extensions(asked: &Asked) -> Result<Answer, Problem> {
+    read_only(asked)?;
+    let extensions: Vec<Value> = EXTENSIONS.iter().map(extension_value).collect();
+    Ok(ok(&json!({ "extensions": extensions })))
+}
+
+pub(crate) fn extension(asked: &Asked, alias: &str) -> Result<Answer, Problem> {
+    read_only(asked)?;
+    let found = EXTENSIONS.iter().find(|(known, _)| *known == alias);
+    let found = found.ok_or_else(|| {
+        weft_services::Refusal::not_found("ExtensionNotFound", "Extension with alias", alias)
+    })?;
+    Ok(ok(&json!({ "extension": extension_value(found) })))
+}
+
+/// Ready: the store answers, and what it holds has been handed to the agents' side.
+fn ready(api: &Api) -> Answer {
+    let (durable, distributed) = (api.site.durable().version, api.site.reports().0.version());
+    let body = json!({ "version": durable.to_string(), "distributed": distributed.to_string() });
+    let status =
+        if distributed.epoch == durable.epoch { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    super::respond::json_answer(status, &body)
+}
+
+fn metrics(api: &Api) -> Answer {
+    let revision = api.site.durable().version.revision.get();
+    let reports = api.site.reports();
+    let text = api.site.metrics.text(reports.0.connected(), reports.0.behind(), revision);
+    typed_answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+fn swagger(path: &str) -> Result<Answer, Problem> {
+    let path = if path.is_empty() { "index.html" } else { path };
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    match utoipa_swagger_ui::serve(path, config) {
+        Ok(Some(file)) => {
+            let mut answer =
+                typed_answer(StatusCode::OK, "application/octet-stream", file.bytes.into_owned());
+            if let Ok(media_type) = file.content_type.parse() {
+                answer.headers_mut().insert("content-type", media_type);
+            }
+            Ok(answer)
+        }
+        Ok(None) | Err(_) => Err(Problem::no_such_path()),
+    }
+}

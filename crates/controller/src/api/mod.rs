@@ -1,0 +1,25 @@
+//! The REST API: Neutron v2.0 and resources of the same shape, all from the catalogue.
+//!
+//! ```text
+//! http.rs ── one connection, one request: limits, request id ──> route.rs ──┬─ resources.rs   /v2.0/{collection}[/{id}]
+//!                                                                           ├─ tags.rs        /v2.0/…/tags
+//!                                                                           ├─ watch.rs       ?watch=true
+//!                                                                           ├─ native.rs      /v1/apply, history, rollback, …
+//!                                                                           └─ documents.rs   /, /v2.0/, /openapi.json, …
+//! ```
+
+mod documents;
+mod http;
+mod native;
+mod notices;
+mod openapi;
+mod resources;
+mod respond;
+mod route;
+mod tags;
+mod url_query;
+mod watch;
+
+pub use http::serve;
+pub use notices::Notices;
+pub use route::Api;

@@ -1,0 +1,139 @@
+//! From path and method to what answers.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, Method, Uri};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use weft_services::catalogue::{Entry, by_path};
+
+use super::respond::{Answer, Problem};
+use super::url_query::UrlQuery;
+use super::{Notices, documents, native, resources, tags, watch};
+use crate::site::{Caller, Site};
+
+/// The API and what it answers from.
+pub struct Api {
+    pub(crate) site: Arc<Site>,
+    pub(crate) notices: Arc<Notices>,
+}
+
+/// A request, read whole.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) request_id: String,
+}
+
+impl Asked {
+    pub(crate) fn query(&self) -> UrlQuery {
+        UrlQuery::parse(self.uri.query())
+    }
+
+    /// For whom it is. Without identity, whoever can ask is administrator of project `default`.
+    pub(crate) fn caller(&self) -> Caller {
+        let summary = format!("{} {}", self.method, self.uri.path());
+        Caller { request_id: self.request_id.clone(), project_id: "default".into(), summary }
+    }
+
+    /// The body as a JSON object.
+    pub(crate) fn object(&self) -> Result<Map<String, Value>, Problem> {
+        let text = std::str::from_utf8(&self.body)
+            .map_err(|error| Problem::malformed(format!("The body is not UTF-8: {error}")))?;
+        match serde_json::from_str(text) {
+            Ok(Value::Object(object)) => Ok(object),
+            Ok(_) => Err(Problem::malformed("The body is not a JSON object")),
+            Err(error) => Err(Problem::malformed(format!("The body is not JSON: {error}"))),
+        }
+    }
+
+    /// The address by which the client reached us, for links.
+    pub(crate) fn origin(&self) -> String {
+        let host = self.headers.get("host").and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1");
+        format!("http://{host}")
+    }
+}
+
+impl Api {
+    /// An API over this site.
+    #[must_use]
+    pub const fn new(site: Arc<Site>, notices: Arc<Notices>) -> Self {
+        Self { site, notices }
+    }
+
+    pub(crate) async fn answer(&self, asked: Asked) -> Result<Answer, Problem> {
+        let path = percent_decoded(asked.uri.path())?;
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match segments.as_slice() {
+            ["v2.0", "extensions"] => documents::extensions(&asked),
+            ["v2.0", "extensions", alias] => documents::extension(&asked, without_suffix(alias)),
+            ["v2.0", ""] => documents::collections(&asked),
+            ["v2.0", path] | ["v2.0", path, ""] => {
+                self.collection(&asked, entry(without_suffix(path))?).await
+            }
+            ["v2.0", path, id] => self.member(&asked, entry(path)?, without_suffix(id)).await,
+            ["v2.0", path, id, "tags"] => tags::all(self, &asked, entry(path)?, id).await,
+            ["v2.0", path, id, "tags", tag] => tags::one(self, &asked, (entry(path)?, id), tag).await,
+            ["v1", rest @ ..] => native::answer(self, &asked, rest).await,
+            other => documents::answer(self, &asked, other),
+        }
+    }
+
+    async fn collection(&self, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
+        match asked.method {
+            Method::GET if asked.query().flag("watch") => watch::collection(self, asked, entry),
+            Method::GET => resources::list(self, asked, entry),
+            Method::POST if entry.verbs.write => resources::create(self, asked, entry).await,
+            // What Neutron says of a PUT without an identifier.
+            Method::PUT => Err(entry.not_found("None").into()),
+            _ => Err(Problem::no_such_method()),
+        }
+    }
+
+    async fn member(&self, asked: &Asked, entry: &'static Entry, id: &str) -> Result<Answer, Problem> {
+        match asked.method {
+            Method::GET => resources::show(self, asked, entry, id),
+            Method::PUT if entry.verbs.write => resources::update(self, asked, entry, id).await,
+            Method::DELETE if entry.verbs.delete => resources::delete(self, asked, entry, id).await,
+            _ => Err(Problem::no_such_method()),
+        }
+    }
+}
+
+fn entry(path: &str) -> Result<&'static Entry, Problem> {
+    by_path(path).ok_or_else(Problem::no_such_path)
+}
+
+/// Neutron answers `networks.json` as `networks`.
+fn without_suffix(segment: &str) -> &str {
+    segment.strip_suffix(".json").unwrap_or(segment)
+}
+
+fn percent_decoded(path: &str) -> Result<String, Problem> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = (*first == b'%').then(|| {
+            let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        });
+        match escaped {
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+            Some(Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            Some(None) => {
+                return Err(Problem::malformed(
+                    "The path has a '%' that is not followed by two hexadecimal digits",
+                ));
+            }
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::malformed("The path is not UTF-8"))
+}

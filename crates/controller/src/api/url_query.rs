@@ -1,0 +1,138 @@
+//! Query strings: Neutron's filters, paging, order and fields.
+
+use weft_services::{Condition, Query, Refusal, SortKey};
+
+/// A query string, taken apart.
+#[derive(Debug, Default)]
+pub(crate) struct UrlQuery {
+    pairs: Vec<(String, String)>,
+}
+
+/// What is no filter.
+const RESERVED: [&str; 13] = [
+    "fields",
+    "limit",
+    "marker",
+    "page_reverse",
+    "sort_key",
+    "sort_dir",
+    "tags",
+    "tags-any",
+    "not-tags",
+    "not-tags-any",
+    "watch",
+    "since",
+    "all_projects",
+];
+
+impl UrlQuery {
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        let pairs = form_urlencoded::parse(text.unwrap_or_default().as_bytes());
+        Self { pairs: pairs.into_owned().collect() }
+    }
+
+    /// The last value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The attributes that are wanted; all, if none is named.
+    pub(crate) fn fields(&self) -> Option<Vec<&str>> {
+        let fields: Vec<&str> = self.all("fields").filter(|field| !field.is_empty()).collect();
+        (!fields.is_empty()).then_some(fields)
+    }
+
+    /// A flag, as Neutron reads booleans.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1"))
+    }
+
+    pub(crate) fn to_query(&self) -> Result<Query, Refusal> {
+        Ok(Query {
+            conditions: self.conditions(),
+            sort: self.sort()?,
+            limit: self.limit()?,
+            marker: self.get("marker").map(str::to_owned),
+            page_reverse: self.flag("page_reverse"),
+        })
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let mut conditions: Vec<Condition> = Vec::new();
+        for (key, value) in self.pairs.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())) {
+            let same = conditions.iter_mut().find_map(|condition| match condition {
+                Condition::OneOf(name, values) if name == key => Some(values),
+                _ => None,
+            });
+            match same {
+                Some(values) => values.push(value.clone()),
+                None => conditions.push(Condition::OneOf(key.clone(), vec![value.clone()])),
+            }
+        }
+        let kinds = [
+            ("tags", false, false),
+            ("tags-any", true, false),
+            ("not-tags", false, true),
+            ("not-tags-any", true, true),
+        ];
+        for (name, any, negated) in kinds {
+            let tags: Vec<String> =
+                self.all(name).flat_map(|value| value.split(',')).map(str::to_owned).collect();
+            if !tags.is_empty() {
+                conditions.push(Condition::Tags { any, negated, tags });
+            }
+        }
+        conditions
+    }
+
+    fn sort(&self) -> Result<Vec<SortKey>, Refusal> {
+        let (keys, directions): (Vec<&str>, Vec<&str>) =
+            (self.all("sort_key").collect(), self.all("sort_dir").collect());
+        if keys.len() != directions.len() {
+            let message = "The number of sort_keys and sort_dirs must be same";
+            return Err(Refusal::invalid("HTTPBadRequest", message));
+        }
+        let pairs = keys.into_iter().zip(directions);
+        let key = |(attribute, direction): (&str, &str)| match direction {
+            "asc" | "desc" => {
+                Ok(SortKey { attribute: attribute.to_owned(), descending: direction == "desc" })
+            }
+            _ => Err(Refusal::invalid(
+                "HTTPBadRequest",
+                format!("sort_dir: '{direction}' is neither asc nor desc"),
+            )),
+        };
+        pairs.map(key).collect()
+    }
+
+    pub(crate) fn limit(&self) -> Result<Option<usize>, Refusal> {
+        let Some(text) = self.get("limit") else { return Ok(None) };
+        match text.parse::<usize>() {
+            Ok(0) => Ok(None),
+            Ok(limit) => Ok(Some(limit)),
+            Err(_) => {
+                let message =
+                    format!("Invalid input for limit. Reason: '{text}' is not a whole number of at least 0.");
+                Err(Refusal::invalid("HTTPBadRequest", message))
+            }
+        }
+    }
+
+    /// The same query with another marker and direction, for the links of a page.
+    pub(crate) fn link(&self, marker: Option<&str>, page_reverse: bool) -> String {
+        let kept = self.pairs.iter().filter(|(key, _)| key != "marker" && key != "page_reverse");
+        let mut link = form_urlencoded::Serializer::new(String::new());
+        link.extend_pairs(kept);
+        if let Some(marker) = marker {
+            link.append_pair("marker", marker);
+        }
+        if page_reverse {
+            link.append_pair("page_reverse", "True");
+        }
+        link.finish()
+    }
+}

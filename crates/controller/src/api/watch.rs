@@ -1,0 +1,206 @@
+//! The change feed: server-sent events, resumable by version.
+//!
+//! ```text
+//! id: EPOCH.REVISION
+//! event: put | delete | status | compacted | epoch
+//! data: {"kind": "port", "id": …, "project_id": …, "object": {…} | null}
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses, by_path};
+use weft_services::compile::FragmentKey;
+use weft_services::{Model, RowKey, Write};
+use weft_store::{Epoch, Event, Revision, Version, WatchError};
+
+use super::respond::{Answer, Problem, typed_answer};
+use super::route::{Api, Asked};
+use crate::head::Head;
+use crate::site::Site;
+
+/// Events on their way to one watcher; a slow one is waited for, the store keeps what it has yet to read.
+const OUTGOING_MAX: usize = 64;
+/// A comment this often tells a watcher that the stream is alive, and us that the watcher is.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+type Outgoing = mpsc::Sender<Result<Bytes, std::convert::Infallible>>;
+
+/// Watches one collection.
+pub(crate) fn collection(api: &Api, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
+    start(api, asked, vec![entry])
+}
+
+/// Watches everything.
+pub(crate) fn everything(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+    start(api, asked, CATALOGUE.iter().collect())
+}
+
+fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>) -> Result<Answer, Problem> {
+    let query = asked.query();
+    let header = asked.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let since = header.or_else(|| query.get("since")).map(parse_version).transpose()?;
+    let (outgoing, events) = mpsc::channel(OUTGOING_MAX);
+    let watcher = Watcher { site: api.site.clone(), entries, outgoing };
+    let notices = api.notices.subscribe();
+    tokio::spawn(async move { watcher.run(since, notices).await });
+    let mut answer =
+        typed_answer(StatusCode::OK, "text/event-stream", Body::from_stream(ReceiverStream::new(events)));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}
+
+fn parse_version(text: &str) -> Result<Version, Problem> {
+    let parts = text
+        .split_once('.')
+        .and_then(|(epoch, revision)| Some((epoch.parse().ok()?, revision.parse().ok()?)));
+    let (epoch, revision) = parts
+        .ok_or_else(|| Problem::malformed(format!("since: '{text}' is not of the form EPOCH.REVISION")))?;
+    Ok(Version { epoch: Epoch::new(epoch), revision: Revision::new(revision) })
+}
+
+struct Watcher {
+    site: Arc<Site>,
+    entries: Vec<&'static Entry>,
+    outgoing: Outgoing,
+}
+
+/// The watcher has gone.
+struct Gone;
+
+impl Watcher {
+    async fn run(
+        self,
+        since: Option<Version>,
+        mut notices: tokio::sync::broadcast::Receiver<BTreeSet<FragmentKey>>,
+    ) {
+        let Some((mut model, from)) = self.begin(since).await else { return };
+        let mut watch = self.site.store.watch(from);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        loop {
+            let sent = tokio::select! {
+                event = watch.next() => match event {
+                    Ok(event) => self.commit(&mut model, &event).await,
+                    Err(error) => return self.end(&error).await,
+                },
+                news = notices.recv() => match news {
+                    Ok(fragments) => self.status(&model, &fragments, watch.position()).await,
+                    // What was missed is in the objects that a list shows; the feed goes on.
+                    Err(RecvError::Lagged(_)) => Ok(()),
+                    Err(RecvError::Closed) => return,
+                },
+                _ = heartbeat.tick() => self.send(": alive\n\n".into()).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The model that the watcher knows, and its version.
+    async fn begin(&self, since: Option<Version>) -> Option<(Model, Version)> {
+        let now = self.site.durable();
+        let Some(since) = since else { return Some((now.model.0.clone(), now.version)) };
+        if since.epoch != now.version.epoch {
+            self.end(&WatchError::EpochChanged { now: now.version }).await;
+            return None;
+        }
+        let site = self.site.clone();
+        let past = tokio::task::spawn_blocking(move || site.store.at(since.revision)).await;
+        match past {
+            Ok(Ok(past)) => Some((past.model.0, since)),
+            Ok(Err(error)) => {
+                let _ = self
+                    .send(format!("event: compacted\ndata: {}\n\n", json!({ "reason": error.to_string() })))
+                    .await;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn end(&self, error: &WatchError) {
+        let event = match error {
+            WatchError::EpochChanged { .. } => "epoch",
+            _ => "compacted",
+        };
+        let _ =
+            self.send(format!("event: {event}\ndata: {}\n\n", json!({ "reason": error.to_string() }))).await;
+    }
+
+    async fn send(&self, text: String) -> Result<(), Gone> {
+        self.outgoing.send(Ok(text.into())).await.map_err(|_| Gone)
+    }
+
+    async fn commit(&self, model: &mut Model, event: &Event<Head>) -> Result<(), Gone> {
+        let before = model.clone();
+        for write in event.writes.iter() {
+            model.apply(write);
+        }
+        let text = {
+            let reports = self.site.reports();
+            let mut text = String::new();
+            for entry in &self.entries {
+                for id in shown(entry, [&before, model], event.writes.iter().map(Write::key)) {
+                    let object = entry.render(model, &id, &reports);
+                    let former = entry.render(&before, &id, &NoStatuses);
+                    let (name, shown) = match (&object, &former) {
+                        (Some(object), _) => ("put", object),
+                        (None, Some(former)) => ("delete", former),
+                        (None, None) => continue,
+                    };
+                    let data = data(entry, &id, shown.get("project_id"), object.clone().map(Value::Object));
+                    text.push_str(&format!("id: {}\nevent: {name}\ndata: {data}\n\n", event.version));
+                }
+            }
+            text
+        };
+        if text.is_empty() { Ok(()) } else { self.send(text).await }
+    }
+
+    async fn status(
+        &self,
+        model: &Model,
+        fragments: &BTreeSet<FragmentKey>,
+        at: Version,
+    ) -> Result<(), Gone> {
+        let rows: Vec<RowKey> = fragments.iter().filter_map(|fragment| row_of(model, fragment)).collect();
+        let text = {
+            let reports = self.site.reports();
+            let mut text = String::new();
+            for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
+                for id in shown(entry, [model, model], rows.iter().cloned()) {
+                    let Some(object) = entry.render(model, &id, &reports) else { continue };
+                    let data =
+                        data(entry, &id, object.get("project_id"), Some(Value::Object(object.clone())));
+                    text.push_str(&format!("id: {at}\nevent: status\ndata: {data}\n\n"));
+                }
+            }
+            text
+        };
+        if text.is_empty() { Ok(()) } else { self.send(text).await }
+    }
+}
+
+/// The resources of a collection that show one of these rows, before or after.
+fn shown(entry: &Entry, models: [&Model; 2], rows: impl Iterator<Item = RowKey>) -> BTreeSet<String> {
+    rows.flat_map(|row| models.map(|model| entry.shows(model, &row))).flatten().collect()
+}
+
+fn row_of(model: &Model, fragment: &FragmentKey) -> Option<RowKey> {
+    let (path, id) = fragment.resource()?;
+    by_path(path)?.row_key(model, &id.to_string())
+}
+
+fn data(entry: &Entry, id: &str, project: Option<&Value>, object: Option<Value>) -> Value {
+    json!({ "kind": entry.member, "id": id, "project_id": project, "object": object })
+}

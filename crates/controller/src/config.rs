@@ -1,0 +1,58 @@
+//! The controller's configuration: flags, each also as an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// The controller of a site.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "weft-controller", version, about)]
+pub struct Config {
+    /// Where the REST API listens. Without identity only a loopback address is taken.
+    #[arg(long, env = "WEFT_CONTROLLER_LISTEN", default_value = "127.0.0.1:9696")]
+    pub listen: SocketAddr,
+    /// Where agents connect to, by gRPC over mutual TLS.
+    #[arg(long, env = "WEFT_CONTROLLER_AGENTS_LISTEN", default_value = "127.0.0.1:9697")]
+    pub agents_listen: SocketAddr,
+    /// Where the controller's certificate is: controller.pem, controller.key, ca.pem (see `weft certificates`).
+    #[arg(long, env = "WEFT_CONTROLLER_TLS_DIRECTORY", default_value = "/etc/weft/tls")]
+    pub tls_directory: PathBuf,
+    /// The name of the controller's certificate.
+    #[arg(long, env = "WEFT_CONTROLLER_TLS_NAME", default_value = "controller")]
+    pub tls_name: String,
+    /// Where the store is.
+    #[arg(long, env = "WEFT_CONTROLLER_STATE_DIRECTORY", default_value = "/var/lib/weft/controller")]
+    pub state_directory: PathBuf,
+    /// How logs are written.
+    #[arg(long, env = "WEFT_CONTROLLER_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// How many revisions of history are kept for rollback, watches and agents that come back.
+    #[arg(long, env = "WEFT_CONTROLLER_HISTORY_REVISIONS", default_value_t = 100_000)]
+    pub history_revisions: u64,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// What flags alone cannot say.
+    ///
+    /// # Errors
+    /// The flag and the rule that it breaks.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.listen.ip().is_loopback(),
+            "--listen {}: the API has no authentication yet, so it only listens on a loopback address",
+            self.listen
+        );
+        anyhow::ensure!(self.history_revisions >= 1000, "--history-revisions: at least 1000 are needed");
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! `weft-controller`: flags in, two listeners, out by a signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use weft_controller::agents::{self, AgentServer, Links};
+use weft_controller::api::{self, Api, Notices};
+use weft_controller::config::{Config, LogFormat};
+use weft_controller::site::Site;
+use weft_protocol::tls::TlsIdentity;
+use weft_store::{Options, Revision, Store};
+
+/// How often old history is dropped.
+const COMPACT_EVERY: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    start_logs(config.log_format);
+    config.check()?;
+    run(config).await
+}
+
+fn start_logs(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "info,weft::request=warn".into());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    let identity = TlsIdentity::load(&config.tls_directory, &config.tls_name)
+        .context("no identity for the agents' listener")?;
+    std::fs::create_dir_all(&config.state_directory)
+        .with_context(|| format!("--state-directory {}", config.state_directory.display()))?;
+    let store = Store::open(config.state_directory.join("store.redb"), Options::default())
+        .context("the store cannot be opened")?;
+    let site = Site::new(store);
+    let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
+    tracing::info!(listen = %listener.local_addr()?, agents = %config.agents_listen, version = %site.durable().version, "ready");
+    let (end, ended) = watch::channel(false);
+    tokio::spawn(agents::follow_store(site.clone(), links.clone()));
+    tokio::spawn(compact(site.clone(), config.history_revisions));
+    let server = AgentServer::new(site.clone(), links.clone(), notices.clone());
+    let until = |mut ended: watch::Receiver<bool>| async move {
+        // Either says that it is over.
+        let _ = ended.wait_for(|ended| *ended).await;
+    };
+    let agents_end = until(ended.clone());
+    let address = config.agents_listen;
+    let agents = tokio::spawn(async move { agents::serve(server, address, &identity, agents_end).await });
+    let api = Arc::new(Api::new(site, notices));
+    let rest = tokio::spawn(api::serve(api, listener, until(ended)));
+    let outcome = tokio::select! {
+        outcome = agents => outcome.context("the agents' listener")?.with_context(|| format!("--agents-listen {address}")),
+        signal = wait_for_signal() => signal,
+    };
+    links.close_all();
+    let _ = end.send(true);
+    rest.await.context("the API's listener")?;
+    outcome
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("ending; hosts go on with what they have");
+    Ok(())
+}
+
+/// Keeps the history at the length that was asked for.
+async fn compact(site: Arc<Site>, keep: u64) {
+    loop {
+        tokio::time::sleep(COMPACT_EVERY).await;
+        let revision = site.durable().version.revision.get();
+        // In steps of a tenth, so that most turns do nothing.
+        let before = revision.saturating_sub(keep) / (keep / 10) * (keep / 10);
+        if before > 0
+            && let Err(error) = site.store.compact(Revision::new(before)).await
+        {
+            tracing::warn!(%error, "the history cannot be compacted");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Counters, in the OpenMetrics text format.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// How a request ended. Labels are bounded: no path, no identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: String,
+}
+
+/// All that the controller counts.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histogram,
+    commits: Family<OutcomeLabels, Counter>,
+    agents: Gauge,
+    hosts_behind: Gauge,
+    revision: Gauge,
+    updates: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("weft"),
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
+            commits: Family::default(),
+            agents: Gauge::default(),
+            hosts_behind: Gauge::default(),
+            revision: Gauge::default(),
+            updates: Counter::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("http_requests", "Requests answered", metrics.requests.clone());
+        registry.register("http_request_seconds", "How long answers took", metrics.request_seconds.clone());
+        registry.register("commits", "Changes committed or not", metrics.commits.clone());
+        registry.register("agents_connected", "Agents that are connected", metrics.agents.clone());
+        registry.register(
+            "hosts_behind",
+            "Hosts that have not confirmed all they were sent",
+            metrics.hosts_behind.clone(),
+        );
+        registry.register("store_revision", "Revision that readers see", metrics.revision.clone());
+        registry.register("agent_updates", "Updates sent to agents", metrics.updates.clone());
+        metrics
+    }
+}
+
+impl Metrics {
+    pub(crate) fn request(&self, method: &str, status: u16, seconds: f64) {
+        self.requests.get_or_create(&RequestLabels { method: method.to_owned(), status }).inc();
+        self.request_seconds.observe(seconds);
+    }
+
+    pub(crate) fn commit(&self, done: bool) {
+        let outcome = if done { "committed" } else { "refused" };
+        self.commits.get_or_create(&OutcomeLabels { outcome: outcome.to_owned() }).inc();
+    }
+
+    pub(crate) fn update_sent(&self) {
+        self.updates.inc();
+    }
+
+    /// All metrics as text, with what is read off at this moment.
+    pub(crate) fn text(&self, agents: usize, behind: usize, revision: u64) -> String {
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.agents.set(gauge(agents));
+        self.hosts_behind.set(gauge(behind));
+        self.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A site: the store, what hosts report, and how a request becomes a commit.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use weft_services::{Change, Choices, Model, Refusal, Timestamp};
+use weft_store::{Snapshot, Store, TransactError, Version};
+
+use crate::agents::{Distribution, Reports};
+use crate::head::Head;
+use crate::metrics::Metrics;
+use crate::note::Note;
+
+/// For whom and why something is changed.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// `req-<uuid>`.
+    pub request_id: String,
+    /// The project for which the request is made, where it names no other.
+    pub project_id: Arc<str>,
+    /// Method and path.
+    pub summary: String,
+}
+
+/// Why a request changed nothing.
+#[derive(Debug)]
+pub enum Failure<E = Refusal> {
+    /// It was refused.
+    Refused(E),
+    /// It is more than one commit can hold.
+    TooLarge,
+    /// The store cannot write now; whether the change is there is not known.
+    Unavailable(String),
+}
+
+/// A site and all that its requests share.
+pub struct Site {
+    /// The model.
+    pub store: Store<Head>,
+    /// Who has been sent what, and what they reported.
+    pub distribution: Mutex<Distribution>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// When the process began.
+    pub started: std::time::Instant,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Site {
+    /// A site over this store, with the system's clock.
+    #[must_use]
+    pub fn new(store: Store<Head>) -> Arc<Self> {
+        let snapshot = store.durable();
+        let distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version);
+        Arc::new(Self {
+            store,
+            distribution: Mutex::new(distribution),
+            metrics: Metrics::default(),
+            started: std::time::Instant::now(),
+            clock: Box::new(system_time),
+        })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// What readers see.
+    #[must_use]
+    pub fn durable(&self) -> Arc<Snapshot<Head>> {
+        self.store.durable()
+    }
+
+    /// What hosts reported, as far as one rendering needs it.
+    #[must_use]
+    pub fn reports(&self) -> Reports<'_> {
+        Reports(self.distribution.lock())
+    }
+
+    /// Carries out a change on the pending head and commits it; answers once it is durable.
+    ///
+    /// # Errors
+    /// As [`Failure`] says; then nothing was changed, unless it is `Unavailable`.
+    pub async fn transact<T, E>(
+        &self,
+        caller: &Caller,
+        set: Option<&str>,
+        f: impl Fn(&mut Change) -> Result<T, E>,
+    ) -> Result<(Version, T), Failure<E>> {
+        let now = self.now();
+        let seed: [u8; 32] = rand::random();
+        let note = Note {
+            at: now,
+            request_id: caller.request_id.clone(),
+            project_id: caller.project_id.to_string(),
+            set: set.map(str::to_owned),
+            summary: caller.summary.clone(),
+        };
+        let outcome = self
+            .store
+            .transact(note.to_text(), |head: &Snapshot<Head>| {
+                let choices = Choices { now, seed, project_id: caller.project_id.clone() };
+                let mut change = Change::new(head.model.0.clone(), choices);
+                let result = f(&mut change)?;
+                Ok((change.finish(), result))
+            })
+            .await;
+        self.metrics.commit(outcome.is_ok());
+        outcome.map_err(|error| match error {
+            TransactError::Refused(refusal) => Failure::Refused(refusal),
+            TransactError::TooLarge { .. } => Failure::TooLarge,
+            TransactError::Unavailable(error) => Failure::Unavailable(error.to_string()),
+        })
+    }
+
+    /// Commits what an agent's word leads to, if it leads to anything.
+    ///
+    /// # Errors
+    /// If the store cannot write now.
+    pub async fn note_fact(
+        &self,
+        host: &weft_net::HostName,
+        summary: &str,
+        f: impl Fn(&Model) -> Vec<weft_services::Write>,
+    ) -> Result<Version, Failure> {
+        let note = Note {
+            at: self.now(),
+            request_id: format!("agent {host}"),
+            summary: summary.into(),
+            ..Note::default()
+        };
+        let outcome =
+            self.store.transact(note.to_text(), |head: &Snapshot<Head>| Ok((f(&head.model.0), ()))).await;
+        match outcome {
+            Ok((version, ())) => Ok(version),
+            Err(TransactError::Refused(refusal)) => Err(Failure::Refused(refusal)),
+            Err(TransactError::TooLarge { .. }) => Err(Failure::TooLarge),
+            Err(TransactError::Unavailable(error)) => Err(Failure::Unavailable(error.to_string())),
+        }
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

@@ -29,6 +29,7 @@ pub struct Change {
     random: ChaCha8Rng,
     now: Timestamp,
     project_id: Arc<str>,
+    apply_set: Option<Arc<str>>,
 }
 
 impl Change {
@@ -37,7 +38,19 @@ impl Change {
     pub fn new(base: Model, choices: Choices) -> Self {
         let random = ChaCha8Rng::from_seed(choices.seed);
         let (now, project_id) = (choices.now, choices.project_id);
-        Self { model: base.clone(), base, writes: Vec::new(), random, now, project_id }
+        Self { model: base.clone(), base, writes: Vec::new(), random, now, project_id, apply_set: None }
+    }
+
+    /// The same, for a declared set of its project: what it makes belongs to the set.
+    pub fn for_set(&mut self, set: &str) -> &mut Self {
+        self.apply_set = Some(set.into());
+        self
+    }
+
+    /// The project for which the change is made.
+    #[must_use]
+    pub fn project_id(&self) -> &str {
+        &self.project_id
     }
 
     /// The model with all that has been written so far.
@@ -66,6 +79,17 @@ impl Change {
     pub fn write(&mut self, write: Write) {
         self.model.apply(&write);
         self.writes.push(write);
+    }
+
+    /// Does part of the change, or nothing of it if that is refused.
+    pub(crate) fn attempt<T, E>(&mut self, part: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        let (model, written) = (self.model.clone(), self.writes.len());
+        let result = part(self);
+        if result.is_err() {
+            self.model = model;
+            self.writes.truncate(written);
+        }
+        result
     }
 
     /// The writes of the whole change: those made, and the departures that follow from them.
@@ -104,6 +128,7 @@ impl Change {
             updated_at: self.now,
             revision_number: 1,
             tags: BTreeSet::new(),
+            apply_set: self.apply_set.clone(),
         }
     }
 
@@ -160,8 +185,22 @@ pub(crate) struct Named {
 pub(crate) fn typed<T: serde::de::DeserializeOwned>(
     merged: serde_json::Map<String, serde_json::Value>,
 ) -> Result<T, Refusal> {
-    serde_json::from_value(serde_json::Value::Object(merged))
-        .map_err(|error| Refusal::invalid("HTTPBadRequest", format!("Body contains invalid data: {error}")))
+    let read = |merged| serde_json::from_value::<T>(serde_json::Value::Object(merged));
+    let error = match read(merged.clone()) {
+        Ok(typed) => return Ok(typed),
+        Err(error) => error.to_string(),
+    };
+    // What is read as a whole does not say where it is wrong: it is where leaving something out changes the error.
+    let culprit = merged.keys().find(|name| {
+        let mut without = merged.clone();
+        let value = without.remove(*name);
+        value.is_some_and(|value| value.is_array() || value.is_object())
+            && read(without).map_or_else(|other| other.to_string() != error, |_| true)
+    });
+    Err(match culprit {
+        Some(name) => Refusal::attribute(name, error),
+        None => Refusal::invalid("HTTPBadRequest", format!("Body contains invalid data: {error}")),
+    })
 }
 
 impl Model {

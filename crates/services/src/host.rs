@@ -154,3 +154,21 @@ pub fn confirm_departures(model: &Model, confirmed: &[Departure]) -> Vec<Write> 
     let there = confirmed.iter().filter(|departure| model.departures.contains(*departure));
     there.map(|departure| Write::Delete(RowKey::Departure(departure.vni, departure.host.clone()))).collect()
 }
+
+/// The writes by which a restored model remembers what hosts may still have of the one that it replaces.
+#[must_use]
+pub fn departures_after_restore(lost: &Model, restored: &Model) -> Vec<Write> {
+    let live = lost.networks.values().filter_map(|network| Some((network.standard.id, network.vni()?)));
+    let was =
+        live.flat_map(|(network, vni)| lost.hosts_of(network).map(move |host| (network, vni, host.clone())));
+    let is_still = |network, vni, host: &HostName| {
+        restored.networks.get(&network).is_some_and(|found| found.vni() == Some(vni))
+            && restored.is_on(network, host)
+    };
+    let gone = was.filter(|(network, vni, host)| !is_still(*network, *vni, host));
+    let gone = gone.map(|(_, vni, host)| Departure { vni, host }).chain(lost.departures.iter().cloned());
+    let unknown = gone.filter(|departure| {
+        !restored.departures.contains(departure) && restored.hosts.contains_key(&departure.host)
+    });
+    unknown.map(|departure| Write::Put(Row::Departure(departure))).collect()
+}

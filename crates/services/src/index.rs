@@ -7,7 +7,7 @@ use imbl::{OrdMap, OrdSet};
 use weft_net::{HostName, Mac, NamespaceName, Vni};
 
 use crate::core::{InterfaceParent, ServicePort, VnicKind};
-use crate::network::{FreeAddresses, Subnet};
+use crate::network::{Encapsulation, FreeAddresses, Subnet};
 use crate::{Id, Row, RowKind};
 
 /// What is derived from the rows.
@@ -15,8 +15,12 @@ use crate::{Id, Row, RowKind};
 pub(crate) struct Index {
     /// By kind and name.
     pub(crate) names: OrdSet<(RowKind, Arc<str>, Id)>,
+    /// By the declared set that made it.
+    pub(crate) apply_sets: OrdSet<(Arc<str>, RowKind, Id)>,
     /// VNIs in use, and by which network.
     pub(crate) vnis: OrdMap<Vni, Id>,
+    /// VLANs of physical networks in use, and by which network.
+    pub(crate) vlans: OrdMap<(Arc<str>, u16), Id>,
     /// Subnets of a network.
     pub(crate) subnets: OrdSet<(Id, Id)>,
     /// Interfaces of an instance port or of a parent interface.
@@ -69,7 +73,12 @@ impl Index {
     /// Gives the addresses of a service port that goes back to their pools.
     pub(crate) fn release(&mut self, port: &ServicePort, subnets: &OrdMap<Id, Arc<Subnet>>) {
         for fixed_ip in &port.fixed_ips {
-            self.addresses.remove(&(port.service_id, fixed_ip.ip_address));
+            let address = (port.service_id, fixed_ip.ip_address);
+            // Within one change somebody else may have taken it already.
+            if self.addresses.get(&address) != Some(&port.standard.id) {
+                continue;
+            }
+            self.addresses.remove(&address);
             if let Some(subnet) = subnets.get(&fixed_ip.subnet_id) {
                 self.free.give_back(subnet, fixed_ip.ip_address);
             }
@@ -86,15 +95,43 @@ impl Index {
         }
     }
 
+    /// The first index that differs from another's.
+    pub(crate) fn difference(&self, other: &Self) -> Result<(), String> {
+        fn same<T: PartialEq + std::fmt::Debug>(name: &str, one: &T, other: &T) -> Result<(), String> {
+            if one == other { Ok(()) } else { Err(format!("{name}: {one:?} instead of {other:?}")) }
+        }
+        same("names", &self.names, &other.names)?;
+        same("apply_sets", &self.apply_sets, &other.apply_sets)?;
+        same("vnis", &self.vnis, &other.vnis)?;
+        same("vlans", &self.vlans, &other.vlans)?;
+        same("subnets", &self.subnets, &other.subnets)?;
+        same("interfaces", &self.interfaces, &other.interfaces)?;
+        same("by_interface", &self.by_interface, &other.by_interface)?;
+        same("by_network", &self.by_network, &other.by_network)?;
+        same("by_subnet", &self.by_subnet, &other.by_subnet)?;
+        same("by_host", &self.by_host, &other.by_host)?;
+        same("by_device", &self.by_device, &other.by_device)?;
+        same("addresses", &self.addresses, &other.addresses)?;
+        same("macs", &self.macs, &other.macs)?;
+        same("namespaces", &self.namespaces, &other.namespaces)?;
+        same("network_hosts", &self.network_hosts, &other.network_hosts)?;
+        same("free", &self.free, &other.free)
+    }
+
     fn each_entry(&mut self, row: &Row, there: bool) {
         if let Some(standard) = row.standard() {
             put(&mut self.names, (row.key().kind(), standard.name.as_str().into(), standard.id), there);
+            if let Some(set) = &standard.apply_set {
+                put(&mut self.apply_sets, (set.clone(), row.key().kind(), standard.id), there);
+            }
         }
         match row {
-            Row::Network(row) => match row.vni() {
-                Some(vni) if there => drop(self.vnis.insert(vni, row.standard.id)),
-                Some(vni) => drop(self.vnis.remove(&vni)),
-                None => {}
+            Row::Network(row) => match &row.encapsulation {
+                Encapsulation::Vxlan { vni } => claim(&mut self.vnis, *vni, row.standard.id, there),
+                Encapsulation::Vlan { physical_network, vlan_id } => {
+                    let vlan = (physical_network.as_str().into(), *vlan_id);
+                    claim(&mut self.vlans, vlan, row.standard.id, there);
+                }
             },
             Row::Subnet(row) => put(&mut self.subnets, (row.network_id, row.standard.id), there),
             Row::InstancePort(row) => {
@@ -119,11 +156,16 @@ impl Index {
         for fixed_ip in &row.fixed_ips {
             put(&mut self.by_subnet, (fixed_ip.subnet_id, id), there);
         }
-        if there {
-            self.macs.insert((row.service_id, row.mac_address), id);
-        } else {
-            self.macs.remove(&(row.service_id, row.mac_address));
-        }
+        claim(&mut self.macs, (row.service_id, row.mac_address), id, there);
+    }
+}
+
+/// Notes what only one can have, or that it is given up; within one change somebody else may have taken it already.
+fn claim<K: Ord + Clone>(owners: &mut OrdMap<K, Id>, what: K, owner: Id, there: bool) {
+    if there {
+        owners.insert(what, owner);
+    } else if owners.get(&what) == Some(&owner) {
+        owners.remove(&what);
     }
 }
 

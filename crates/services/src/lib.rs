@@ -13,6 +13,7 @@
 pub mod catalogue;
 pub mod compile;
 pub mod core;
+pub mod declare;
 pub mod network;
 
 mod attribute;
@@ -31,7 +32,8 @@ mod timestamp;
 
 pub use attribute::{Attribute, AttributeType, OnCreate, Operation};
 pub use change::{Change, Choices};
-pub use host::{Departure, Host, confirm_departures, describe_host};
+pub use declare::{Action, Declaration, DeclareError, Declared, Difference, declare, in_set};
+pub use host::{Departure, Host, confirm_departures, departures_after_restore, describe_host};
 pub use id::Id;
 pub use model::Model;
 pub use query::{Condition, Page, Query, SortKey};

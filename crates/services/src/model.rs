@@ -57,6 +57,19 @@ impl Model {
         }
     }
 
+    /// Every row, those that others refer to first.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        let hosts = self.hosts.values().cloned().map(Row::Host);
+        let departures = self.departures.iter().cloned().map(Row::Departure);
+        let networks = self.networks.values().cloned().map(Row::Network);
+        let subnets = self.subnets.values().cloned().map(Row::Subnet);
+        let instance_ports = self.instance_ports.values().cloned().map(Row::InstancePort);
+        let interfaces = self.interfaces.values().cloned().map(Row::Interface);
+        let service_ports = self.service_ports.values().cloned().map(Row::ServicePort);
+        let nets = hosts.chain(departures).chain(networks).chain(subnets);
+        nets.chain(instance_ports).chain(interfaces).chain(service_ports)
+    }
+
     /// The host of this name.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<&Arc<Host>> {
@@ -241,5 +254,33 @@ impl Model {
                 self.departures.remove(&Departure { vni: *vni, host: host.clone() });
             }
         }
+    }
+}
+
+impl Model {
+    /// Compares every index with what the rows alone say; for tests.
+    ///
+    /// # Errors
+    /// The first index that says something else.
+    #[doc(hidden)]
+    pub fn recount_check(&self) -> Result<(), String> {
+        let mut anew = Self::default();
+        for row in self.rows() {
+            anew.apply(&Write::Put(row));
+        }
+        self.index.difference(&anew.index)?;
+        for (network, hosts) in &self.index.network_hosts {
+            let mut counted: OrdMap<HostName, u32> = OrdMap::new();
+            for port in self.service_ports.values() {
+                match self.live_binding(port) {
+                    Some((bound_to, host)) if bound_to == *network => *counted.entry(host).or_insert(0) += 1,
+                    _ => {}
+                }
+            }
+            if counted != *hosts {
+                return Err(format!("network {network} is counted on {hosts:?}, and is on {counted:?}"));
+            }
+        }
+        Ok(())
     }
 }

@@ -27,6 +27,9 @@ pub struct Standard {
     /// Its tags.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<String>,
+    /// The declared set that made it, if one did; the set is one of its project's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_set: Option<Arc<str>>,
 }
 
 impl Standard {

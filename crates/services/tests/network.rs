@@ -36,5 +36,6 @@ fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
         flood vx1 192.0.2.2
         neighbour br-256d79da-bd 10.1.1.3 is 02:00:00:00:00:02
         route web1 254 0.0.0.0/0 via 10.1.1.1 on eth0
-    "#]].assert_eq(&state.to_string());
+    "#]]
+    .assert_eq(&state.to_string());
 }

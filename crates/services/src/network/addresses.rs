@@ -10,7 +10,7 @@ use crate::Id;
 use crate::network::{AddressRange, Subnet};
 
 /// The free addresses of all subnets: (subnet, first) → last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct FreeAddresses {
     intervals: OrdMap<(Id, u128), u128>,
 }

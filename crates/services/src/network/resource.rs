@@ -272,16 +272,14 @@ fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
             "a network of type vlan needs a tag from 1 to 4094",
         ));
     };
-    let encapsulation = Encapsulation::Vlan { physical_network, vlan_id };
-    match model.networks.values().find(|other| other.encapsulation == encapsulation) {
+    match model.index.vlans.get(&(physical_network.as_str().into(), vlan_id)) {
         Some(other) => Err(Refusal::conflict(
             "VlanIdInUse",
             format!(
-                "Unable to create the network. The VLAN {vlan_id} is that of network {} already.",
-                other.standard.id
+                "Unable to create the network. The VLAN {vlan_id} on physical network {physical_network} is in use by network {other}."
             ),
         )),
-        None => Ok(encapsulation),
+        None => Ok(Encapsulation::Vlan { physical_network, vlan_id }),
     }
 }
 

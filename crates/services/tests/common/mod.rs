@@ -1,19 +1,24 @@
 //! A site in memory: requests in, model and refusals out.
 
-use std::collections::BTreeSet;
+#![allow(dead_code, unused_imports, reason = "each test uses some of it")]
+#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "these are tests")]
+
+mod invariants;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use weft_net::{Capability, HostFact};
 use weft_services::catalogue::{NoStatuses, by_path};
-use weft_services::{Change, Choices, Model, Refusal, Timestamp, Write, describe_host};
+use weft_services::{Change, Choices, Model, Query, Refusal, Timestamp, Write, describe_host};
 
 /// A model, and a seed that moves on with each change.
 #[derive(Clone, Default)]
 pub(crate) struct Site {
     pub(crate) model: Model,
     pub(crate) writes: Vec<Write>,
-    turn: u8,
+    turn: u16,
 }
 
 impl Site {
@@ -39,12 +44,16 @@ impl Site {
     }
 
     pub(crate) fn change(&mut self) -> Change {
+        self.change_for("default")
+    }
+
+    /// A change for a project.
+    pub(crate) fn change_for(&mut self, project: &str) -> Change {
         self.turn = self.turn.wrapping_add(1);
-        let project_id: Arc<str> = "default".into();
-        Change::new(
-            self.model.clone(),
-            Choices { now: Timestamp(i64::from(self.turn)), seed: [self.turn; 32], project_id },
-        )
+        let mut seed = [0; 32];
+        seed[..2].copy_from_slice(&self.turn.to_be_bytes());
+        let project_id: Arc<str> = project.into();
+        Change::new(self.model.clone(), Choices { now: Timestamp(i64::from(self.turn)), seed, project_id })
     }
 
     pub(crate) fn commit(&mut self, change: Change) {
@@ -61,7 +70,12 @@ impl Site {
         Ok(self.get(path, &id).unwrap())
     }
 
-    pub(crate) fn update(&mut self, path: &str, id: &str, request: Value) -> Result<Map<String, Value>, Refusal> {
+    pub(crate) fn update(
+        &mut self,
+        path: &str,
+        id: &str,
+        request: Value,
+    ) -> Result<Map<String, Value>, Refusal> {
         let mut change = self.change();
         by_path(path).unwrap().update(&mut change, id, request.as_object().unwrap(), None)?;
         self.commit(change);
@@ -78,6 +92,26 @@ impl Site {
     pub(crate) fn get(&self, path: &str, id: &str) -> Option<Map<String, Value>> {
         by_path(path).unwrap().render(&self.model, id, &NoStatuses)
     }
+}
+
+pub(crate) use invariants::check;
+
+/// All rows of a model, as they are stored.
+pub(crate) fn rows(model: &Model) -> BTreeMap<String, String> {
+    let text = |row: weft_services::Row| String::from_utf8(row.to_bytes()).unwrap();
+    model.rows().map(|row| (row.key().to_text(), text(row))).collect()
+}
+
+/// All resources of a collection.
+pub(crate) fn all(site: &Site, path: &str) -> Vec<Map<String, Value>> {
+    Query::default().run(by_path(path).unwrap(), &site.model, &NoStatuses).unwrap().items
+}
+
+/// The identifier of the one resource of this name.
+pub(crate) fn id_named(site: &Site, path: &str, name: &str) -> String {
+    let found: Vec<String> = all(site, path).iter().filter(|item| item["name"] == name).map(id).collect();
+    assert_eq!(found.len(), 1, "{path} {name}");
+    found[0].clone()
 }
 
 /// The identifier of a rendered resource.

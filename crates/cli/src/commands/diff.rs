@@ -1,0 +1,95 @@
+//! `diff`: how what is there differs from what the files say, as a unified diff of YAML.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Map, Value};
+use similar::TextDiff;
+use weft_client::{Action, Change, Client};
+use weft_services::OnCreate;
+
+use super::apply::Documents;
+use crate::console::{Console, Paint};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::kind;
+use crate::output::to_yaml;
+
+/// What `diff` takes.
+#[derive(Args)]
+#[command(after_help = "Exit codes: 0 nothing differs, 1 something does, 2 an error.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    documents: Documents,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    let mut wanted = arguments.documents.read()?;
+    let client = context.client()?;
+    let plan = wanted.send(&client, true).await?;
+    if !context.print_value(&plan)? {
+        for change in plan.effective() {
+            let text = difference(&client, change).await?;
+            context.console.out(&coloured(&context.console, &text))?;
+        }
+    }
+    Ok(if plan.effective().next().is_some() { Exit::Failed } else { Exit::Ok })
+}
+
+async fn difference(client: &Client, change: &Change) -> Result<String> {
+    let current = match change.action {
+        Action::Create => Map::new(),
+        Action::Update | Action::Delete | Action::None => current(client, change).await?,
+    };
+    let mut wanted = if change.action == Action::Delete { Map::new() } else { current.clone() };
+    if change.action != Action::Delete {
+        for difference in change.differences() {
+            wanted.insert(difference.attribute.to_owned(), difference.to.clone());
+        }
+    }
+    let (before, after) = (yaml(current)?, yaml(wanted)?);
+    let called = change.name.as_deref().or(change.id.as_deref()).unwrap_or_default();
+    let title = |side: &str, text: &str| {
+        if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{}/{called}", change.kind) }
+    };
+    let (from, to) = (title("current", &before), title("wanted", &after));
+    Ok(TextDiff::from_lines(before.as_str(), after.as_str()).unified_diff().header(&from, &to).to_string())
+}
+
+/// What can be written of a resource as it is; what can only be read differs without anybody's doing.
+async fn current(client: &Client, change: &Change) -> Result<Map<String, Value>> {
+    let mut object = match (kind::by_name(&change.kind), &change.id) {
+        (Some(kind), Some(id)) => {
+            let mut object = client.get(kind, id).await?;
+            let is_written = |name: &str| {
+                name != "tenant_id"
+                    && kind.attribute(name).is_some_and(|attribute| attribute.on_create != OnCreate::ReadOnly)
+            };
+            object.retain(|name, _| is_written(name));
+            object
+        }
+        _ => Map::new(),
+    };
+    for difference in change.differences() {
+        object.insert(difference.attribute.to_owned(), difference.from.clone());
+    }
+    Ok(object)
+}
+
+fn yaml(object: Map<String, Value>) -> Result<String> {
+    if object.is_empty() { Ok(String::new()) } else { to_yaml(&Value::Object(object)) }
+}
+
+fn coloured(console: &Console, text: &str) -> String {
+    text.lines()
+        .map(|line| {
+            let paint = match line.as_bytes().first() {
+                Some(b'+') => Some(Paint::Good),
+                Some(b'-') => Some(Paint::Bad),
+                Some(b'@') => Some(Paint::Faint),
+                _ => None,
+            };
+            paint.map_or_else(|| line.to_owned(), |paint| console.paint(paint, line)) + "\n"
+        })
+        .collect()
+}

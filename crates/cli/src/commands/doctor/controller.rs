@@ -1,0 +1,75 @@
+//! The controller and, through its eyes, the hosts.
+
+use weft_client::{Client, Error, HostStatus};
+
+use super::Check;
+
+pub(super) async fn checks(client: &Client) -> Vec<Check> {
+    let mut checks = vec![match client.health().await {
+        Ok(()) => Check::ok("controller", format!("answers at {}", client.url())),
+        Err(error) => {
+            let advice = "start weft-controller, or say where it is by --url or WEFT_URL";
+            return vec![Check::fail("controller", first_cause(&error), advice)];
+        }
+    }];
+    checks.push(match client.ready().await {
+        Ok(()) => Check::ok("readiness", "the controller serves"),
+        Err(error) => Check::fail(
+            "readiness",
+            error.to_string(),
+            "see the controller's log: journalctl -u weft-controller",
+        ),
+    });
+    checks.push(version(client).await);
+    match client.status().await {
+        Ok(status) if status.hosts.is_empty() => {
+            let advice = "make a certificate for each by `weft certificates`, and start weft-agent there";
+            checks.push(Check::warn("hosts", "there are none yet", advice));
+        }
+        Ok(status) => checks.extend(status.hosts.iter().map(host)),
+        Err(error) => checks.push(Check::fail("hosts", error.to_string(), "see the controller's log")),
+    }
+    checks
+}
+
+fn first_cause(error: &Error) -> String {
+    match error {
+        Error::Unreachable { url, .. } => format!("nobody answers at {url}"),
+        other => other.to_string(),
+    }
+}
+
+async fn version(client: &Client) -> Check {
+    let own = env!("CARGO_PKG_VERSION");
+    match client.version().await {
+        Ok(version) if version.software == own => Check::ok("version", format!("both are {own}")),
+        Ok(version) => Check::warn(
+            "version",
+            format!("the controller is {}, this program is {own}", version.software),
+            "install the same version of both: the older one does not know all of the other's",
+        ),
+        Err(error) => Check::warn("version", error.to_string(), "is this the address of a weft-controller?"),
+    }
+}
+
+fn host(host: &HostStatus) -> Check {
+    let subject = format!("host {}", host.name);
+    if !host.alive {
+        let advice = format!("is weft-agent running there? on {}: systemctl status weft-agent", host.name);
+        return Check::fail(subject, "its agent is not connected", advice);
+    }
+    if host.at_rest {
+        return Check::ok(subject, "alive and at rest");
+    }
+    let reasons: Vec<&str> = host.not_done.iter().filter_map(|one| one.reason.as_deref()).take(3).collect();
+    let behind = host.behind.filter(|behind| *behind > 0).map(|behind| format!(", {behind} behind"));
+    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+    let finding =
+        format!("not at rest{}, {} not done{because}", behind.unwrap_or_default(), host.not_done.len());
+    if host.steps_failed > 0 {
+        let advice = format!("`weft status` says what failed, `weft explain {}` who asked for it", host.name);
+        Check::fail(subject, finding, advice)
+    } else {
+        Check::warn(subject, finding, "it is on its way; `weft status --wait` waits for it")
+    }
+}

@@ -1,0 +1,240 @@
+//! `lab`: many hosts on this machine. What the arguments are; what they do is `weft_lab`'s.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use weft_client::{Client, Config, Object};
+use weft_lab::{HOSTS_MAX, Lab, LabName, LabSpec, ProcessState, Status, Underlay, Workload};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::kind;
+use crate::output::Format;
+
+/// What to do with a lab.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Make a lab: hosts, a controller, and the underlay between them
+    Up(Up),
+    /// Show the labs of this machine and how they are
+    Status,
+    /// Run a command in the network of a node
+    Exec(Exec),
+    /// See that workloads reach those of their own network, and no others
+    Ping(Named),
+    /// Take a lab down, with all that it made
+    Down(Down),
+}
+
+/// Which lab.
+#[derive(Args)]
+pub(crate) struct Named {
+    /// The lab's name
+    #[arg(long, value_name = "NAME", default_value = "demo")]
+    name: LabName,
+}
+
+/// What `lab up` takes.
+#[derive(Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    lab: Named,
+
+    /// How many hosts
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(HOSTS_MAX)))]
+    hosts: u16,
+
+    /// Carry tunnels over IPv6
+    #[arg(long)]
+    ipv6_underlay: bool,
+
+    /// The underlay's largest packet, in bytes [default: 1600]
+    #[arg(long, value_name = "BYTES")]
+    underlay_mtu: Option<u32>,
+
+    /// Where weft-controller and weft-agent are [default: next to this program, or along PATH]
+    #[arg(long, value_name = "DIRECTORY")]
+    binaries: Option<PathBuf>,
+
+    /// Where logs, certificates and states are [default: /var/lib/weft/lab/NAME]
+    #[arg(long, value_name = "DIRECTORY")]
+    state_directory: Option<PathBuf>,
+
+    /// The port of the controller's API, if it is free [default: 9696]
+    #[arg(long, value_name = "NUMBER")]
+    port: Option<u16>,
+}
+
+/// What `lab exec` takes.
+#[derive(Args)]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    lab: Named,
+
+    /// The node: a host, or a workload as HOST.NAME or NAME
+    node: String,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// What `lab down` takes.
+#[derive(Args)]
+pub(crate) struct Down {
+    #[command(flatten)]
+    lab: Named,
+
+    /// All labs of this machine
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+}
+
+/// Runs the verb.
+pub(crate) async fn run(context: &Context, verb: &Verb) -> Result<Exit> {
+    match verb {
+        Verb::Up(arguments) => up(context, arguments),
+        Verb::Status => status(context),
+        Verb::Exec(arguments) => {
+            let status = weft_lab::exec(&arguments.lab.name, &arguments.node, &arguments.command)?;
+            Ok(Exit::Of(code(status)))
+        }
+        Verb::Ping(arguments) => ping(context, &arguments.name).await,
+        Verb::Down(arguments) => down(context, arguments),
+    }
+}
+
+fn up(context: &Context, arguments: &Up) -> Result<Exit> {
+    let mut spec = LabSpec::new(arguments.lab.name.clone());
+    spec.hosts = arguments.hosts;
+    if arguments.ipv6_underlay {
+        spec.underlay = Underlay::Ipv6;
+    }
+    spec.underlay_mtu = arguments.underlay_mtu.unwrap_or(spec.underlay_mtu);
+    spec.port = arguments.port.unwrap_or(spec.port);
+    spec.binaries.clone_from(&arguments.binaries);
+    spec.state_directory.clone_from(&arguments.state_directory);
+    // That progress cannot be told is no reason to stop half way.
+    let lab = weft_lab::up(&spec, |progress| drop(context.console.note(&progress.to_string())))?;
+    let url = lab.controller_url();
+    let value = json!({ "name": lab.name().as_str(), "hosts": lab.hosts(), "url": url });
+    if !context.print_value(&value)? {
+        let hosts = lab.hosts().join(", ");
+        context.console.done(&format!("lab {} is up: {hosts}\nexport WEFT_URL={url}", lab.name()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn status(context: &Context) -> Result<Exit> {
+    let names = weft_lab::list()?;
+    if context.format == Format::Name {
+        context.print_names(&names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        return Ok(Exit::Ok);
+    }
+    let labs: Vec<Status> = names.iter().map(weft_lab::status).collect::<Result<_, _>>()?;
+    let values: Vec<Value> = labs.iter().map(value).collect();
+    if !context.print_value(&values)? {
+        if labs.is_empty() {
+            context.console.note("There are no labs; `weft lab up` makes one.")?;
+        }
+        context.console.out(&labs.iter().map(ToString::to_string).collect::<String>())?;
+    }
+    Ok(if labs.iter().all(Status::all_right) { Exit::Ok } else { Exit::Failed })
+}
+
+fn value(lab: &Status) -> Value {
+    let process = |state: &ProcessState| match state {
+        ProcessState::Running(pid) => json!({ "state": "running", "pid": pid }),
+        ProcessState::Ended => json!({ "state": "ended" }),
+        ProcessState::Unknown => json!({ "state": "unknown" }),
+    };
+    let host = |host: &weft_lab::HostStatus| {
+        json!({
+            "name": host.name,
+            "namespace": host.namespace,
+            "agent": process(&host.agent),
+            "alive": host.report.as_ref().map(|report| report.alive),
+            "at_rest": host.report.as_ref().map(|report| report.at_rest),
+            "workloads": host.workloads,
+        })
+    };
+    json!({
+        "name": lab.name.as_str(),
+        "fabric": lab.fabric,
+        "controller": process(&lab.controller),
+        "url": lab.controller_url,
+        "ready": lab.ready,
+        "hosts": lab.hosts.iter().map(host).collect::<Vec<_>>(),
+    })
+}
+
+async fn ping(context: &Context, name: &LabName) -> Result<Exit> {
+    let url = Lab::open(name)?.controller_url();
+    let client = Client::new(&Config { url, ..Config::default() })?;
+    let ports = client.list(kind::by_name("port").context("there are ports")?, &[]).await?;
+    let networks = networks(&ports);
+    let mut workloads = Vec::new();
+    for found in weft_lab::workloads(name)? {
+        // What no port is for, as the namespace of a router, is nobody to be reached.
+        if let Some(network) = networks.get(&(found.host.clone(), found.name.clone())) {
+            let addresses: Vec<IpAddr> = found.addresses;
+            workloads.push(Workload {
+                host: found.host,
+                name: found.name,
+                network: network.clone(),
+                addresses,
+            });
+        }
+    }
+    if workloads.is_empty() {
+        context.console.note("There are no workloads: ports with a host and a namespace make some.")?;
+        return Ok(Exit::Ok);
+    }
+    let matrix = weft_lab::ping_matrix(name, &workloads)?;
+    let cells = |row: &Vec<Option<weft_lab::Cell>>| -> Vec<Option<String>> {
+        row.iter().map(|cell| cell.as_ref().map(ToString::to_string)).collect()
+    };
+    let rows: Vec<_> = matrix.cells.iter().map(cells).collect();
+    let value = json!({ "all_right": matrix.all_right(), "names": matrix.names, "cells": rows });
+    if !context.print_value(&value)? {
+        context.console.out(&matrix.to_string())?;
+    }
+    Ok(if matrix.all_right() { Exit::Ok } else { Exit::Failed })
+}
+
+/// The network of each workload: by host and namespace, as its port says.
+fn networks(ports: &[Object]) -> BTreeMap<(String, String), String> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let one = |port: &Object| {
+        let host = text(port.get("binding:host_id"))?;
+        let namespace = text(port.get("binding:profile")?.get("namespace"))?;
+        Some(((host, namespace), text(port.get("network_id"))?))
+    };
+    ports.iter().filter_map(one).collect()
+}
+
+fn down(context: &Context, arguments: &Down) -> Result<Exit> {
+    let names = if arguments.all { weft_lab::list()? } else { vec![arguments.lab.name.clone()] };
+    for name in &names {
+        let was_there = weft_lab::down(name, |progress| drop(context.console.note(&progress.to_string())))?;
+        let word = if was_there { "is down" } else { "was not there" };
+        context.console.done(&format!("lab {name} {word}"))?;
+    }
+    if names.is_empty() {
+        context.console.note("There are no labs.")?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The exit code of a command, as a shell has it.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(code).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,135 @@
+//! How far the hosts are, and who asked for what is on them.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+
+use crate::{Client, Error};
+
+/// How the controller and its hosts are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Status {
+    /// The version of the model: `EPOCH.REVISION`.
+    pub version: String,
+    /// The version of the controller's software.
+    #[serde(default)]
+    pub software_version: Option<String>,
+    /// For how long it has been running, in seconds.
+    #[serde(default)]
+    pub uptime_s: u64,
+    /// The hosts.
+    #[serde(default)]
+    pub hosts: Vec<HostStatus>,
+    /// How many resources there are of each collection.
+    #[serde(default)]
+    pub counts: BTreeMap<String, u64>,
+}
+
+impl Status {
+    /// Whether every host is alive and has nothing left to do.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.hosts.iter().all(|host| host.alive && host.at_rest)
+    }
+}
+
+/// How a host is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether its agent is connected.
+    pub alive: bool,
+    /// Whether it is as its intent says.
+    pub at_rest: bool,
+    /// The version of the intent that it has reached.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// How many revisions it is behind.
+    #[serde(default)]
+    pub behind: Option<u64>,
+    /// How many steps failed in its last turn.
+    #[serde(default)]
+    pub steps_failed: u64,
+    /// What is not as it should be, and why.
+    #[serde(default)]
+    pub not_done: Vec<NotDone>,
+}
+
+/// An object of a host that is not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NotDone {
+    /// The fragment that asks for it.
+    #[serde(default)]
+    pub fragment: Option<String>,
+    /// How it is with it: waiting, failed.
+    #[serde(default)]
+    pub state: String,
+    /// The object.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// An object on a host, and who asked for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Explained {
+    /// The object.
+    pub object: String,
+    /// The fragments of which it is part.
+    #[serde(default)]
+    pub fragments: Vec<ExplainedFragment>,
+}
+
+/// Why an object is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExplainedFragment {
+    /// The fragment.
+    pub id: String,
+    /// The kind of the resource that it is of.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// The identifier of that resource.
+    #[serde(default)]
+    pub resource_id: Option<String>,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The request that asked for it.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// When.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// In which version of the model.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    objects: Vec<Explained>,
+}
+
+impl Client {
+    /// How the controller and its hosts are.
+    ///
+    /// # Errors
+    /// When the controller does not answer.
+    pub async fn status(&self) -> Result<Status, Error> {
+        self.json(self.request(Method::GET, "/v1/status", &[])).await
+    }
+
+    /// Why the objects of a host are there: all, or those in whose text this one occurs.
+    ///
+    /// # Errors
+    /// When there is no such host, or the controller does not answer.
+    pub async fn explain(&self, host: &str, object: Option<&str>) -> Result<Vec<Explained>, Error> {
+        let mut query = vec![("host", host)];
+        query.extend(object.map(|object| ("object", object)));
+        let answer: Answer = self.json(self.request(Method::GET, "/v1/explain", &query)).await?;
+        Ok(answer.objects)
+    }
+}

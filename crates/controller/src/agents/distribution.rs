@@ -38,7 +38,9 @@ pub struct NotDone {
 pub struct Outcome {
     /// Whether it is as the intent says.
     pub at_rest: bool,
-    /// How many steps failed.
+    /// How many steps of its last turn were done.
+    pub steps_done: u64,
+    /// How many of them failed.
     pub steps_failed: u64,
     /// What is not done, by fragment.
     pub not_done: BTreeMap<(String, String), NotDone>,
@@ -62,6 +64,12 @@ pub struct HostState {
 }
 
 impl HostState {
+    /// How many fragments of its own it has not confirmed.
+    #[must_use]
+    pub fn behind(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Whether it has confirmed all that it was sent, and is at rest.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
@@ -318,7 +326,12 @@ fn outcome(status: &wire::Status) -> Outcome {
         let waiting = entry.state() == wire::not_done::State::Waiting;
         (key, NotDone { waiting, object: entry.key.clone(), reason: entry.reason.clone() })
     });
-    Outcome { at_rest: status.at_rest, steps_failed: status.steps_failed, not_done: not_done.collect() }
+    Outcome {
+        at_rest: status.at_rest,
+        steps_done: status.steps_done,
+        steps_failed: status.steps_failed,
+        not_done: not_done.collect(),
+    }
 }
 
 /// Which form of fragments this version of the program sends: an intent of another form is not built upon.

@@ -43,7 +43,7 @@ pub(crate) fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, 
         ["version"] => Ok(ok(&json!({ "version": env!("CARGO_PKG_VERSION") }))),
         ["metrics"] => Ok(metrics(api)),
         ["openapi.json"] => Ok(ok(&openapi::document())),
-        ["docs"] => swagger("index.html"),
+        ["docs"] => Ok(moved("/docs/")),
         ["docs", rest @ ..] => swagger(&rest.join("/")),
         _ => Err(Problem::no_such_path()),
     }
@@ -97,6 +97,12 @@ fn metrics(api: &Api) -> Answer {
     let reports = api.site.reports();
     let text = api.site.metrics.text(reports.0.connected(), reports.0.behind(), revision);
     typed_answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+}
+
+fn moved(to: &'static str) -> Answer {
+    let mut answer = super::respond::empty(StatusCode::PERMANENT_REDIRECT);
+    answer.headers_mut().insert("location", axum::http::HeaderValue::from_static(to));
+    answer
 }
 
 fn swagger(path: &str) -> Result<Answer, Problem> {

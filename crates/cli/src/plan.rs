@@ -1,5 +1,7 @@
 //! What an apply or a rollback would do, or did, for people.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use serde_json::Value;
 use weft_client::{Action, Applied, Change};
@@ -14,7 +16,8 @@ pub(crate) fn print_plan(context: &Context, plan: &Applied) -> Result<()> {
         return Ok(());
     }
     let console = &context.console;
-    let text: String = plan.effective().map(|change| planned(console, change)).collect();
+    let new = names_of_new(plan);
+    let text: String = plan.effective().map(|change| planned(console, change, &new)).collect();
     console.out(&text)?;
     console.done(&summary("Plan", plan))?;
     Ok(())
@@ -49,20 +52,33 @@ fn print_for_programs(context: &Context, applied: &Applied) -> Result<bool> {
     context.print_value(applied)
 }
 
-fn planned(console: &Console, change: &Change) -> String {
+/// What is made has no identifier yet: the one of a plan is nobody's, so names are shown in its place.
+pub(crate) fn names_of_new(plan: &Applied) -> HashMap<&str, String> {
+    let new = plan.changes.iter().filter(|change| change.action == Action::Create);
+    new.filter_map(|change| Some((change.id.as_deref()?, called(change)))).collect()
+}
+
+fn planned(console: &Console, change: &Change, new: &HashMap<&str, String>) -> String {
     let (sign, paint) = match change.action {
         Action::Create => ("+", Paint::Good),
         Action::Update => ("~", Paint::Changed),
         Action::Delete => ("-", Paint::Bad),
         Action::None => return String::new(),
     };
-    let mut text =
-        format!("{} {}\n", console.paint(paint, sign), console.paint(Paint::Strong, &title(change)));
+    let title = match change.action {
+        Action::Create => format!("{} {}", change.kind, called(change)),
+        _ => title(change),
+    };
+    let mut text = format!("{} {}\n", console.paint(paint, sign), console.paint(Paint::Strong, &title));
     if change.action == Action::Delete {
         return text;
     }
     for difference in change.differences() {
-        let to = shown(difference.to);
+        let to = difference
+            .to
+            .as_str()
+            .and_then(|id| new.get(id).cloned())
+            .unwrap_or_else(|| shown(difference.to));
         let value =
             if change.action == Action::Update { format!("{} -> {to}", shown(difference.from)) } else { to };
         text.push_str(&format!("    {}: {value}\n", difference.attribute));

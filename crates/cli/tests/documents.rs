@@ -29,15 +29,17 @@ fn a_plan_says_what_would_be_done_and_its_exit_code_whether_anything() {
         &fake,
         &["plan", "-f", &path],
         expect![[r#"
-        exit 0
-        out| + subnet s2
-        out|     cidr: 10.1.0.0/24
-        out|     gateway_ip: none
-        out| ~ network blue (10000000-0000-4000-8000-000000000001)
-        out|     mtu: 1450 -> 1400
-        out| - port web (10000000-0000-4000-8000-000000000021)
-        out| Plan: 1 to create, 1 to update, 1 to delete; 1 unchanged.
-    "#]],
+            exit 0
+            out| + network green
+            out| + subnet s2
+            out|     network_id: green
+            out|     cidr: 10.1.0.0/24
+            out|     gateway_ip: none
+            out| ~ network blue (10000000-0000-4000-8000-000000000001)
+            out|     mtu: 1450 -> 1400
+            out| - port web (10000000-0000-4000-8000-000000000021)
+            out| Plan: 2 to create, 1 to update, 1 to delete; 1 unchanged.
+        "#]],
     );
     assert_eq!(
         fake.body("POST"),
@@ -71,12 +73,13 @@ fn an_apply_without_a_terminal_does_not_ask_and_says_what_was_done() {
         &["apply", "-f", "-", "--prune", "--project", "p"],
         FILE,
         expect![[r#"
-        exit 0
-        out| created subnet s2
-        out| updated network blue (10000000-0000-4000-8000-000000000001)
-        out| deleted port web (10000000-0000-4000-8000-000000000021)
-        out| Done: 1 created, 1 updated, 1 deleted; 1 unchanged. Revision 1.42.
-    "#]],
+            exit 0
+            out| created network green (10000000-0000-4000-8000-000000000003)
+            out| created subnet s2
+            out| updated network blue (10000000-0000-4000-8000-000000000001)
+            out| deleted port web (10000000-0000-4000-8000-000000000021)
+            out| Done: 2 created, 1 updated, 1 deleted; 1 unchanged. Revision 1.42.
+        "#]],
     );
     let body = fake.body("POST");
     assert_eq!(
@@ -89,11 +92,12 @@ fn an_apply_without_a_terminal_does_not_ask_and_says_what_was_done() {
         &["apply", "-f", "-", "-o", "name", "--set", "mine"],
         FILE,
         expect![[r#"
-        exit 0
-        out| s2
-        out| blue
-        out| web
-    "#]],
+            exit 0
+            out| green
+            out| s2
+            out| blue
+            out| web
+        "#]],
     );
     assert_eq!(fake.body("POST")["set"], "mine");
     check_with_input(
@@ -213,32 +217,33 @@ fn a_diff_is_unified_and_its_exit_code_says_whether_there_is_one() {
         &["diff", "-f", "-"],
         FILE,
         expect![[r#"
-        exit 1
-        out| --- /dev/null
-        out| +++ wanted/subnet/s2
-        out| @@ -0,0 +1,2 @@
-        out| +cidr: 10.1.0.0/24
-        out| +gateway_ip: null
-        out| --- current/network/blue
-        out| +++ wanted/network/blue
-        out| @@ -1,3 +1,3 @@
-        out|  name: blue
-        out|  description: ""
-        out| -mtu: 1450
-        out| +mtu: 1400
-        out| --- current/port/web
-        out| +++ /dev/null
-        out| @@ -1,9 +0,0 @@
-        out| -name: web
-        out| -network_id: 10000000-0000-4000-8000-000000000001
-        out| -mac_address: 02:00:00:00:00:01
-        out| -fixed_ips:
-        out| -- subnet_id: 10000000-0000-4000-8000-000000000011
-        out| -  ip_address: "10.0.0.5"
-        out| -"binding:host_id": hv1
-        out| -admin_state_up: true
-        out| -project_id: p
-    "#]],
+            exit 1
+            out| --- /dev/null
+            out| +++ wanted/subnet/s2
+            out| @@ -0,0 +1,3 @@
+            out| +network_id: green
+            out| +cidr: 10.1.0.0/24
+            out| +gateway_ip: null
+            out| --- current/network/blue
+            out| +++ wanted/network/blue
+            out| @@ -1,3 +1,3 @@
+            out|  name: blue
+            out|  description: ""
+            out| -mtu: 1450
+            out| +mtu: 1400
+            out| --- current/port/web
+            out| +++ /dev/null
+            out| @@ -1,9 +0,0 @@
+            out| -name: web
+            out| -network_id: 10000000-0000-4000-8000-000000000001
+            out| -mac_address: 02:00:00:00:00:01
+            out| -fixed_ips:
+            out| -- subnet_id: 10000000-0000-4000-8000-000000000011
+            out| -  ip_address: "10.0.0.5"
+            out| -"binding:host_id": hv1
+            out| -admin_state_up: true
+            out| -project_id: p
+        "#]],
     );
     let idle = Fake::start().canned("POST /v1/apply", 200, nothing());
     check_with_input(
@@ -295,27 +300,30 @@ fn a_rollback_needs_a_scope_and_can_be_tried() {
         &fake,
         &["rollback", "1.41", "--set", "tenant", "--dry-run"],
         expect![[r#"
-        exit 0
-        out| + subnet s2
-        out|     cidr: 10.1.0.0/24
-        out|     gateway_ip: none
-        out| ~ network blue (10000000-0000-4000-8000-000000000001)
-        out|     mtu: 1450 -> 1400
-        out| - port web (10000000-0000-4000-8000-000000000021)
-        out| Plan: 1 to create, 1 to update, 1 to delete; 1 unchanged.
-    "#]],
+            exit 0
+            out| + network green
+            out| + subnet s2
+            out|     network_id: green
+            out|     cidr: 10.1.0.0/24
+            out|     gateway_ip: none
+            out| ~ network blue (10000000-0000-4000-8000-000000000001)
+            out|     mtu: 1450 -> 1400
+            out| - port web (10000000-0000-4000-8000-000000000021)
+            out| Plan: 2 to create, 1 to update, 1 to delete; 1 unchanged.
+        "#]],
     );
     assert_eq!(fake.body("POST"), json!({ "revision": 41, "set": "tenant", "dry_run": true }));
     check(
         &fake,
         &["rollback", "41", "--project", "p"],
         expect![[r#"
-        exit 0
-        out| created subnet s2
-        out| updated network blue (10000000-0000-4000-8000-000000000001)
-        out| deleted port web (10000000-0000-4000-8000-000000000021)
-        out| Done: 1 created, 1 updated, 1 deleted; 1 unchanged. Revision 1.43.
-    "#]],
+            exit 0
+            out| created network green (10000000-0000-4000-8000-000000000003)
+            out| created subnet s2
+            out| updated network blue (10000000-0000-4000-8000-000000000001)
+            out| deleted port web (10000000-0000-4000-8000-000000000021)
+            out| Done: 2 created, 1 updated, 1 deleted; 1 unchanged. Revision 1.43.
+        "#]],
     );
     assert_eq!(fake.body("POST"), json!({ "revision": 41, "project_id": "p", "dry_run": false }));
     check(

@@ -1,5 +1,7 @@
 //! `diff`: how what is there differs from what the files say, as a unified diff of YAML.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Map, Value};
@@ -13,6 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::kind;
 use crate::output::to_yaml;
+use crate::plan::names_of_new;
 
 /// What `diff` takes.
 #[derive(Args)]
@@ -28,15 +31,16 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit
     let client = context.client()?;
     let plan = wanted.send(&client, true).await?;
     if !context.print_value(&plan)? {
+        let new = names_of_new(&plan);
         for change in plan.effective() {
-            let text = difference(&client, change).await?;
+            let text = difference(&client, change, &new).await?;
             context.console.out(&coloured(&context.console, &text))?;
         }
     }
     Ok(if plan.effective().next().is_some() { Exit::Failed } else { Exit::Ok })
 }
 
-async fn difference(client: &Client, change: &Change) -> Result<String> {
+async fn difference(client: &Client, change: &Change, new: &HashMap<&str, String>) -> Result<String> {
     let current = match change.action {
         Action::Create => Map::new(),
         Action::Update | Action::Delete | Action::None => current(client, change).await?,
@@ -44,7 +48,11 @@ async fn difference(client: &Client, change: &Change) -> Result<String> {
     let mut wanted = if change.action == Action::Delete { Map::new() } else { current.clone() };
     if change.action != Action::Delete {
         for difference in change.differences() {
-            wanted.insert(difference.attribute.to_owned(), difference.to.clone());
+            let name = difference.to.as_str().and_then(|id| new.get(id).cloned());
+            wanted.insert(
+                difference.attribute.to_owned(),
+                name.map_or_else(|| difference.to.clone(), Value::String),
+            );
         }
     }
     let (before, after) = (yaml(current)?, yaml(wanted)?);

@@ -23,8 +23,8 @@ use crate::output::Format;
 pub(crate) enum Verb {
     /// Make a lab: hosts, a controller, and the underlay between them
     Up(Up),
-    /// Show the labs of this machine and how they are
-    Status,
+    /// Show the labs of this machine and how they are; fails if something of them is not as it should be
+    Status(StatusArguments),
     /// Run a command in the network of a node
     Exec(Exec),
     /// See that workloads reach those of their own network, and no others
@@ -39,6 +39,14 @@ pub(crate) struct Named {
     /// The lab's name
     #[arg(long, value_name = "NAME", default_value = "demo")]
     name: LabName,
+}
+
+/// What `lab status` takes.
+#[derive(Args)]
+pub(crate) struct StatusArguments {
+    /// Only this lab
+    #[arg(long, value_name = "NAME")]
+    name: Option<LabName>,
 }
 
 /// What `lab up` takes.
@@ -101,7 +109,7 @@ pub(crate) struct Down {
 pub(crate) async fn run(context: &Context, verb: &Verb) -> Result<Exit> {
     match verb {
         Verb::Up(arguments) => up(context, arguments),
-        Verb::Status => status(context),
+        Verb::Status(arguments) => status(context, arguments.name.as_ref()),
         Verb::Exec(arguments) => {
             let status = weft_lab::exec(&arguments.lab.name, &arguments.node, &arguments.command)?;
             Ok(Exit::Of(code(status)))
@@ -124,7 +132,7 @@ fn up(context: &Context, arguments: &Up) -> Result<Exit> {
     // That progress cannot be told is no reason to stop half way.
     let lab = weft_lab::up(&spec, |progress| drop(context.console.note(&progress.to_string())))?;
     let url = lab.controller_url();
-    let value = json!({ "name": lab.name().as_str(), "hosts": lab.hosts(), "url": url });
+    let value = json!({ "name": lab.name().as_str(), "hosts": lab.hosts(), "controller_url": url });
     if !context.print_value(&value)? {
         let hosts = lab.hosts().join(", ");
         context.console.done(&format!("lab {} is up: {hosts}\nexport WEFT_URL={url}", lab.name()))?;
@@ -132,15 +140,19 @@ fn up(context: &Context, arguments: &Up) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn status(context: &Context) -> Result<Exit> {
-    let names = weft_lab::list()?;
+fn status(context: &Context, only: Option<&LabName>) -> Result<Exit> {
+    let names = only.map_or_else(weft_lab::list, |only| Ok(vec![only.clone()]))?;
     if context.format == Format::Name {
         context.print_names(&names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         return Ok(Exit::Ok);
     }
     let labs: Vec<Status> = names.iter().map(weft_lab::status).collect::<Result<_, _>>()?;
     let values: Vec<Value> = labs.iter().map(value).collect();
-    if !context.print_value(&values)? {
+    let is_printed = match values.as_slice() {
+        [value] if only.is_some() => context.print_value(value)?,
+        values => context.print_value(&values)?,
+    };
+    if !is_printed {
         if labs.is_empty() {
             context.console.note("There are no labs; `weft lab up` makes one.")?;
         }
@@ -169,7 +181,7 @@ fn value(lab: &Status) -> Value {
         "name": lab.name.as_str(),
         "fabric": lab.fabric,
         "controller": process(&lab.controller),
-        "url": lab.controller_url,
+        "controller_url": lab.controller_url,
         "ready": lab.ready,
         "hosts": lab.hosts.iter().map(host).collect::<Vec<_>>(),
     })

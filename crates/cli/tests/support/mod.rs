@@ -73,8 +73,9 @@ pub fn check_with_input(fake: &Fake, arguments: &[&str], input: &str, expected: 
 /// The answer to an apply: something of each.
 pub fn plan(revision: Value) -> Value {
     json!({ "revision": revision, "changes": [
+        { "action": "create", "kind": "network", "id": id(3), "name": "green", "attributes": {} },
         { "action": "create", "kind": "subnet", "id": null, "name": "s2",
-          "attributes": { "cidr": { "from": null, "to": "10.1.0.0/24" }, "gateway_ip": { "from": null, "to": null } } },
+          "attributes": { "network_id": { "from": null, "to": id(3) }, "cidr": { "from": null, "to": "10.1.0.0/24" }, "gateway_ip": { "from": null, "to": null } } },
         { "action": "update", "kind": "network", "id": id(1), "name": "blue",
           "attributes": { "mtu": { "from": 1450, "to": 1400 } } },
         { "action": "delete", "kind": "port", "id": id(21), "name": "web", "attributes": {} },

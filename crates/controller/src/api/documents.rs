@@ -49,9 +49,13 @@ pub(crate) fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, 
     }
 }
 
-fn versions(asked: &Asked) -> Answer {
+fn version(asked: &Asked) -> Value {
     let link = json!({ "rel": "self", "href": format!("{}/v2.0/", asked.origin()) });
-    ok(&json!({ "versions": [{ "id": "v2.0", "status": "CURRENT", "links": [link] }] }))
+    json!({ "id": "v2.0", "status": "CURRENT", "links": [link] })
+}
+
+fn versions(asked: &Asked) -> Answer {
+    ok(&json!({ "versions": [version(asked)] }))
 }
 
 pub(crate) fn collections(asked: &Asked) -> Result<Answer, Problem> {
@@ -61,7 +65,8 @@ pub(crate) fn collections(asked: &Asked) -> Result<Answer, Problem> {
         json!({ "name": entry.member, "collection": entry.collection, "links": [{ "rel": "self", "href": href }] })
     };
     let resources: Vec<Value> = CATALOGUE.iter().map(resource).collect();
-    Ok(ok(&json!({ "resources": resources })))
+    // A client that was told the version looks for it here.
+    Ok(ok(&json!({ "version": version(asked), "resources": resources })))
 }
 
 fn extension_value((alias, name): &(&str, &str)) -> Value {

@@ -208,9 +208,12 @@ impl Model {
     fn has_short(&self, kind: RowKind, id: Id) -> bool {
         let (low, high) = id.same_short();
         match kind {
-            RowKind::Network => self.networks.range(low..=high).next().is_some(),
+            // A VLAN network's uplink and a VLAN interface are named by the same rule.
+            RowKind::Network | RowKind::Interface => {
+                self.networks.range(low..=high).next().is_some()
+                    || self.interfaces.range(low..=high).next().is_some()
+            }
             RowKind::InstancePort => self.instance_ports.range(low..=high).next().is_some(),
-            RowKind::Interface => self.interfaces.range(low..=high).next().is_some(),
             _ => false,
         }
     }

@@ -141,7 +141,9 @@ pub fn followers(model: &Model, service: ServiceKey) -> Vec<HostName> {
             let host = model.instance_ports.get(&id).and_then(|port| port.host_id.clone());
             host.filter(|host| model.hosts.contains_key(host)).into_iter().collect()
         }
-        ServiceKey::Network(id) => model.hosts_of(id).cloned().collect(),
+        ServiceKey::Network(id) => {
+            model.hosts_of(id).filter(|host| network::takes_part(model, id, host)).cloned().collect()
+        }
     }
 }
 
@@ -153,7 +155,7 @@ pub fn follows(model: &Model, host: &HostName, service: ServiceKey) -> bool {
             let on = model.instance_ports.get(&id).and_then(|port| port.host_id.as_ref());
             on == Some(host) && model.hosts.contains_key(host)
         }
-        ServiceKey::Network(id) => model.is_on(id, host),
+        ServiceKey::Network(id) => model.is_on(id, host) && network::takes_part(model, id, host),
     }
 }
 
@@ -161,12 +163,16 @@ pub fn follows(model: &Model, host: &HostName, service: ServiceKey) -> bool {
 #[must_use]
 pub fn followed_by(model: &Model, host: &HostName) -> BTreeSet<ServiceKey> {
     let mut followed = BTreeSet::new();
+    if !model.hosts.contains_key(host) {
+        return followed;
+    }
     for port in model.ports_on(host) {
         followed.insert(ServiceKey::InstancePort(port));
         let bindings = model.service_ports_on(port).into_iter().filter_map(|id| model.service_ports.get(&id));
         followed.extend(
             bindings
                 .filter_map(|binding| model.live_binding(binding))
+                .filter(|(network, _)| network::takes_part(model, *network, host))
                 .map(|(network, _)| ServiceKey::Network(network)),
         );
     }
@@ -320,7 +326,8 @@ pub struct BoundOn {
 /// Where a service port is bound; `None` while it is not, or cannot be carried out.
 #[must_use]
 pub fn bound_on(model: &Model, port: &crate::core::ServicePort) -> Option<BoundOn> {
-    let (_, host) = model.live_binding(port)?;
+    let (network, host) = model.live_binding(port)?;
+    network::takes_part(model, network, &host).then_some(())?;
     let instance_port = model.instance_port_of(port.interface_id)?.standard.id;
     Some(BoundOn { host, instance_port })
 }

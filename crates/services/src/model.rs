@@ -127,8 +127,12 @@ impl Model {
 
     /// All service ports that are on an instance port, on whichever of its interfaces.
     pub(crate) fn service_ports_on(&self, instance_port: Id) -> Vec<Id> {
+        self.service_ports_below(InterfaceParent::InstancePort(instance_port))
+    }
+
+    fn service_ports_below(&self, parent: InterfaceParent) -> Vec<Id> {
         let mut found = Vec::new();
-        let mut parents = vec![InterfaceParent::InstancePort(instance_port)];
+        let mut parents = vec![parent];
         while let Some(parent) = parents.pop() {
             for interface in self.interfaces_of(parent) {
                 found.extend(pairs(&self.index.by_interface, interface.standard.id));
@@ -142,7 +146,11 @@ impl Model {
     fn bindings_around(&self, key: &RowKey) -> Vec<Id> {
         match key {
             RowKey::Resource(RowKind::InstancePort, id) => self.service_ports_on(*id),
-            RowKey::Resource(RowKind::Interface, id) => pairs(&self.index.by_interface, *id).collect(),
+            RowKey::Resource(RowKind::Interface, id) => {
+                let mut below = self.service_ports_below(InterfaceParent::Interface(*id));
+                below.extend(pairs(&self.index.by_interface, *id));
+                below
+            }
             RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
             _ => Vec::new(),
         }
@@ -258,6 +266,19 @@ impl Model {
 }
 
 impl Model {
+    /// Compares all rows and indexes with another model's; for tests.
+    ///
+    /// # Errors
+    /// The first that differs.
+    #[doc(hidden)]
+    pub fn same_as(&self, other: &Self) -> Result<(), String> {
+        let differing = self.rows().zip(other.rows()).find(|(one, other)| one != other);
+        if let Some((one, other)) = differing {
+            return Err(format!("{one:?} instead of {other:?}"));
+        }
+        self.index.difference(&other.index)
+    }
+
     /// Compares every index with what the rows alone say; for tests.
     ///
     /// # Errors
@@ -268,7 +289,7 @@ impl Model {
         for row in self.rows() {
             anew.apply(&Write::Put(row));
         }
-        self.index.difference(&anew.index)?;
+        self.same_as(&anew)?;
         for (network, hosts) in &self.index.network_hosts {
             let mut counted: OrdMap<HostName, u32> = OrdMap::new();
             for port in self.service_ports.values() {

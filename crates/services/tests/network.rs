@@ -25,16 +25,16 @@ fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
         .collect();
     expect![[r#"
         namespace web1
-        link br-256d79da-bd bridge mtu 1450
-        link tap3923bcf0-8a veth to web1/eth0 02:00:00:00:00:01 mtu 1450
+        link br-4a2d396a-28 bridge mtu 1450
+        link tap64d95f8c-60 veth to web1/eth0 02:00:00:00:00:01 mtu 1450
         link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
-        bridge-port tap3923bcf0-8a in br-256d79da-bd
-        bridge-port vx1 in br-256d79da-bd tunnel
+        bridge-port tap64d95f8c-60 in br-4a2d396a-28
+        bridge-port vx1 in br-4a2d396a-28 tunnel
         address web1/eth0 10.1.1.2/24
         bridge-fdb vx1 02:00:00:00:00:02
         vxlan-fdb vx1 02:00:00:00:00:02 at 192.0.2.2
         flood vx1 192.0.2.2
-        neighbour br-256d79da-bd 10.1.1.3 is 02:00:00:00:00:02
+        neighbour br-4a2d396a-28 10.1.1.3 is 02:00:00:00:00:02
         route web1 254 0.0.0.0/0 via 10.1.1.1 on eth0
     "#]]
     .assert_eq(&state.to_string());

@@ -6,7 +6,7 @@
 //!  service port     its link's bridge port, its addresses  forwarding entries, neighbours
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,10 +14,10 @@ use weft_dataplane::{
     BridgeFdb, BridgePort, Flood, Link, LinkId, LinkKind, Namespace, Neighbour, NextHop, Object, Route,
     VxlanFdb,
 };
-use weft_net::{HostName, Vni};
+use weft_net::{HostName, IfName, NamespaceName, Vni};
 
 use crate::compile::{Compiled, FragmentKey};
-use crate::core::{ServicePort, VnicKind, compile as core};
+use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::network::{Encapsulation, Network};
 use crate::{Id, Model, names};
 
@@ -25,6 +25,18 @@ use crate::{Id, Model, names};
 const VXLAN_PORT: u16 = 4789;
 /// The routing table `main`.
 const MAIN_TABLE: u32 = 254;
+
+/// Whether a host on which a network has bindings can take part in it: one that has lost its tunnel endpoint or its way to
+/// the physical network does so again when it has it back.
+pub(crate) fn takes_part(model: &Model, network: Id, host: &HostName) -> bool {
+    let (Some(network), Some(host)) = (model.networks.get(&network), model.host(host)) else { return false };
+    match &network.encapsulation {
+        Encapsulation::Vxlan { .. } => host.fact.tunnel_endpoint.is_some(),
+        Encapsulation::Vlan { physical_network, .. } => {
+            host.fact.physical_networks.contains_key(physical_network)
+        }
+    }
+}
 
 /// A host that takes part in a network.
 pub(crate) fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
@@ -75,7 +87,7 @@ pub(crate) fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
     let found = model.networks.get(&network)?;
     let port = model.service_ports.get(&id)?;
     let (bound_to, home) = model.live_binding(port)?;
-    if bound_to != network {
+    if bound_to != network || !takes_part(model, network, &home) {
         return None;
     }
     let endpoint = model.host(&home)?.fact.tunnel_endpoint;
@@ -99,31 +111,69 @@ fn port_local(model: &Model, port: &ServicePort) -> Option<Vec<Object>> {
     if let (true, VnicKind::Namespace { namespace, interface }) = (is_vnic_itself, &vnic.vnic) {
         let inside = LinkId { namespace: Namespace::Named(namespace.clone()), name: *interface };
         local.extend(addresses(model, port, &inside));
+        let given = routes_in(model, vnic.host_id.as_ref()?, namespace);
+        let own = given.into_iter().filter(|(_, (by, _))| by == interface);
+        local.extend(own.map(|(destination, (_, via))| {
+            let next_hop = NextHop { via: Some(via), link: *interface };
+            let namespace = inside.namespace.clone();
+            Object::Route(Route { namespace, table: MAIN_TABLE, destination, next_hop })
+        }));
     }
     Some(local)
 }
 
-/// The addresses and routes of a workload whose vNIC the agent makes: what DHCP would have told it.
+/// The addresses of a workload whose vNIC the agent makes: what DHCP would have told it.
 fn addresses(model: &Model, port: &ServicePort, inside: &LinkId) -> Vec<Object> {
-    let mut objects = Vec::new();
-    for fixed_ip in &port.fixed_ips {
-        let Some(subnet) = model.subnets.get(&fixed_ip.subnet_id) else { continue };
-        if let Ok(address) = IpNet::new(fixed_ip.ip_address, subnet.cidr.prefix_len()) {
-            objects.push(Object::Address(inside.clone(), address));
-        }
-        let mut route = |destination: IpNet, via: IpAddr| {
-            let next_hop = NextHop { via: Some(via), link: inside.name };
-            let namespace = inside.namespace.clone();
-            objects.push(Object::Route(Route { namespace, table: MAIN_TABLE, destination, next_hop }));
-        };
-        if let Some(gateway) = subnet.gateway_ip {
-            route(everything(gateway), gateway);
-        }
-        for host_route in &subnet.host_routes {
-            route(host_route.destination, host_route.nexthop);
+    let with_length = |fixed_ip: &FixedIp| {
+        let subnet = model.subnets.get(&fixed_ip.subnet_id)?;
+        IpNet::new(fixed_ip.ip_address, subnet.cidr.prefix_len()).ok()
+    };
+    let addresses = port.fixed_ips.iter().filter_map(with_length);
+    addresses.map(|address| Object::Address(inside.clone(), address)).collect()
+}
+
+/// The routes that a binding gives to a workload, but those by way of the workload itself.
+fn routes(model: &Model, port: &ServicePort) -> Vec<(IpNet, IpAddr)> {
+    let mut routes = Vec::new();
+    for subnet in port.fixed_ips.iter().filter_map(|fixed_ip| model.subnets.get(&fixed_ip.subnet_id)) {
+        routes.extend(subnet.gateway_ip.map(|gateway| (everything(gateway), gateway)));
+        routes.extend(subnet.host_routes.iter().map(|route| (route.destination, route.nexthop)));
+    }
+    routes.retain(|(_, via)| port.fixed_ips.iter().all(|fixed_ip| fixed_ip.ip_address != *via));
+    routes
+}
+
+/// The routes of a namespace: where several give one to the same destination, that of the first interface, and of its first
+/// address, is taken.
+fn routes_in(model: &Model, host: &HostName, namespace: &NamespaceName) -> BTreeMap<IpNet, (IfName, IpAddr)> {
+    let mut given: BTreeMap<IpNet, (IfName, IpAddr)> = BTreeMap::new();
+    for (vnic, id) in bindings_in(model, host, namespace) {
+        let Some(port) = model.service_ports.get(&id) else { continue };
+        let VnicKind::Namespace { interface, .. } = &vnic.vnic else { continue };
+        let live = model.live_binding(port).is_some_and(|(network, host)| takes_part(model, network, &host));
+        for (destination, via) in routes(model, port).into_iter().filter(|_| live) {
+            let first = given.entry(destination).or_insert((*interface, via));
+            if *interface < first.0 {
+                *first = (*interface, via);
+            }
         }
     }
-    objects
+    given
+}
+
+/// The vNICs in a namespace, with what binds each of them untagged.
+fn bindings_in<'m>(
+    model: &'m Model,
+    host: &HostName,
+    namespace: &NamespaceName,
+) -> impl Iterator<Item = (&'m InstancePort, Id)> + use<'m> {
+    let (host, namespace) = (host.clone(), namespace.clone());
+    let range = (host.clone(), namespace.clone(), Id::MIN)..=(host, namespace, Id::MAX);
+    model.index.namespaces.range(range).filter_map(|(_, _, id)| {
+        let vnic = model.instance_ports.get(id)?;
+        let untagged = model.untagged_interface(*id)?.standard.id;
+        Some((&**vnic, crate::index::pairs(&model.index.by_interface, untagged).next()?))
+    })
 }
 
 /// The prefix of all addresses of a family.
@@ -170,6 +220,14 @@ pub(crate) fn touched_by_binding(model: &Model, id: Id, touched: &mut BTreeSet<F
     touched.insert(FragmentKey::NetworkPort(port.service_id, id));
     if let Some((network, host)) = model.live_binding(port) {
         touched.insert(FragmentKey::NetworkHost(network, host));
+    }
+    // Which routes it gives to its namespace decides which ones the others give.
+    let Some(vnic) = model.instance_port_of(port.interface_id) else { return };
+    if let (Some(host), VnicKind::Namespace { namespace, .. }) = (&vnic.host_id, &vnic.vnic) {
+        let others = bindings_in(model, host, namespace).filter_map(|(_, id)| {
+            Some(FragmentKey::NetworkPort(model.service_ports.get(&id)?.service_id, id))
+        });
+        touched.extend(others);
     }
 }
 

@@ -57,6 +57,13 @@ pub struct HostRoute {
     pub nexthop: IpAddr,
 }
 
+impl HostRoute {
+    /// The same route, without bits beyond the length of its destination.
+    fn canonical(self) -> Self {
+        Self { destination: self.destination.trunc(), ..self }
+    }
+}
+
 impl Subnet {
     /// Whether workloads make their addresses themselves, from the prefix and their MAC address (RFC 4862).
     pub(crate) fn is_slaac(&self) -> bool {
@@ -267,7 +274,7 @@ fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subn
         gateway_ip,
         allocation_pools,
         dns_nameservers: spec.dns_nameservers.unwrap_or_default(),
-        host_routes: spec.host_routes.unwrap_or_default(),
+        host_routes: spec.host_routes.unwrap_or_default().into_iter().map(HostRoute::canonical).collect(),
         enable_dhcp: spec.enable_dhcp,
         ipv6_ra_mode: spec.ipv6_ra_mode,
         ipv6_address_mode: spec.ipv6_address_mode,

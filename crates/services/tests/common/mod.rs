@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "these are tests")]
 
 mod invariants;
+pub(crate) mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use weft_net::{Capability, HostFact};
 use weft_services::catalogue::{NoStatuses, by_path};
 use weft_services::{Change, Choices, Model, Query, Refusal, Timestamp, Write, describe_host};
@@ -61,6 +62,55 @@ impl Site {
         for write in &self.writes {
             self.model.apply(write);
         }
+    }
+
+    /// Makes random requests in one change; answers whether they were carried out.
+    pub(crate) fn random(&mut self, requests: &[random::Numbers]) -> bool {
+        let project = if requests.first().is_some_and(|(_, numbers)| numbers[3] % 8 == 7) {
+            "other"
+        } else {
+            "default"
+        };
+        let mut change = self.change_for(project);
+        let done = requests.iter().all(|numbers| random::request(&mut change, *numbers).is_ok());
+        if done {
+            self.commit(change);
+        }
+        done
+    }
+
+    /// What is there after random requests; those that were refused left nothing behind.
+    pub(crate) fn after(requests: &[random::Numbers]) -> Self {
+        let mut site = Self::with_random_hosts();
+        for numbers in requests {
+            site.random(&[*numbers]);
+        }
+        site
+    }
+
+    /// A site with four hosts that reach the physical network `physical`.
+    pub(crate) fn with_random_hosts() -> Self {
+        let mut site = Self::default();
+        for host in 1..=4 {
+            let name = format!("host{host}").parse().unwrap();
+            let fact = random::fact(host, [5, 1, 0, 0]);
+            for write in describe_host(&site.model, &name, &fact, Timestamp(0)) {
+                site.model.apply(&write);
+            }
+        }
+        for (n, network) in [
+            json!({}),
+            json!({"provider:network_type": "vlan",
+            "provider:physical_network": "physical", "provider:segmentation_id": 5}),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let network = id(&site.create("networks", network).unwrap());
+            let subnet = json!({"network_id": network, "ip_version": 4, "cidr": format!("10.{n}.0.0/28")});
+            site.create("subnets", subnet).unwrap();
+        }
+        site
     }
 
     pub(crate) fn create(&mut self, path: &str, request: Value) -> Result<Map<String, Value>, Refusal> {

@@ -1,0 +1,307 @@
+//! Random requests against a site: whatever people and hosts may do, in any order.
+
+use serde_json::{Map, Value, json};
+use weft_net::{Capability, HostFact, HostName};
+use weft_services::catalogue::{NoStatuses, by_path};
+use weft_services::{Change, Departure, Query, Refusal, confirm_departures, describe_host};
+
+/// One request, as numbers from which it is made.
+pub(crate) type Numbers = (u8, [u8; 4]);
+
+/// A request that refers to what is there.
+pub(crate) struct Request<'c> {
+    pub(crate) change: &'c mut Change,
+    numbers: [u8; 4],
+}
+
+type Outcome = Result<(), Refusal>;
+
+/// Makes a request, which may be refused.
+pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome {
+    let mut request = Request { change, numbers };
+    // As often as the range is wide.
+    match kind % 28 {
+        0..1 => request.create_network(),
+        1..3 => request.create_subnet(),
+        3..7 => request.create_port(),
+        7..10 => request.update_port(),
+        10..12 => request.create_instance_port(),
+        12..14 => request.create_interface(),
+        14..16 => request.create_service_port(),
+        16..18 => request.update_service_port(),
+        18..20 => request.update_instance_port(),
+        20..21 => request.update_network(),
+        21..22 => request.update_subnet(),
+        22..24 => request.delete(),
+        24..26 => request.describe_host(),
+        26..27 => request.confirm_departures(),
+        _ => request.set_tags(),
+    }
+}
+
+/// What a host can say of itself.
+pub(crate) fn fact(host: u8, [a, b, ..]: [u8; 4]) -> HostFact {
+    let lacking = match a % 16 {
+        0 => Some(Capability::Vxlan),
+        1 => Some(Capability::Vlan),
+        2 => Some(Capability::Tap),
+        _ => None,
+    };
+    let uplink = ["eth1", "eth2"][usize::from(b) % 2].parse().unwrap();
+    HostFact {
+        tunnel_endpoint: (b % 5 != 0).then(|| [192, 0, 2 + b % 2, host].into()),
+        underlay_mtu: [1500, 1500, 9000][usize::from(b) % 3],
+        capabilities: Capability::ALL.into_iter().filter(|c| Some(*c) != lacking).collect(),
+        physical_networks: (a % 4 != 0).then(|| ("physical".to_owned(), uplink)).into_iter().collect(),
+    }
+}
+
+impl Request<'_> {
+    fn all(&self, path: &str) -> Vec<Map<String, Value>> {
+        Query::default().run(by_path(path).unwrap(), self.change.model(), &NoStatuses).unwrap().items
+    }
+
+    fn pick(&self, path: &str, number: u8) -> Value {
+        let all = self.all(path);
+        if all.is_empty() {
+            return json!("00000000-0000-4000-8000-000000000000");
+        }
+        all[usize::from(number) % all.len()]["id"].clone()
+    }
+
+    fn create(&mut self, path: &str, request: Value) -> Outcome {
+        by_path(path).unwrap().create(self.change, request.as_object().unwrap()).map(drop)
+    }
+
+    fn update(&mut self, path: &str, number: u8, request: Value) -> Outcome {
+        let id = self.pick(path, number);
+        let request = request.as_object().unwrap();
+        by_path(path).unwrap().update(self.change, id.as_str().unwrap(), request, None)
+    }
+
+    fn create_network(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let mut network = json!({"name": format!("net{}", b % 3), "admin_state_up": c % 5 != 0});
+        match a % 4 {
+            0 => {
+                network["provider:network_type"] = json!("vlan");
+                network["provider:physical_network"] = json!("physical");
+                network["provider:segmentation_id"] = json!(1 + b % 3);
+            }
+            1 => network["provider:segmentation_id"] = json!(1 + b % 6),
+            _ => {}
+        }
+        self.create("networks", network)
+    }
+
+    fn create_subnet(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let network = self.pick("networks", a);
+        let mut subnet = match b % 3 {
+            0 => json!({"ip_version": 6, "cidr": format!("fd00:{}::/64", c % 3)}),
+            1 => {
+                json!({"ip_version": 6, "cidr": format!("fd00:{}::/64", c % 3), "ipv6_address_mode": "slaac"})
+            }
+            _ => json!({"ip_version": 4, "cidr": format!("10.{}.0.0/28", c % 3)}),
+        };
+        subnet["network_id"] = network;
+        if d % 3 == 0 {
+            subnet["gateway_ip"] = Value::Null;
+        }
+        self.create("subnets", subnet)
+    }
+
+    /// None, one of the hosts, or one that is not known.
+    fn host(number: u8) -> Value {
+        match number % 12 {
+            0 => Value::Null,
+            1 => json!("host6"),
+            n => json!(format!("host{}", 1 + n % 5)),
+        }
+    }
+
+    fn mac(number: u8) -> String {
+        format!("02:00:00:00:00:{:02x}", number % 16)
+    }
+
+    fn profile(number: u8) -> Value {
+        match number % 6 {
+            0 => json!({}),
+            1 => json!({"vnic": "tap", "other": 5}),
+            n => json!({"namespace": format!("ns{}", n % 2), "interface": format!("eth{}", number / 6 % 4)}),
+        }
+    }
+
+    fn vnic(number: u8) -> Value {
+        match number % 6 {
+            0 => json!({"type": "adopted"}),
+            1 => json!({"type": "tap"}),
+            n => json!({"type": "namespace", "namespace": format!("ns{}", n % 2),
+                "interface": format!("eth{}", number / 6 % 4)}),
+        }
+    }
+
+    fn create_port(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let mut port = json!({"network_id": self.pick("networks", a), "name": format!("port{}", d % 4),
+            "binding:host_id": Self::host(b), "binding:profile": Self::profile(c), "admin_state_up": d % 7 != 0});
+        if d % 3 == 0 {
+            port["mac_address"] = json!(Self::mac(d));
+        }
+        if d % 5 == 0 {
+            port["fixed_ips"] = json!([{"ip_address": format!("10.{}.0.{}", c % 3, d % 16)}]);
+        }
+        self.create("ports", port)
+    }
+
+    fn update_port(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let request = match b % 7 {
+            0 | 1 => json!({"binding:host_id": Self::host(c)}),
+            2 => json!({"binding:profile": Self::profile(c)}),
+            3 => json!({"mac_address": Self::mac(c)}),
+            4 => json!({"admin_state_up": c % 2 == 0}),
+            5 if d % 2 == 0 => json!({"fixed_ips": []}),
+            5 => {
+                json!({"fixed_ips": [{"subnet_id": self.pick("subnets", c)}, {"subnet_id": self.pick("subnets", d)}]})
+            }
+            _ => json!({"name": format!("port{}", c % 4), "device_id": format!("device{}", d % 3)}),
+        };
+        self.update("ports", a, request)
+    }
+
+    fn create_instance_port(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let mut port =
+            json!({"name": format!("vm{}", a % 4), "host_id": Self::host(b), "vnic": Self::vnic(c)});
+        if d % 3 == 0 {
+            port["mac_address"] = json!(Self::mac(d));
+        }
+        if d % 4 == 0 {
+            port["mtu"] = json!(1280 + u32::from(a));
+        }
+        self.create("instance-ports", port)
+    }
+
+    fn create_interface(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let request = match b % 3 {
+            0 => json!({"instance_port_id": self.pick("instance-ports", a)}),
+            1 => {
+                json!({"instance_port_id": self.pick("instance-ports", a), "type": "vlan", "segmentation_id": 1 + c % 3})
+            }
+            _ => {
+                json!({"parent_interface_id": self.pick("interfaces", a), "type": "vlan", "segmentation_id": 1 + c % 3})
+            }
+        };
+        self.create("interfaces", request)
+    }
+
+    fn create_service_port(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let request = json!({"interface_id": self.pick("interfaces", a), "service_id": self.pick("services", b),
+            "name": format!("binding{}", c % 3)});
+        self.create("service-ports", request)
+    }
+
+    fn update_service_port(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let request = match c % 4 {
+            0 => json!({"fixed_ips": [{"subnet_id": self.pick("subnets", b)}]}),
+            _ => json!({"service_id": self.pick("services", b)}),
+        };
+        self.update("service-ports", a, request)
+    }
+
+    fn update_instance_port(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let request = match b % 6 {
+            0 | 1 => json!({"host_id": Self::host(c)}),
+            2 => json!({"vnic": Self::vnic(c)}),
+            3 => json!({"mac_address": Self::mac(c)}),
+            4 => json!({"admin_state_up": c % 2 == 0}),
+            _ => json!({"mtu": if d % 2 == 0 { Value::Null } else { json!(1300 + u32::from(c)) }}),
+        };
+        self.update("instance-ports", a, request)
+    }
+
+    fn update_network(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let request = match b % 3 {
+            0 => json!({"admin_state_up": c % 2 == 0}),
+            1 => json!({"mtu": 1300 + u32::from(c)}),
+            _ => json!({"name": format!("net{}", c % 3)}),
+        };
+        let path = if c % 2 == 0 || b % 3 == 1 { "networks" } else { "services" };
+        self.update(path, a, request)
+    }
+
+    fn update_subnet(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let subnets = self.all("subnets");
+        if subnets.is_empty() {
+            return Ok(());
+        }
+        let cidr = subnets[usize::from(a) % subnets.len()]["cidr"].as_str().unwrap().to_owned();
+        let prefix = cidr.split('/').next().unwrap();
+        let prefix = prefix.strip_suffix('0').unwrap_or(prefix);
+        let request = match b % 4 {
+            0 => json!({"gateway_ip": null}),
+            1 => json!({"gateway_ip": format!("{prefix}{}", 1 + c % 9)}),
+            2 => {
+                json!({"allocation_pools": [{"start": format!("{prefix}{}", 2 + c % 4), "end": format!("{prefix}{}", 7 + c % 3)}]})
+            }
+            _ if cidr.contains(':') => {
+                json!({"host_routes": [{"destination": "fd99::/64", "nexthop": format!("{prefix}{}", 1 + c % 9)}]})
+            }
+            _ => {
+                json!({"host_routes": [{"destination": "198.51.100.0/24", "nexthop": format!("{prefix}{}", 1 + c % 9)}]})
+            }
+        };
+        self.update("subnets", a, request)
+    }
+
+    fn delete(&mut self) -> Outcome {
+        let [a, b, ..] = self.numbers;
+        let paths = [
+            "networks",
+            "subnets",
+            "ports",
+            "ports",
+            "instance-ports",
+            "interfaces",
+            "service-ports",
+            "hosts",
+        ];
+        let path = paths[usize::from(a) % paths.len()];
+        let id = self.pick(path, b);
+        by_path(path).unwrap().delete(self.change, id.as_str().unwrap(), None)
+    }
+
+    fn describe_host(&mut self) -> Outcome {
+        let host = 1 + self.numbers[2] % 5;
+        let name: HostName = format!("host{host}").parse().unwrap();
+        let fact = fact(host, self.numbers);
+        for write in describe_host(self.change.model(), &name, &fact, self.change.now()) {
+            self.change.write(write);
+        }
+        Ok(())
+    }
+
+    fn confirm_departures(&mut self) -> Outcome {
+        let all: Vec<Departure> = self.change.model().departures().cloned().collect();
+        let some = &all[..all.len().min(usize::from(self.numbers[0] % 4))];
+        for write in confirm_departures(self.change.model(), some) {
+            self.change.write(write);
+        }
+        Ok(())
+    }
+
+    fn set_tags(&mut self) -> Outcome {
+        let [a, b, ..] = self.numbers;
+        let path = ["networks", "ports", "subnets"][usize::from(a) % 3];
+        let id = self.pick(path, b);
+        let tags = (0..b % 3).map(|n| format!("tag{n}")).collect();
+        by_path(path).unwrap().set_tags(self.change, id.as_str().unwrap(), tags)
+    }
+}

@@ -1,0 +1,160 @@
+//! Laws of compilation: an incremental step leads to what compiling everything says, and the order of rows is nothing.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::Site;
+use common::random::Numbers;
+use proptest::prelude::*;
+use weft_dataplane::{Fragment, FragmentId, HostIntent, Object};
+use weft_net::HostName;
+use weft_services::compile::{self, HostDelta};
+use weft_services::{Model, Row, RowKey, Write};
+
+type Intents = BTreeMap<HostName, BTreeMap<FragmentId, Vec<Object>>>;
+
+/// Hosts `host1` to `host6`, whether they are known or not.
+fn names() -> impl Iterator<Item = HostName> {
+    (1..=6).map(|n| format!("host{n}").parse().unwrap())
+}
+
+fn whole(model: &Model) -> Intents {
+    let fragments = |host: &HostName| -> BTreeMap<FragmentId, Vec<Object>> {
+        compile::intent_of(model, host).into_iter().map(|fragment| (fragment.id, fragment.objects)).collect()
+    };
+    names()
+        .map(|host| (host.clone(), fragments(&host)))
+        .filter(|(_, fragments)| !fragments.is_empty())
+        .collect()
+}
+
+/// Carries a delta out as agents do; it must hold nothing that changes nothing.
+fn carry_out(intents: &mut Intents, after: &Model, deltas: BTreeMap<HostName, HostDelta>) {
+    for (host, delta) in deltas {
+        let intent = intents.entry(host.clone()).or_default();
+        for id in delta.removals {
+            assert!(intent.remove(&id).is_some(), "{id} was not on {host}");
+        }
+        for key in delta.upserts {
+            let objects = compile::compile(after, &key).unwrap().objects_on(&host).to_vec();
+            assert!(!objects.is_empty(), "{} puts nothing on {host}", key.id());
+            assert_ne!(intent.insert(key.id(), objects.clone()), Some(objects), "{} on {host}", key.id());
+        }
+        if intent.is_empty() {
+            intents.remove(&host);
+        }
+    }
+}
+
+/// No two fragments disagree, and everything that an object needs is asked for as well.
+fn check_union(host: &HostName, fragments: &BTreeMap<FragmentId, Vec<Object>>) {
+    let mut intent = HostIntent::default();
+    for (id, objects) in fragments {
+        let mut keys: Vec<_> = objects.iter().map(Object::key).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), objects.len(), "{id} on {host} asks for something twice");
+        intent.upsert(Fragment { id: id.clone(), objects: objects.clone() });
+    }
+    assert!(intent.conflicts().is_empty(), "on {host}: {:?}", intent.conflicts());
+    for (key, object) in intent.want() {
+        for needed in intent.want().required_by(object) {
+            assert!(
+                intent.want().contains(&needed),
+                "on {host}: {key} needs {needed}, which nothing asks for"
+            );
+        }
+    }
+}
+
+fn requests(count: usize) -> impl Strategy<Value = Vec<Vec<Numbers>>> {
+    // Mostly one request to a change.
+    let change = prop_oneof![4 => 1..2usize, 1 => 2..4usize];
+    let change = change.prop_flat_map(|count| prop::collection::vec(any::<Numbers>(), count));
+    prop::collection::vec(change, count / 3..count)
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, max_shrink_iters: 3000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {
+        let mut site = Site::with_random_hosts();
+        let mut intents = whole(&site.model);
+        for requests in &changes {
+            let before = site.model.clone();
+            if !site.random(requests) {
+                continue;
+            }
+            carry_out(&mut intents, &site.model, compile::deltas(&before, &site.model, &site.writes));
+            prop_assert_eq!(&intents, &whole(&site.model));
+            intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
+            common::check(&site.model);
+        }
+    }
+
+    #[test]
+    fn a_step_over_many_commits_leads_there_as_well(changes in requests(60), step in 2..9usize) {
+        let mut site = Site::with_random_hosts();
+        let (mut intents, mut before, mut writes) = (whole(&site.model), site.model.clone(), Vec::new());
+        for (n, requests) in changes.iter().enumerate() {
+            if site.random(requests) {
+                writes.append(&mut site.writes);
+            }
+            if n % step == 0 {
+                carry_out(&mut intents, &site.model, compile::deltas(&before, &site.model, &writes));
+                (before, writes) = (site.model.clone(), Vec::new());
+                prop_assert_eq!(&intents, &whole(&site.model));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_in_any_order_are_the_same_model(changes in requests(70), seed in any::<u64>()) {
+        let mut site = Site::with_random_hosts();
+        for requests in &changes {
+            site.random(requests);
+        }
+        let mut rows: Vec<Row> = site.model.rows().collect();
+        shuffle(&mut rows, seed);
+        let mut other = Model::default();
+        for row in rows {
+            other.apply(&Write::Put(row));
+        }
+        other.recount_check().unwrap();
+        prop_assert_eq!(other.same_as(&site.model), Ok(()));
+        prop_assert_eq!(whole(&other), whole(&site.model));
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_as_the_same_model(changes in requests(70)) {
+        let mut site = Site::with_random_hosts();
+        for requests in &changes {
+            site.random(requests);
+        }
+        let stored: BTreeMap<String, Vec<u8>> =
+            site.model.rows().map(|row| (row.key().to_text(), row.to_bytes())).collect();
+        let mut read = Model::default();
+        for (key, bytes) in stored {
+            let row = Row::from_bytes(RowKey::from_text(&key).unwrap().kind(), &bytes).unwrap();
+            prop_assert_eq!(row.key().to_text(), key);
+            read.apply(&Write::Put(row));
+        }
+        prop_assert_eq!(read.same_as(&site.model), Ok(()));
+        prop_assert_eq!(whole(&read), whole(&site.model));
+    }
+}
+
+fn shuffle<T>(items: &mut [T], mut seed: u64) {
+    for n in (1..items.len()).rev() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        items.swap(n, usize::try_from(seed >> 33).unwrap() % (n + 1));
+    }
+}

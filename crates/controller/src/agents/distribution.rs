@@ -51,6 +51,8 @@ pub struct Outcome {
 pub struct HostState {
     /// Which connection it has, if it has one.
     pub connection: Option<u64>,
+    /// The version of the agent's program.
+    pub software_version: String,
     /// The version of the last update it was sent, or had when it connected.
     pub sent: Option<Version>,
     /// The version that its last report was about.
@@ -167,11 +169,17 @@ impl Distribution {
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
         let upserts = self.parts(&host, &delta.upserts);
-        let version = self.version;
+        let (version, encoded) = (self.version, &self.encoded);
+        let is_home =
+            |key: &FragmentKey| matches!(encoded.get(key), Some(Some(encoded)) if encoded.home == host);
         let state = self.hosts.entry(host.clone()).or_default();
-        for key in &delta.upserts {
+        for key in delta.upserts.iter().filter(|key| is_home(key)) {
             state.settled.remove(key);
             state.pending.insert(key.clone(), version);
+        }
+        for key in delta.removals.iter().filter_map(FragmentKey::from_id) {
+            state.settled.remove(&key);
+            state.pending.remove(&key);
         }
         let base = state.sent?;
         state.connection?;
@@ -227,7 +235,8 @@ impl Distribution {
         let home = self.keys_at_home(host);
         let state = self.hosts.entry(host.clone()).or_default();
         let version = self.version;
-        *state = HostState { connection: Some(connection), ..HostState::default() };
+        let software_version = std::mem::take(&mut state.software_version);
+        *state = HostState { connection: Some(connection), software_version, ..HostState::default() };
         state.pending = home.into_iter().map(|key| (key, version)).collect();
         let Some((before, writes)) = at_have else {
             state.sent = Some(version);
@@ -257,6 +266,11 @@ impl Distribution {
     /// The fragments whose subject is on this host.
     fn keys_at_home(&self, host: &HostName) -> Vec<FragmentKey> {
         compile::at_home(&self.model, host)
+    }
+
+    /// What program an agent is.
+    pub fn note_software(&mut self, host: &HostName, version: &str) {
+        self.hosts.entry(host.clone()).or_default().software_version = version.to_owned();
     }
 
     /// An agent has gone. What it reported stays: the host goes on forwarding.

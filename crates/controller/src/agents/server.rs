@@ -181,6 +181,7 @@ impl AgentServer {
         // What was read of the past must meet what has been handed out; otherwise it is sent all.
         let at_have = at_have.filter(|(_, _, until)| *until == distribution.version());
         let at_have = at_have.map(|(model, writes, _)| (model, writes));
+        distribution.note_software(host, &hello.software_version);
         let (connection, updates) = distribution.connect(host, from_wire(have), at_have);
         for update in updates {
             outgoing

@@ -262,7 +262,7 @@ fn status(api: &Api) -> Answer {
 
 fn host_status(distribution: &crate::agents::Distribution, name: &HostName) -> Value {
     let Some(state) = distribution.host(name) else {
-        return json!({ "name": name, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [] });
+        return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [] });
     };
     let text = |version: Option<Version>| version.map(|version| version.to_string());
     let not_done: Vec<Value> = state
@@ -275,7 +275,7 @@ fn host_status(distribution: &crate::agents::Distribution, name: &HostName) -> V
         })
         .collect();
     json!({
-        "name": name, "alive": state.connection.is_some(), "at_rest": state.is_at_rest(), "version": text(state.reported),
+        "name": name, "software_version": state.software_version, "alive": state.connection.is_some(), "at_rest": state.is_at_rest(), "version": text(state.reported),
         "behind": state.behind(), "steps_done": state.outcome.steps_done, "steps_failed": state.outcome.steps_failed, "not_done": not_done,
     })
 }

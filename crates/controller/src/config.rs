@@ -56,3 +56,22 @@ impl Config {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Config {
+        Config::parse_from([&["weft-controller"], arguments].concat())
+    }
+
+    #[test]
+    fn without_identity_the_api_listens_on_loopback_and_nowhere_else() {
+        assert!(config(&[]).check().is_ok());
+        assert!(config(&["--listen", "[::1]:9696"]).check().is_ok());
+        for address in ["0.0.0.0:9696", "192.0.2.1:9696", "[::]:9696"] {
+            let error = config(&["--listen", address]).check().unwrap_err().to_string();
+            assert!(error.contains("--listen"), "{error}");
+        }
+    }
+}

@@ -139,3 +139,25 @@ fn is_loopback(host: &str) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_names_of_the_loopback_are_taken_for_it() {
+        for host in ["localhost", "localhost:9696", "127.0.0.1:9696", "[::1]:9696", "127.1.2.3"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.org",
+            "localhost.example.org:9696",
+            "192.0.2.1",
+            "[2001:db8::1]:9696",
+            "127.0.0.1.example.org",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

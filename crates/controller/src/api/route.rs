@@ -137,3 +137,17 @@ fn percent_decoded(path: &str) -> Result<String, Problem> {
     }
     String::from_utf8(bytes).map_err(|_| Problem::malformed("The path is not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once_and_must_be_utf_8() {
+        assert_eq!(percent_decoded("/v2.0/networks/a%20b%252F").unwrap(), "/v2.0/networks/a b%2F");
+        assert_eq!(percent_decoded("/%C3%A4").unwrap(), "/ä");
+        for path in ["/%", "/%2", "/%zz", "/%FF"] {
+            assert!(percent_decoded(path).is_err(), "{path}");
+        }
+    }
+}

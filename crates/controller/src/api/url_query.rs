@@ -136,3 +136,46 @@ impl UrlQuery {
         link.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Result<Query, Refusal> {
+        UrlQuery::parse(Some(text)).to_query()
+    }
+
+    #[test]
+    fn a_repeated_filter_is_one_condition_with_several_values() {
+        let expected = vec![Condition::OneOf("name".into(), vec!["a".into(), "b c".into()])];
+        assert_eq!(query("name=a&limit=5&name=b%20c").unwrap().conditions, expected);
+    }
+
+    #[test]
+    fn tags_are_split_at_commas() {
+        let tags = Condition::Tags { any: true, negated: true, tags: vec!["x".into(), "y".into()] };
+        assert_eq!(query("not-tags-any=x,y").unwrap().conditions, vec![tags]);
+    }
+
+    #[test]
+    fn zero_is_no_limit_and_what_is_no_number_is_refused_by_name() {
+        assert_eq!(query("limit=0").unwrap().limit, None);
+        assert_eq!(query("limit=7").unwrap().limit, Some(7));
+        for text in ["limit=-1", "limit=abc"] {
+            assert!(query(text).unwrap_err().message.contains("limit"), "{text}");
+        }
+    }
+
+    #[test]
+    fn sort_keys_and_directions_come_in_pairs() {
+        assert!(query("sort_key=name").is_err());
+        assert!(query("sort_key=name&sort_dir=up").unwrap_err().message.contains("sort_dir"));
+        assert!(query("sort_key=name&sort_dir=desc").unwrap().sort[0].descending);
+    }
+
+    #[test]
+    fn the_link_to_the_next_page_keeps_all_but_the_place() {
+        let parsed = UrlQuery::parse(Some("name=a&marker=old&page_reverse=True&limit=2"));
+        assert_eq!(parsed.link(Some("new"), false), "name=a&limit=2&marker=new");
+    }
+}

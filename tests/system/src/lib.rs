@@ -1,0 +1,25 @@
+//! The bench of the system tests: a lab of the shipped programs, spoken to by HTTP, looked at by `ip` and `bridge`.
+//!
+//! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
+
+mod bench;
+mod http;
+mod kernel;
+mod watch;
+
+pub use bench::{Bench, Turn, no_loss, until};
+pub use http::{Answer, Http};
+pub use kernel::{run, try_run};
+pub use watch::{SseEvent, SseStream};
+
+/// How many rounds a test makes: `short`, or as many times more as `WEFT_SOAK` asks for (by its mere presence, ten times).
+#[must_use]
+pub fn rounds(short: usize) -> usize {
+    if is_soak() { short * 10 } else { short }
+}
+
+/// Whether the long form is asked for.
+#[must_use]
+pub fn is_soak() -> bool {
+    std::env::var_os("WEFT_SOAK").is_some()
+}

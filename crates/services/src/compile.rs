@@ -302,7 +302,7 @@ pub fn quarantined(model: &Model, host: &HostName) -> Vec<Vni> {
 }
 
 impl Model {
-    fn ports_on(&self, host: &HostName) -> impl Iterator<Item = Id> {
+    pub(crate) fn ports_on(&self, host: &HostName) -> impl Iterator<Item = Id> {
         self.index.by_host.range((host.clone(), Id::MIN)..=(host.clone(), Id::MAX)).map(|(_, id)| *id)
     }
 }

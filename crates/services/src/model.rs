@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use weft_net::HostName;
+use weft_net::{HostName, Vni};
 
 use crate::core::{InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort};
 use crate::index::{Index, pairs};
@@ -84,6 +84,13 @@ impl Model {
     /// All departures that have not been confirmed.
     pub fn departures(&self) -> impl Iterator<Item = &Departure> {
         self.departures.iter()
+    }
+
+    /// The hosts that may still have a VNI.
+    pub(crate) fn departures_of(&self, vni: Vni) -> impl Iterator<Item = &Departure> {
+        // In ASCII, only '-' and '.' come before digits, and no name of a host begins with them.
+        let first = Departure { vni, host: "0".parse().expect("one digit") };
+        self.departures.range(first..).take_while(move |departure| departure.vni == vni)
     }
 
     /// How many service ports there are.

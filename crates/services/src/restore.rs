@@ -1,12 +1,17 @@
 //! Rollback: rows that come back from the past pass the same rules as any other change.
 
+use std::collections::BTreeSet;
+
 use crate::core::InterfaceParent;
+use crate::core::binding::{OnFailure, follow_instance_port};
 use crate::index::pairs;
+use crate::network::{Encapsulation, check_subnet};
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 
 /// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
 ///
-/// Identifiers come back as they were if they are still free; what somebody else has taken since is a conflict.
+/// Identifiers come back as they were if they are still free; what somebody else has taken since is a conflict. What a host
+/// can no longer carry out is bound with a failure, as a Neutron port is.
 ///
 /// # Errors
 /// The first rule that the restored rows would break; the change is then to be dropped.
@@ -20,10 +25,9 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
         (Write::Put(_), Write::Delete(_)) => std::cmp::Ordering::Greater,
         (Write::Put(a), Write::Put(b)) => rank(&a.key()).cmp(&rank(&b.key())),
     });
+    check_quarantine(change.model(), &writes)?;
+    check_all_claims(change.model(), &writes)?;
     for write in &writes {
-        if let Write::Put(row) = write {
-            check_claims(change.model(), row)?;
-        }
         let write = match write {
             Write::Put(row) => Write::Put(written_again(change, row)),
             Write::Delete(key) => Write::Delete(key.clone()),
@@ -33,7 +37,53 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
     for write in &writes {
         check_references(change.model(), &write.key())?;
     }
+    let vnics: BTreeSet<Id> =
+        writes.iter().filter_map(|write| vnic_of(change.model(), &write.key())).collect();
+    vnics.into_iter().try_for_each(|vnic| follow_instance_port(change, vnic, OnFailure::Note))
+}
+
+/// A VNI that hosts may still have must not come back with another network than the one that they have it from.
+fn check_quarantine(model: &Model, writes: &[Write]) -> Result<(), Refusal> {
+    for write in writes {
+        let Write::Put(Row::Network(network)) = write else { continue };
+        let Some(vni) = network.vni().filter(|_| !model.networks.contains_key(&network.standard.id)) else {
+            continue;
+        };
+        if let Some(departure) = model.departures_of(vni).next() {
+            let host = &departure.host;
+            return Err(conflict(format!(
+                "VNI {vni} is in quarantine until host '{host}' has confirmed its removal or is deleted"
+            )));
+        }
+    }
     Ok(())
+}
+
+/// Restored rows may take what other restored rows give up, so all are taken out before they are put back one by one.
+fn check_all_claims(model: &Model, writes: &[Write]) -> Result<(), Refusal> {
+    let mut model = model.clone();
+    for write in writes.iter().rev() {
+        model.apply(&Write::Delete(write.key()));
+    }
+    for write in writes {
+        if let Write::Put(row) = write {
+            check_claims(&model, row)?;
+            model.apply(write);
+        }
+    }
+    Ok(())
+}
+
+/// The instance port whose bindings a row may change.
+fn vnic_of(model: &Model, key: &RowKey) -> Option<Id> {
+    match key {
+        RowKey::Resource(RowKind::InstancePort, id) => Some(*id),
+        RowKey::Resource(RowKind::Interface, id) => Some(model.instance_port_of(*id)?.standard.id),
+        RowKey::Resource(RowKind::ServicePort, id) => {
+            Some(model.instance_port_of(model.service_ports.get(id)?.interface_id)?.standard.id)
+        }
+        _ => None,
+    }
 }
 
 /// The restored row counts as written once more than the one that is there.
@@ -57,17 +107,45 @@ fn conflict(what: impl std::fmt::Display) -> Refusal {
 fn check_claims(model: &Model, row: &Row) -> Result<(), Refusal> {
     match row {
         Row::Network(network) => {
-            let id = network.standard.id;
-            let Some(vni) = network.vni() else { return Ok(()) };
-            match model.index.vnis.get(&vni) {
-                Some(other) if *other != id => Err(conflict(format!("VNI {vni} is network {other}'s now"))),
+            let taken = match &network.encapsulation {
+                Encapsulation::Vxlan { vni } => model.index.vnis.get(vni),
+                Encapsulation::Vlan { physical_network, vlan_id } => {
+                    model.index.vlans.get(&(physical_network.as_str().into(), *vlan_id))
+                }
+            };
+            match taken {
+                Some(other) if *other != network.standard.id => Err(conflict(format!(
+                    "the VNI or VLAN of network {} is network {other}'s now",
+                    network.standard.id
+                ))),
                 _ => Ok(()),
+            }
+        }
+        Row::Subnet(subnet) => check_subnet(model, subnet),
+        Row::Interface(interface) => {
+            let mut slices = model.interfaces_of(interface.parent);
+            match slices
+                .find(|other| other.kind == interface.kind && other.standard.id != interface.standard.id)
+            {
+                Some(other) => Err(conflict(format!(
+                    "the slice of interface {} is interface {}'s now",
+                    interface.standard.id, other.standard.id
+                ))),
+                None => Ok(()),
             }
         }
         Row::InstancePort(port) => crate::core::check_vnic(model, port),
         Row::ServicePort(port) => {
             let id = port.standard.id;
             crate::core::check_mac(model, port.service_id, port.mac_address, Some(id))?;
+            if let Some(other) =
+                pairs(&model.index.by_interface, port.interface_id).find(|other| *other != id)
+            {
+                return Err(conflict(format!(
+                    "interface {} is bound by service port {other} now",
+                    port.interface_id
+                )));
+            }
             for fixed_ip in &port.fixed_ips {
                 match model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) {
                     Some(other) if *other != id => {
@@ -78,7 +156,7 @@ fn check_claims(model: &Model, row: &Row) -> Result<(), Refusal> {
             }
             Ok(())
         }
-        Row::Subnet(_) | Row::Interface(_) | Row::Host(_) | Row::Departure(_) => Ok(()),
+        Row::Host(_) | Row::Departure(_) => Ok(()),
     }
 }
 
@@ -113,7 +191,16 @@ fn check_references(model: &Model, key: &RowKey) -> Result<(), Refusal> {
 }
 
 fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
-    let RowKey::Resource(kind, id) = key else { return Ok(()) };
+    let (kind, id) = match key {
+        RowKey::Resource(kind, id) => (kind, id),
+        RowKey::Host(host) => match model.ports_on(host).next() {
+            Some(port) => {
+                return Err(conflict(format!("host {host} would be gone, and instance port {port} is on it")));
+            }
+            None => return Ok(()),
+        },
+        RowKey::Departure(..) => return Ok(()),
+    };
     let index = &model.index;
     let of = |parent| model.interfaces_of(parent).map(|interface| interface.standard.id).next();
     let user = match kind {

@@ -16,4 +16,5 @@ pub(crate) use addresses::FreeAddresses;
 pub(crate) use ipam::{FixedIpRequest, allocate, reallocate};
 pub use port::Ports;
 pub use resource::{Encapsulation, Network, Networks};
+pub(crate) use subnet::check as check_subnet;
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};

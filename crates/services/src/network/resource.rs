@@ -285,9 +285,7 @@ fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
 
 /// Neither in use nor in quarantine.
 fn is_free(model: &Model, vni: Vni) -> bool {
-    let lowest = crate::Departure { vni, host: "0".parse().expect("one digit") };
-    let in_quarantine = model.departures.range(lowest..).next().is_some_and(|departure| departure.vni == vni);
-    !model.index.vnis.contains_key(&vni) && !in_quarantine
+    !model.index.vnis.contains_key(&vni) && model.departures_of(vni).next().is_none()
 }
 
 /// The one after the highest in use; after the last, the lowest that is free.

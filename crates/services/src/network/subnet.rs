@@ -381,7 +381,7 @@ fn check_routes(subnet: &Subnet) -> Result<(), Refusal> {
 }
 
 /// The rules between a subnet and what else there is.
-fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
+pub(crate) fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
     let network = subnet.network_id;
     if !model.networks.contains_key(&network) {
         return Err(Refusal::no_network(network));

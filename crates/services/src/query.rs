@@ -60,11 +60,10 @@ impl Query {
     /// If a condition's value is not one that the attribute can have, a sort key is no attribute, or the marker is not there.
     pub fn run(&self, entry: &Entry, model: &Model, statuses: &dyn Statuses) -> Result<Page, Refusal> {
         self.check(entry)?;
-        if let Some(marker) = &self.marker
-            && !entry.contains(model, marker)
-        {
-            return Err(entry.not_found(marker));
-        }
+        let marker = match &self.marker {
+            None => None,
+            Some(id) => Some(entry.render(model, id, statuses).ok_or_else(|| entry.not_found(id))?),
+        };
         let matches = |id: &String| {
             let rendered = entry.render(model, id, statuses)?;
             self.conditions.iter().all(|condition| condition.holds(entry, &rendered)).then_some(rendered)
@@ -76,7 +75,7 @@ impl Query {
             }
             candidates => {
                 let ids = candidates.unwrap_or_else(|| entry.ids(model, None).collect());
-                self.page_of(ids.iter().filter_map(matches).collect(), limit)
+                self.page_of(ids.iter().filter_map(matches).collect(), marker.as_ref(), limit)
             }
         };
         Ok(Page { items })
@@ -121,20 +120,25 @@ impl Query {
         Some(ids)
     }
 
-    fn page_of(&self, mut items: Vec<Map<String, Value>>, limit: usize) -> Vec<Map<String, Value>> {
+    fn page_of(
+        &self,
+        mut items: Vec<Map<String, Value>>,
+        marker: Option<&Map<String, Value>>,
+        limit: usize,
+    ) -> Vec<Map<String, Value>> {
         items.sort_by(|a, b| self.order(a, b));
-        let id = |item: &Map<String, Value>| item.get("id").and_then(Value::as_str).map(str::to_owned);
-        let marker = self
-            .marker
-            .as_ref()
-            .and_then(|marker| items.iter().position(|item| id(item).as_ref() == Some(marker)));
-        let (from, to) = match (marker, self.page_reverse) {
-            (None, false) => (0, items.len().min(limit)),
-            (None, true) => (items.len().saturating_sub(limit), items.len()),
-            (Some(at), false) => (at + 1, items.len().min((at + 1).saturating_add(limit))),
-            (Some(at), true) => (at.saturating_sub(limit), at),
+        // The marker marks a place in the order, whether or not it is itself one of those that are asked for.
+        let before = |upto: std::cmp::Ordering| {
+            marker.map(|marker| items.partition_point(|item| self.order(item, marker) <= upto))
         };
-        items.drain(from.min(to)..to).collect()
+        let (from, to) = if self.page_reverse {
+            let to = before(std::cmp::Ordering::Less).unwrap_or(items.len());
+            (to.saturating_sub(limit), to)
+        } else {
+            let from = before(std::cmp::Ordering::Equal).unwrap_or(0);
+            (from, from.saturating_add(limit).min(items.len()))
+        };
+        items.drain(from..to).collect()
     }
 
     fn order(&self, a: &Map<String, Value>, b: &Map<String, Value>) -> std::cmp::Ordering {

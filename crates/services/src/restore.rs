@@ -195,7 +195,9 @@ fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
         RowKey::Resource(kind, id) => (kind, id),
         RowKey::Host(host) => match model.ports_on(host).next() {
             Some(port) => {
-                return Err(conflict(format!("host {host} would be gone, and instance port {port} is on it")));
+                return Err(conflict(format!(
+                    "host {host} would be gone, and instance port {port} is on it"
+                )));
             }
             None => return Ok(()),
         },

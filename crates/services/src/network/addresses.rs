@@ -60,12 +60,16 @@ impl FreeAddresses {
         if !subnet.allocation_pools.iter().any(pooled) || self.around(id, freed).is_some() {
             return;
         }
-        let (mut first, mut last) = (freed, freed);
-        if let Some((below, _)) = freed.checked_sub(1).and_then(|below| self.around(id, below)) {
+        self.join(id, freed, freed);
+    }
+
+    /// Puts an interval in; one with those that it touches.
+    fn join(&mut self, id: Id, mut first: u128, mut last: u128) {
+        if let Some((below, _)) = first.checked_sub(1).and_then(|below| self.around(id, below)) {
             self.intervals.remove(&(id, below));
             first = below;
         }
-        if let Some(above) = freed.checked_add(1).and_then(|above| self.intervals.remove(&(id, above))) {
+        if let Some(above) = last.checked_add(1).and_then(|above| self.intervals.remove(&(id, above))) {
             last = above;
         }
         self.intervals.insert((id, first), last);
@@ -83,7 +87,7 @@ impl FreeAddresses {
     /// Puts in the pools of a subnet, less what is in use in its network.
     pub(crate) fn fill(&mut self, subnet: &Subnet, in_use: &OrdMap<(Id, IpAddr), Id>) {
         for pool in &subnet.allocation_pools {
-            self.intervals.insert((subnet.standard.id, number(pool.start)), number(pool.end));
+            self.join(subnet.standard.id, number(pool.start), number(pool.end));
             let in_pool = in_use.range((subnet.network_id, pool.start)..=(subnet.network_id, pool.end));
             let taken: Vec<IpAddr> = in_pool.map(|((_, address), _)| *address).collect();
             for taken in taken {

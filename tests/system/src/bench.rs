@@ -77,6 +77,13 @@ pub fn no_loss(pings: ContinuousPing) -> (u64, Duration) {
     (counts.iter().map(|count| count.sent).sum(), gap)
 }
 
+/// Waits until so many more pings of each pair have been sent: so long nothing else happens.
+pub fn more_pings(pings: &ContinuousPing, count: u64) {
+    let sent = || pings.counts().iter().map(|count| count.sent).min().unwrap_or_default();
+    let enough = sent() + count;
+    until("pings go on", REST, || (sent() >= enough).then_some(()));
+}
+
 impl Bench {
     /// A lab of this name, with so many hosts, its API at this port.
     ///

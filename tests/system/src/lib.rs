@@ -5,11 +5,13 @@
 mod bench;
 mod http;
 mod kernel;
+mod monitor;
 mod watch;
 
-pub use bench::{Bench, Turn, no_loss, until};
+pub use bench::{Bench, Turn, more_pings, no_loss, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
+pub use monitor::Monitor;
 pub use watch::{SseEvent, SseStream};
 
 /// How many rounds a test makes: `short`, or as many times more as `WEFT_SOAK` asks for (by its mere presence, ten times).

@@ -312,3 +312,6 @@ pub(crate) fn merge(
     }
     Ok(merged)
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,7 @@ fn a_thousand_addresses_of_a_large_subnet_are_soon_given_out() {
 fn an_address_that_workloads_make_themselves_is_that_of_rfc_4291() {
     for (mac, cidr, expected) in [
         ("34:56:78:9a:bc:de", "2001:db8::/64", "2001:db8::3656:78ff:fe9a:bcde"),
-        ("02:00:00:00:00:01", "fd00:1:2:3::/64", "fd00:1:2:3::ff:fe00:1"),
+        ("02:00:00:00:00:01", "fd00:1:2:3::/64", "fd00:1:2:3:0:ff:fe00:1"),
         ("fa:16:3e:ff:ff:ff", "fd00::/64", "fd00::f816:3eff:feff:ffff"),
     ] {
         for mode in ["slaac", "dhcpv6-stateless"] {

@@ -49,6 +49,7 @@ pub(crate) fn reallocate(
     stored: &ServicePort,
     asked: &[FixedIpRequest],
 ) -> Result<Vec<FixedIp>, Refusal> {
+    check_count(asked)?;
     let mut kept: Vec<FixedIp> = stored.fixed_ips.clone();
     let mut fresh = Vec::new();
     let mut result = Vec::new();
@@ -64,6 +65,13 @@ pub(crate) fn reallocate(
     }
     result.extend(allocate(change, stored.service_id, stored.mac_address, Some(&fresh))?);
     Ok(result)
+}
+
+fn check_count(asked: &[FixedIpRequest]) -> Result<(), Refusal> {
+    if asked.len() <= FIXED_IPS_MAX {
+        return Ok(());
+    }
+    Err(Refusal::attribute("fixed_ips", format!("more than {FIXED_IPS_MAX} addresses are asked for")))
 }
 
 struct Picker<'a> {
@@ -106,12 +114,7 @@ impl Picker<'_> {
     }
 
     fn pick_asked(&mut self, asked: &[FixedIpRequest]) -> Result<(), Refusal> {
-        if asked.len() > FIXED_IPS_MAX {
-            return Err(Refusal::attribute(
-                "fixed_ips",
-                format!("more than {FIXED_IPS_MAX} addresses are asked for"),
-            ));
-        }
+        check_count(asked)?;
         // What is asked for by value first, so that what may be any address does not take it.
         for request in asked {
             if let Some(address) = request.ip_address {

@@ -261,6 +261,12 @@ fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subn
             format!("set to '{ra}' with ipv6_address_mode set to '{address}' is not valid"),
         ));
     }
+    let is_made = |mode: &Option<String>| matches!(mode.as_deref(), Some("slaac" | "dhcpv6-stateless"));
+    if (is_made(&spec.ipv6_ra_mode) || is_made(&spec.ipv6_address_mode)) && spec.cidr.prefix_len() != 64 {
+        // RFC 4291 §2.5.1: the identifier that is made of a MAC address has 64 bits.
+        let rule = format!("'{}' is no prefix of 64 bits, of which addresses can be made", spec.cidr);
+        return Err(Refusal::attribute("cidr", rule));
+    }
     let gateway_ip = spec.gateway_ip.unwrap_or_else(|| first_host(spec.cidr));
     // A gateway that moves takes the pools along only where they were not given: they are part of what is stored.
     let allocation_pools = match spec.allocation_pools {
@@ -317,7 +323,8 @@ fn check_addresses(subnet: &Subnet, stored: Option<&Subnet>) -> Result<(), Refus
     let cidr = subnet.cidr;
     if let Some(gateway) = subnet.gateway_ip {
         let unchanged = stored.is_some_and(|stored| stored.gateway_ip == Some(gateway));
-        let link_local = matches!(gateway, IpAddr::V6(address) if address.is_unicast_link_local());
+        let link_local =
+            matches!((gateway, cidr), (IpAddr::V6(address), IpNet::V6(_)) if address.is_unicast_link_local());
         if !unchanged && !link_local && !subnet.has_host(gateway) {
             return Err(Refusal::invalid(
                 "InvalidInput",
@@ -337,7 +344,7 @@ fn check_addresses(subnet: &Subnet, stored: Option<&Subnet>) -> Result<(), Refus
                 format!("The allocation pool {start}-{end} is not valid."),
             ));
         }
-        if !cidr.contains(&start) || !cidr.contains(&end) {
+        if !subnet.has_host(start) || !subnet.has_host(end) {
             return Err(Refusal::conflict(
                 "OutOfBoundsAllocationPool",
                 format!("The allocation pool {start}-{end} spans beyond the subnet cidr {cidr}."),

@@ -34,7 +34,7 @@ impl Site {
                     .into_iter()
                     .filter(|c| !lacking.contains(c))
                     .collect::<BTreeSet<_>>(),
-                physical_networks: Default::default(),
+                physical_networks: [("p".to_owned(), "eth1".parse().unwrap())].into(),
             };
             let name = format!("host{n}").parse().unwrap();
             for write in describe_host(&site.model, &name, &fact, Timestamp(0)) {

@@ -27,6 +27,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads an answer from its bytes; none if they are not the whole of one.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        parse(bytes)
+    }
+
     /// The body as JSON.
     ///
     /// # Panics

@@ -128,7 +128,7 @@ impl Bench {
         let text = self.bridge(host, "fdb show");
         let mut entries: Vec<String> = text
             .lines()
-            .filter(|line| line.contains(" dev vx") && !line.contains("permanent master"))
+            .filter(|line| line.contains(" dev vx") && !line.contains("permanent"))
             .map(|line| line.trim().to_owned())
             .collect();
         entries.sort();

@@ -122,6 +122,13 @@ fn damages(bench: &Bench) -> Vec<Damage> {
     ]
 }
 
+/// How many steps the agent of host 1 has logged.
+fn steps(bench: &Bench) -> u64 {
+    let log = bench.log("host1");
+    let counts = log.split("steps_done=").skip(1);
+    counts.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok()).sum()
+}
+
 fn is_healed(now: &Picture, before: &Picture, renewed: &[String]) -> bool {
     let names = |picture: &Picture| picture.links.keys().cloned().collect::<Vec<_>>();
     let untouched = |picture: &Picture| {
@@ -143,7 +150,7 @@ fn each_damage_is_healed_within_a_second_and_nothing_else_is_touched() {
     };
     let (foreign_pings, far) = (bench.pinging(&[("host1", "db1", "10.2.0.12")]), other_links(&bench));
     for Damage { what, command, renewed } in damages(&bench) {
-        let before = picture(&bench);
+        let (before, steps_before) = (picture(&bench), steps(&bench));
         run(&command);
         let healed =
             until(what, HEALED_WITHIN, || is_healed(&picture(&bench), &before, &renewed).then_some(())).1;
@@ -157,7 +164,11 @@ fn each_damage_is_healed_within_a_second_and_nothing_else_is_touched() {
         until("reached again", Duration::from_secs(5), || {
             bench.pings("host1.web1", "10.1.0.12").then_some(())
         });
-        println!("healed {what}: {healed:.1?}");
+        let (steps, _) = until("the agent has logged it", HEALED_WITHIN, || {
+            let steps = steps(&bench) - steps_before;
+            (steps > 0).then_some(steps)
+        });
+        println!("healed {what}: {healed:.1?}, {steps} steps");
     }
     assert_eq!(other_links(&bench), far, "the other host has no part in it");
     bench.await_rest();

@@ -1,7 +1,8 @@
 //! The change feed: server-sent events, resumable by version.
 //!
 //! ```text
-//! id: EPOCH.REVISION
+//! id: EPOCH.REVISION        the last event of a commit, so that all of it was told
+//!     EPOCH.REVISION.COUNT  so many events of this commit were told, and more follow
 //! event: put | delete | status | compacted | epoch
 //! data: {"kind": "port", "id": …, "project_id": …, "object": {…} | null}
 //! ```
@@ -48,7 +49,7 @@ pub(crate) fn everything(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
 fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>) -> Result<Answer, Problem> {
     let query = asked.query();
     let header = asked.headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let since = header.or_else(|| query.get("since")).map(parse_version).transpose()?;
+    let since = header.or_else(|| query.get("since")).map(parse_place).transpose()?;
     let (outgoing, events) = mpsc::channel(OUTGOING_MAX);
     let watcher = Watcher { site: api.site.clone(), entries, outgoing };
     let notices = api.notices.subscribe();
@@ -59,13 +60,26 @@ fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>) -> Result<Answe
     Ok(answer)
 }
 
-fn parse_version(text: &str) -> Result<Version, Problem> {
-    let parts = text
-        .split_once('.')
-        .and_then(|(epoch, revision)| Some((epoch.parse().ok()?, revision.parse().ok()?)));
-    let (epoch, revision) = parts
-        .ok_or_else(|| Problem::malformed(format!("since: '{text}' is not of the form EPOCH.REVISION")))?;
-    Ok(Version { epoch: Epoch::new(epoch), revision: Revision::new(revision) })
+/// Up to where a watcher has been told.
+#[derive(Clone, Copy)]
+struct Place {
+    version: Version,
+    /// How many events of the commit that made this version it was told; `None`: all of them.
+    events: Option<usize>,
+}
+
+fn parse_place(text: &str) -> Result<Place, Problem> {
+    let parse = || {
+        let mut parts = text.split('.');
+        let version = Version {
+            epoch: Epoch::new(parts.next()?.parse().ok()?),
+            revision: Revision::new(parts.next()?.parse().ok()?),
+        };
+        let events = parts.next().map(|count| count.parse::<usize>().ok());
+        let is_whole = events != Some(None) && parts.next().is_none();
+        is_whole.then_some(Place { version, events: events.flatten() })
+    };
+    parse().ok_or_else(|| Problem::malformed(format!("since: '{text}' is not of the form EPOCH.REVISION")))
 }
 
 struct Watcher {
@@ -80,16 +94,24 @@ struct Gone;
 impl Watcher {
     async fn run(
         self,
-        since: Option<Version>,
+        since: Option<Place>,
         mut notices: tokio::sync::broadcast::Receiver<BTreeSet<FragmentKey>>,
     ) {
         let Some((mut model, from)) = self.begin(since).await else { return };
         let mut watch = self.site.store.watch(from);
+        // A commit of which a part was told is told to its end before anything else.
+        if let Some(told) = since.and_then(|since| since.events) {
+            match watch.next().await {
+                Ok(event) if self.commit(&mut model, &event, told).await.is_err() => return,
+                Ok(_) => {}
+                Err(error) => return self.end(&error).await,
+            }
+        }
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             let sent = tokio::select! {
                 event = watch.next() => match event {
-                    Ok(event) => self.commit(&mut model, &event).await,
+                    Ok(event) => self.commit(&mut model, &event, 0).await,
                     Err(error) => return self.end(&error).await,
                 },
                 news = notices.recv() => match news {
@@ -106,18 +128,22 @@ impl Watcher {
         }
     }
 
-    /// The model that the watcher knows, and its version.
-    async fn begin(&self, since: Option<Version>) -> Option<(Model, Version)> {
+    /// The model that the watcher knows, and its version: that before a commit of which it knows a part.
+    async fn begin(&self, since: Option<Place>) -> Option<(Model, Version)> {
         let now = self.site.durable();
-        let Some(since) = since else { return Some((now.model.0.clone(), now.version)) };
-        if since.epoch != now.version.epoch {
+        let Some(Place { version: since, events }) = since else {
+            return Some((now.model.0.clone(), now.version));
+        };
+        if since.epoch != now.version.epoch || since > now.version {
             self.end(&WatchError::EpochChanged { now: now.version }).await;
             return None;
         }
+        let known = since.revision.get().saturating_sub(u64::from(events.is_some()));
+        let from = Version { revision: Revision::new(known), ..since };
         let site = self.site.clone();
-        let past = tokio::task::spawn_blocking(move || site.store.at(since.revision)).await;
+        let past = tokio::task::spawn_blocking(move || site.store.at(from.revision)).await;
         match past {
-            Ok(Ok(past)) => Some((past.model.0, since)),
+            Ok(Ok(past)) => Some((past.model.0, from)),
             Ok(Err(error)) => {
                 let _ = self
                     .send(format!("event: compacted\ndata: {}\n\n", json!({ "reason": error.to_string() })))
@@ -141,30 +167,40 @@ impl Watcher {
         self.outgoing.send(Ok(text.into())).await.map_err(|_| Gone)
     }
 
-    async fn commit(&self, model: &mut Model, event: &Event<Head>) -> Result<(), Gone> {
+    /// Tells of a commit, but for so many of its events that were told already.
+    async fn commit(&self, model: &mut Model, event: &Event<Head>, told: usize) -> Result<(), Gone> {
         let before = model.clone();
         for write in event.writes.iter() {
             model.apply(write);
         }
-        let text = {
-            let reports = self.site.reports();
-            let mut text = String::new();
-            for entry in &self.entries {
-                for id in shown(entry, [&before, model], event.writes.iter().map(Write::key)) {
-                    let object = entry.render(model, &id, &reports);
-                    let former = entry.render(&before, &id, &NoStatuses);
-                    let (name, shown) = match (&object, &former) {
-                        (Some(object), _) => ("put", object),
-                        (None, Some(former)) => ("delete", former),
-                        (None, None) => continue,
-                    };
-                    let data = data(entry, &id, shown.get("project_id"), object.clone().map(Value::Object));
-                    text.push_str(&format!("id: {}\nevent: {name}\ndata: {data}\n\n", event.version));
-                }
-            }
-            text
-        };
+        let events = self.events(&before, model, event);
+        let mut text = String::new();
+        for (count, body) in (1..).zip(&events).skip(told) {
+            let version = event.version;
+            let id = if count == events.len() { version.to_string() } else { format!("{version}.{count}") };
+            text.push_str(&format!("id: {id}\n{body}\n\n"));
+        }
         if text.is_empty() { Ok(()) } else { self.send(text).await }
+    }
+
+    /// The events of a commit, in an order that is always the same.
+    fn events(&self, before: &Model, after: &Model, event: &Event<Head>) -> Vec<String> {
+        let reports = self.site.reports();
+        let mut events = Vec::new();
+        for entry in &self.entries {
+            for id in shown(entry, [before, after], event.writes.iter().map(Write::key)) {
+                let object = entry.render(after, &id, &reports);
+                let former = entry.render(before, &id, &NoStatuses);
+                let (name, shown) = match (&object, &former) {
+                    (Some(object), _) => ("put", object),
+                    (None, Some(former)) => ("delete", former),
+                    (None, None) => continue,
+                };
+                let data = data(entry, &id, shown.get("project_id"), object.clone().map(Value::Object));
+                events.push(format!("event: {name}\ndata: {data}"));
+            }
+        }
+        events
     }
 
     async fn status(

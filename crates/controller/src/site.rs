@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use weft_services::{Change, Choices, Model, Refusal, Timestamp};
+use weft_net::HostName;
+use weft_services::{Change, Choices, Refusal, Timestamp};
 use weft_store::{Snapshot, Store, TransactError, Version};
 
 use crate::agents::{Distribution, Reports};
@@ -21,6 +22,14 @@ pub struct Caller {
     pub project_id: Arc<str>,
     /// Method and path.
     pub summary: String,
+}
+
+impl Caller {
+    /// A host whose agent says something.
+    #[must_use]
+    pub fn agent(host: &HostName, summary: &str) -> Self {
+        Self { request_id: format!("agent {host}"), project_id: "".into(), summary: summary.into() }
+    }
 }
 
 /// Why a request changed nothing.
@@ -114,32 +123,6 @@ impl Site {
             TransactError::TooLarge { .. } => Failure::TooLarge,
             TransactError::Unavailable(error) => Failure::Unavailable(error.to_string()),
         })
-    }
-
-    /// Commits what an agent's word leads to, if it leads to anything.
-    ///
-    /// # Errors
-    /// If the store cannot write now.
-    pub async fn note_fact(
-        &self,
-        host: &weft_net::HostName,
-        summary: &str,
-        f: impl Fn(&Model) -> Vec<weft_services::Write>,
-    ) -> Result<Version, Failure> {
-        let note = Note {
-            at: self.now(),
-            request_id: format!("agent {host}"),
-            summary: summary.into(),
-            ..Note::default()
-        };
-        let outcome =
-            self.store.transact(note.to_text(), |head: &Snapshot<Head>| Ok((f(&head.model.0), ()))).await;
-        match outcome {
-            Ok((version, ())) => Ok(version),
-            Err(TransactError::Refused(refusal)) => Err(Failure::Refused(refusal)),
-            Err(TransactError::TooLarge { .. }) => Err(Failure::TooLarge),
-            Err(TransactError::Unavailable(error)) => Err(Failure::Unavailable(error.to_string())),
-        }
     }
 }
 

@@ -8,6 +8,8 @@ use weft_net::{HostFact, HostName, Vni};
 
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
+use crate::core::ServicePort;
+use crate::core::binding::binding_failure;
 use crate::{Change, Id, Model, Refusal, Row, RowKey, Timestamp, Write};
 
 /// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
@@ -132,7 +134,8 @@ impl Resource for Hosts {
     }
 }
 
-/// The writes by which a host says what it is; none if it is known as that already.
+/// The writes by which a host says what it is, with the bindings that it could not carry out before and can now; none if it
+/// is known as that already. What it can no longer do takes nothing away: that is for whoever binds next.
 #[must_use]
 pub fn describe_host(model: &Model, name: &HostName, fact: &HostFact, now: Timestamp) -> Vec<Write> {
     let known = model.hosts.get(name);
@@ -140,12 +143,30 @@ pub fn describe_host(model: &Model, name: &HostName, fact: &HostFact, now: Times
         return Vec::new();
     }
     let created_at = known.map_or(now, |known| known.created_at);
-    vec![Write::Put(Row::Host(Arc::new(Host {
-        name: name.clone(),
-        fact: fact.clone(),
-        created_at,
-        updated_at: now,
-    })))]
+    let host = Host { name: name.clone(), fact: fact.clone(), created_at, updated_at: now };
+    let described = Write::Put(Row::Host(Arc::new(host)));
+    let mut after = model.clone();
+    after.apply(&described);
+    std::iter::once(described).chain(mended_bindings(&after, name, now)).collect()
+}
+
+/// The bindings on a host that had failed and would not fail any more.
+fn mended_bindings(model: &Model, host: &HostName, now: Timestamp) -> Vec<Write> {
+    let here = (host.clone(), Id::MIN)..=(host.clone(), Id::MAX);
+    let vnics = model.index.by_host.range(here).filter_map(|(_, id)| model.instance_ports.get(id));
+    let bindings = vnics.flat_map(|vnic| {
+        let ids = model.service_ports_on(vnic.standard.id);
+        ids.into_iter().filter_map(move |id| Some((vnic, model.service_ports.get(&id)?)))
+    });
+    let mended = bindings.filter(|(vnic, port)| {
+        port.binding_failure.is_some() && binding_failure(model, vnic, port).is_none()
+    });
+    let written = mended.map(|(_, port)| {
+        let mut port = ServicePort { binding_failure: None, ..ServicePort::clone(port) };
+        port.standard.touch(now);
+        Write::Put(Row::ServicePort(Arc::new(port)))
+    });
+    written.collect()
 }
 
 /// The writes by which a host confirms that these departures are done.

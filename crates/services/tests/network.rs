@@ -6,7 +6,7 @@ use common::{Site, id};
 use expect_test::expect;
 use serde_json::json;
 use weft_dataplane::State;
-use weft_services::compile;
+use weft_services::{Timestamp, compile, describe_host};
 
 #[test]
 fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
@@ -38,4 +38,19 @@ fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
         route web1 254 0.0.0.0/0 via 10.1.1.1 on eth0
     "#]]
     .assert_eq(&state.to_string());
+}
+
+#[test]
+fn a_binding_that_failed_because_the_host_was_not_there_yet_is_mended_when_it_comes() {
+    let mut site = Site::default();
+    let network = id(&site.create("networks", json!({"name": "blue"})).unwrap());
+    let port = site.create("ports", json!({"network_id": network, "binding:host_id": "host1"})).unwrap();
+    assert_eq!(port["binding:vif_type"], "binding_failed");
+    let others = Site::with_hosts(1, &[]);
+    let fact = &others.model.host(&"host1".parse().unwrap()).unwrap().fact;
+    for write in describe_host(&site.model, &"host1".parse().unwrap(), fact, Timestamp(9)) {
+        site.model.apply(&write);
+    }
+    assert_eq!(site.get("ports", &id(&port)).unwrap()["binding:vif_type"], "tap");
+    assert_eq!(compile::intent_of(&site.model, &"host1".parse().unwrap()).len(), 3);
 }

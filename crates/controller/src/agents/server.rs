@@ -17,12 +17,12 @@ use weft_protocol::wire::agent_message::Message as FromAgent;
 use weft_protocol::wire::agents_server::{Agents, AgentsServer};
 use weft_protocol::wire::controller_message::Message as FromController;
 use weft_protocol::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, wire};
-use weft_services::{Model, Write, confirm_departures, describe_host};
+use weft_services::{Change, Model, Refusal, Write, confirm_departures, describe_host};
 use weft_store::Version;
 
 use super::distribution::{from_wire, is_of_our_form};
 use crate::api::Notices;
-use crate::site::Site;
+use crate::site::{Caller, Site};
 
 /// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
 const OUTGOING_MAX: usize = 4096;
@@ -217,11 +217,13 @@ fn next(version: Version) -> weft_store::Revision {
 
 async fn take_facts(site: &Site, host: &HostName, facts: &wire::Facts) -> Result<(), Status> {
     let fact = HostFact::try_from(facts).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let now = site.now();
-    site.note_fact(host, "facts", |model| describe_host(model, host, &fact, now))
-        .await
-        .map_err(|_| Status::unavailable("the store cannot write now"))?;
-    Ok(())
+    let describe = |change: &mut Change| {
+        let writes = describe_host(change.model(), host, &fact, change.now());
+        writes.into_iter().for_each(|write| change.write(write));
+        Ok::<(), Refusal>(())
+    };
+    let committed = site.transact(&Caller::agent(host, "facts"), None, describe).await;
+    committed.map(drop).map_err(|_| Status::unavailable("the store cannot write now"))
 }
 
 /// One agent's connection.
@@ -266,11 +268,13 @@ impl Talk {
         if departures.is_empty() {
             return Ok(());
         }
-        let confirm = |model: &Model| confirm_departures(model, &departures);
-        self.site
-            .note_fact(&self.host, "departures confirmed", confirm)
-            .await
-            .map_err(|_| Status::unavailable("the store cannot write now"))?;
-        Ok(())
+        let confirm = |change: &mut Change| {
+            let writes = confirm_departures(change.model(), &departures);
+            writes.into_iter().for_each(|write| change.write(write));
+            Ok::<(), Refusal>(())
+        };
+        let caller = Caller::agent(&self.host, "departures confirmed");
+        let committed = self.site.transact(&caller, None, confirm).await;
+        committed.map(drop).map_err(|_| Status::unavailable("the store cannot write now"))
     }
 }

@@ -165,8 +165,8 @@ struct RollbackBody {
 
 async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let body: RollbackBody = typed_body(asked)?;
-    if body.set.is_some() == body.project_id.is_some() {
-        return Err(Problem::malformed("Either set or project_id says what is to be rolled back"));
+    if body.set.is_none() && body.project_id.is_none() {
+        return Err(Problem::malformed("set: neither it nor project_id says what is to be rolled back"));
     }
     let caller = asked.caller();
     for _ in 0..ROLLBACK_TRIES {
@@ -225,13 +225,12 @@ async fn try_rollback(api: &Api, caller: &Caller, body: &RollbackBody) -> Result
     }
 }
 
+/// What the set made, what the project owns, or what the set made for the project.
 fn is_in_scope(row: &Row, body: &RollbackBody) -> bool {
-    match (&body.set, &body.project_id) {
-        (Some(set), _) => {
-            row.standard().and_then(|standard| standard.apply_set.as_deref()) == Some(set.as_str())
-        }
-        (None, project) => row.project_id() == project.as_deref(),
-    }
+    let set = row.standard().and_then(|standard| standard.apply_set.as_deref());
+    let of_set = body.set.is_none() || set == body.set.as_deref();
+    let of_project = body.project_id.is_none() || row.project_id() == body.project_id.as_deref();
+    of_set && of_project
 }
 
 fn rolled_back(before: &Model, after: &Model, key: &RowKey) -> Option<Value> {

@@ -10,8 +10,16 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 /// Which crates of ours each may use, and which of others it never does. The table of ARCHITECTURE.md.
 const WALLS: &[Wall] = &[
     Wall { of: "weft-net", ours: &[], never: &["tokio"] },
-    Wall { of: "weft-dataplane", ours: &["weft-net"], never: &["tokio", "netlink-packet-route", "netlink-sys"] },
-    Wall { of: "weft-services", ours: &["weft-net", "weft-dataplane"], never: &["tokio", "redb", "reqwest", "hyper"] },
+    Wall {
+        of: "weft-dataplane",
+        ours: &["weft-net"],
+        never: &["tokio", "netlink-packet-route", "netlink-sys"],
+    },
+    Wall {
+        of: "weft-services",
+        ours: &["weft-net", "weft-dataplane"],
+        never: &["tokio", "redb", "reqwest", "hyper"],
+    },
     Wall { of: "weft-store", ours: &["weft-net"], never: &["axum", "tonic"] },
     Wall { of: "weft-protocol", ours: &["weft-net", "weft-dataplane"], never: &["redb"] },
     Wall { of: "weft-linux", ours: &["weft-net", "weft-dataplane"], never: &["tokio", "tonic"] },
@@ -84,7 +92,8 @@ fn used_by(package: &Package) -> impl Iterator<Item = &str> {
 fn licences(metadata: &Metadata, root: &Path) -> anyhow::Result<Vec<String>> {
     let text = fs::read_to_string(root.join("deny.toml")).context("deny.toml")?;
     let quoted: BTreeSet<&str> = text.split('"').skip(1).step_by(2).collect();
-    let banned: BTreeSet<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split('"').next()).collect();
+    let banned: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split('"').next()).collect();
     let mut faults = Vec::new();
     for package in &metadata.packages {
         if banned.contains(package.name.as_str()) {
@@ -115,7 +124,9 @@ fn sources(root: &Path) -> anyhow::Result<Vec<String>> {
         }
         let lines = text.lines().count();
         if lines > FILE_LINES_MAX && !name.contains("/tests") {
-            faults.push(format!("{name} has {lines} lines; more than {FILE_LINES_MAX} are more than one subject"));
+            faults.push(format!(
+                "{name} has {lines} lines; more than {FILE_LINES_MAX} are more than one subject"
+            ));
         }
     }
     Ok(faults)

@@ -1,0 +1,247 @@
+//! A large site in process, without network and disk: who is sent what of one change, and what it costs the controller.
+//!
+//! What hosts are sent is compared with their whole intents before and after, compiled anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, bail, ensure};
+use nix::time::{ClockId, clock_gettime};
+use prost::Message;
+use serde_json::{Value, json};
+use weft_controller::agents::{Delivery, Distribution};
+use weft_net::HostName;
+use weft_protocol::{encode_objects, wire};
+use weft_services::compile::{self, ServiceKey};
+use weft_services::{Change, Id, Model, Refusal};
+use weft_store::{Epoch, Revision, Version};
+
+use crate::allocation;
+use crate::figure::{Figure, median, milliseconds};
+use crate::population::{Population, Size, entry, object};
+
+const ROUNDS: usize = 15;
+/// Of hosts that are sent the same, so many are compared with their whole intents; and of hosts that are sent nothing.
+const COMPARED: usize = 8;
+
+const MANY_NETWORKS: Size =
+    Size { hosts: 1000, networks: 1000, ports_per_network: 100, hosts_per_network: 50 };
+const ONE_NETWORK: Size = Size { hosts: 500, networks: 1, ports_per_network: 10_000, hosts_per_network: 500 };
+
+pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
+    let mut many = measure(MANY_NETWORKS)?;
+    let mut one = measure(ONE_NETWORK)?;
+    Ok(vec![
+        Figure::new("scale", many.worst_change_ms(), "ms").at_most(5.0),
+        Figure::new("scale/one_network_ms", one.worst_change_ms(), "ms").at_most(20.0),
+        Figure::new("scale/cold_start_s", many.cold_start.as_secs_f64(), "s").at_most(10.0),
+        Figure::new("scale/memory_mib", many.memory_bytes as f64 / f64::from(1 << 20), "MiB").at_most(1024.0),
+    ])
+}
+
+struct Measured {
+    /// By kind of change, the processor time of each.
+    changes: BTreeMap<Kind, Vec<Duration>>,
+    cold_start: Duration,
+    memory_bytes: usize,
+}
+
+impl Measured {
+    /// The median of the kind of change that costs most.
+    fn worst_change_ms(&mut self) -> f64 {
+        self.changes.values_mut().map(|times| milliseconds(median(times))).fold(0.0, f64::max)
+    }
+}
+
+/// What becomes of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Made,
+    Readdressed,
+    Moved,
+    Removed,
+}
+
+fn measure(size: Size) -> anyhow::Result<Measured> {
+    allocation::begin();
+    let mut site = Site::new(Population::make(size, |_| Ok(()))?);
+    let begun = Instant::now();
+    site.connect_all()?;
+    let (cold_start, mut changes) = (begun.elapsed(), BTreeMap::<Kind, Vec<Duration>>::new());
+    let memory_bytes = allocation::end();
+    for round in 0..ROUNDS {
+        let network = round * 61 % size.networks;
+        let id = site.population.networks[network].clone();
+        let homes = [3, 7].map(|port| site.population.host_of(network, port));
+        let mut port = String::new();
+        for kind in [Kind::Made, Kind::Readdressed, Kind::Moved, Kind::Removed] {
+            let step = Step { kind, network: &id, homes: &homes };
+            let time = site.carry_out(&step, &mut port, round == 0)?;
+            changes.entry(kind).or_default().push(time);
+        }
+    }
+    Ok(Measured { changes, cold_start, memory_bytes })
+}
+
+/// A change of one port: of this network, on the first of these hosts or from there to the second.
+struct Step<'a> {
+    kind: Kind,
+    network: &'a str,
+    homes: &'a [String; 2],
+}
+
+impl Step<'_> {
+    fn request(&self, change: &mut Change, port: &mut String) -> Result<(), Refusal> {
+        let Ok(ports) = entry("ports") else { return Ok(()) };
+        let update = |change: &mut Change, body: Value| ports.update(change, port, &object(body), None);
+        match self.kind {
+            Kind::Made => {
+                let body = json!({ "network_id": self.network, "binding:host_id": self.homes[0] });
+                *port = ports.create(change, &object(body))?;
+                Ok(())
+            }
+            Kind::Readdressed => update(change, json!({ "fixed_ips": [{ "ip_address": "10.0.250.1" }] })),
+            Kind::Moved => update(change, json!({ "binding:host_id": self.homes[1] })),
+            Kind::Removed => ports.delete(change, port, None),
+        }
+    }
+}
+
+/// A model and its distribution.
+struct Site {
+    population: Population,
+    distribution: Distribution,
+    version: Version,
+}
+
+impl Site {
+    fn new(population: Population) -> Self {
+        let version = Version { epoch: Epoch::FIRST, revision: Revision::new(1) };
+        let distribution = Distribution::new(population.model.clone(), version);
+        Self { population, distribution, version }
+    }
+
+    /// Every host comes with nothing and is sent its whole intent.
+    fn connect_all(&mut self) -> anyhow::Result<()> {
+        let hosts: Vec<HostName> = self.population.model.hosts().map(|host| host.name.clone()).collect();
+        for host in &hosts {
+            let nothing = Version { epoch: Epoch::FIRST, revision: Revision::ZERO };
+            let (_, updates) = self.distribution.connect(host, nothing, None);
+            ensure!(updates.last().is_some_and(|update| update.complete), "{host} is not sent its intent");
+            updates.iter().for_each(send);
+        }
+        Ok(())
+    }
+
+    /// Makes a change; answers the processor time that its distribution took.
+    fn carry_out(&mut self, step: &Step<'_>, port: &mut String, compared: bool) -> anyhow::Result<Duration> {
+        let before = self.population.model.clone();
+        let (writes, ()) = self.population.change(|change| step.request(change, port))?;
+        self.version.revision = Revision::new(self.version.revision.get() + 1);
+        let begun = processor_time()?;
+        let deliveries = self.distribution.advance(self.version, &writes);
+        deliveries.iter().flat_map(|delivery| &delivery.updates).for_each(send);
+        let took = processor_time()? - begun;
+        let comparison = Comparison::new(&before, &self.population.model, step.network, &deliveries)?;
+        comparison.check(compared).map_err(|error| anyhow!("{:?}: {error}", step.kind))?;
+        Ok(took)
+    }
+}
+
+/// What is left of sending: the message as bytes.
+fn send(update: &wire::Update) {
+    std::hint::black_box(update.encode_to_vec());
+}
+
+fn processor_time() -> anyhow::Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
+}
+
+/// What a host is sent: fragments with their objects, and fragments that it is to forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Sent {
+    upserts: BTreeMap<(String, String), Vec<u8>>,
+    removals: BTreeSet<(String, String)>,
+}
+
+/// What hosts were sent, and what they should have been.
+struct Comparison<'a> {
+    before: &'a Model,
+    after: &'a Model,
+    concerned: BTreeSet<HostName>,
+    sent: BTreeMap<HostName, Sent>,
+}
+
+impl<'a> Comparison<'a> {
+    fn new(
+        before: &'a Model,
+        after: &'a Model,
+        network: &str,
+        deliveries: &[Delivery],
+    ) -> anyhow::Result<Self> {
+        let service = ServiceKey::Network(network.parse::<Id>().map_err(|error| anyhow!("{error}"))?);
+        let concerned = [before, after].into_iter().flat_map(|model| compile::followers(model, service));
+        let mut sent = BTreeMap::new();
+        for delivery in deliveries {
+            if sent.insert(delivery.host.clone(), read(delivery)).is_some() {
+                bail!("{} is sent two updates of one change", delivery.host);
+            }
+        }
+        Ok(Self { before, after, concerned: concerned.collect(), sent })
+    }
+
+    /// Sees that nobody else is sent anything, and, if it is wanted, compares what those concerned are sent with their intents.
+    fn check(&self, compared: bool) -> anyhow::Result<()> {
+        if let Some(host) = self.sent.keys().find(|host| !self.concerned.contains(*host)) {
+            bail!("{host} is sent something, and is not concerned");
+        }
+        ensure!(self.sent.len() + 2 > self.concerned.len(), "only {} are sent anything", self.sent.len());
+        if !compared {
+            return Ok(());
+        }
+        let nothing = Sent::default();
+        let mut alike: BTreeMap<&Sent, usize> = BTreeMap::new();
+        for host in &self.concerned {
+            let sent = self.sent.get(host).unwrap_or(&nothing);
+            let seen = alike.entry(sent).or_default();
+            *seen += 1;
+            if *seen <= COMPARED {
+                ensure!(*sent == self.expected(host), "{host} is not sent what differs: {sent:?}");
+            }
+        }
+        let others = self.after.hosts().filter(|host| !self.concerned.contains(&host.name));
+        for host in others.take(COMPARED) {
+            ensure!(nothing == self.expected(&host.name), "{} is concerned and is sent nothing", host.name);
+        }
+        Ok(())
+    }
+
+    /// What differs between the host's whole intents.
+    fn expected(&self, host: &HostName) -> Sent {
+        let [mut before, after] = [self.before, self.after].map(|model| {
+            let id = |id: &weft_dataplane::FragmentId| (id.service.to_string(), id.subject.to_string());
+            let fragments = compile::intent_of(model, host);
+            fragments.into_iter().map(|one| (id(&one.id), one.objects)).collect::<BTreeMap<_, _>>()
+        });
+        let mut expected = Sent::default();
+        for (id, objects) in after {
+            if before.remove(&id).as_ref() != Some(&objects) {
+                expected.upserts.insert(id, encode_objects(&objects).to_vec());
+            }
+        }
+        expected.removals = before.into_keys().collect();
+        expected
+    }
+}
+
+fn read(delivery: &Delivery) -> Sent {
+    let mut sent = Sent::default();
+    for update in &delivery.updates {
+        for part in &update.upserts {
+            sent.upserts.insert((part.service.clone(), part.subject.clone()), part.objects.to_vec());
+        }
+        let removals = update.removals.iter().map(|id| (id.service.clone(), id.subject.clone()));
+        sent.removals.extend(removals);
+    }
+    sent
+}

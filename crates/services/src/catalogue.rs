@@ -2,9 +2,6 @@
 //!
 //! A service adds its resources here, one entry each, and nothing else has to know of them.
 
-use std::ops::Bound;
-
-use imbl::OrdMap;
 use serde_json::{Map, Value};
 
 use crate::attribute::{Attribute, Operation, merge};
@@ -189,18 +186,35 @@ impl Statuses for NoStatuses {
 
 /// What each resource says for itself; everything else about it follows from its attributes.
 pub trait Resource: Sync {
+    /// The kind of row that holds it, if one row does.
+    fn kind(&self) -> Option<RowKind>;
     /// The identifiers after one, in order.
     fn ids<'m>(
         &self,
         model: &'m Model,
         after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm>;
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+        match self.kind() {
+            Some(kind) => model.ids(kind, after),
+            None => Box::new(std::iter::empty()),
+        }
+    }
     /// The row that holds the standard attributes, if the resource is there and has them.
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey>;
+    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
+        let key = RowKey::Resource(self.kind()?, id.parse().ok()?);
+        model.row(&key).map(|_| key)
+    }
     /// The identifier of the resource that shows this row, if one of this collection does.
-    fn shows(&self, model: &Model, row: &RowKey) -> Option<String>;
+    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
+        match row {
+            RowKey::Resource(kind, id) if Some(*kind) == self.kind() => Some(id.to_string()),
+            _ => None,
+        }
+    }
     /// The identifiers among which are all whose attribute has this value, where an index knows.
-    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>>;
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        candidates_by_name(model, self.kind()?, attribute, value)
+    }
     /// All its attributes.
     fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>>;
     /// Makes one of merged attributes; answers its identifier.
@@ -225,8 +239,11 @@ impl Entry {
     /// # Errors
     /// Why not; the change is then to be dropped.
     pub fn create(&self, change: &mut Change, request: &Map<String, Value>) -> Result<String, Refusal> {
-        let merged = merge(self.attributes, Operation::Create, Map::new(), request)?;
-        self.resource.create(change, with_project(merged)?)
+        let mut merged = merge(self.attributes, Operation::Create, Map::new(), request)?;
+        let tags = merged.remove("tags");
+        let id = self.resource.create(change, with_project(merged)?)?;
+        self.put_tags(change, &id, tags.as_ref())?;
+        Ok(id)
     }
 
     /// Changes a resource, on the condition that it has been written `required_revision` times, if that is given.
@@ -245,7 +262,18 @@ impl Entry {
         };
         check_revision(&stored, required_revision)?;
         let merged = merge(self.attributes, Operation::Update, stored, request)?;
-        self.resource.update(change, id, merged)
+        self.resource.update(change, id, merged)?;
+        self.put_tags(change, id, request.get("tags"))
+    }
+
+    /// Gives a resource that was just written the tags of the same request, if it has some.
+    fn put_tags(&self, change: &mut Change, id: &str, tags: Option<&Value>) -> Result<(), Refusal> {
+        let Some(tags) = tags.map(crate::tags).transpose()? else { return Ok(()) };
+        let row = self.resource.row_key(change.model(), id).and_then(|key| change.model().row(&key));
+        if let Some(row) = row.filter(|row| row.standard().is_some_and(|standard| standard.tags != tags)) {
+            change.put(with_standard(row, |standard| standard.tags = tags));
+        }
+        Ok(())
     }
 
     /// Deletes a resource, on the same condition.
@@ -386,21 +414,6 @@ pub(crate) fn with_standard(row: Row, change: impl FnOnce(&mut crate::Standard))
     }
 }
 
-/// The identifiers of a map after one, in order; an identifier that is none sorts as its text does.
-pub(crate) fn ids_of<'m, T>(
-    rows: &'m OrdMap<Id, T>,
-    after: Option<&str>,
-) -> Box<dyn DoubleEndedIterator<Item = String> + 'm>
-where
-    T: Clone,
-{
-    let start = match after.map(str::parse::<Id>) {
-        Some(Ok(id)) => Bound::Excluded(id),
-        Some(Err(_)) | None => Bound::Unbounded,
-    };
-    Box::new(rows.range((start, Bound::Unbounded)).map(|(id, _)| id.to_string()))
-}
-
 /// Candidates by the attributes that every resource has.
 pub(crate) fn candidates_by_name(
     model: &Model,
@@ -415,14 +428,6 @@ pub(crate) fn candidates_by_name(
             let range = (kind, name.clone(), Id::MIN)..=(kind, name, Id::MAX);
             Some(model.index.names.range(range).map(|(_, _, id)| id.to_string()).collect())
         }
-        _ => None,
-    }
-}
-
-/// The identifier of a row, if it is of this kind.
-pub(crate) fn id_if(row: &RowKey, kind: RowKind) -> Option<String> {
-    match row {
-        RowKey::Resource(of, id) if *of == kind => Some(id.to_string()),
         _ => None,
     }
 }

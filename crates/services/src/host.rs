@@ -10,7 +10,7 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::core::ServicePort;
 use crate::core::binding::binding_failure;
-use crate::{Change, Id, Model, Refusal, Row, RowKey, Timestamp, Write};
+use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 
 /// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -59,6 +59,10 @@ impl Hosts {
 }
 
 impl Resource for Hosts {
+    fn kind(&self) -> Option<RowKind> {
+        None
+    }
+
     fn ids<'m>(
         &self,
         model: &'m Model,

@@ -3,6 +3,7 @@
 //! All maps are persistent: a clone shares everything, a change copies one path. Whatever a check asks (is this address
 //! taken, which ports are on this network) is one look into an index that the same write keeps.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -68,6 +69,22 @@ impl Model {
         let service_ports = self.service_ports.values().cloned().map(Row::ServicePort);
         let nets = hosts.chain(departures).chain(networks).chain(subnets);
         nets.chain(instance_ports).chain(interfaces).chain(service_ports)
+    }
+
+    /// The identifiers of the rows of a kind after one, in order. Hosts and departures have none.
+    pub(crate) fn ids(
+        &self,
+        kind: RowKind,
+        after: Option<&str>,
+    ) -> Box<dyn DoubleEndedIterator<Item = String> + '_> {
+        match kind {
+            RowKind::Network => ids_after(&self.networks, after),
+            RowKind::Subnet => ids_after(&self.subnets, after),
+            RowKind::InstancePort => ids_after(&self.instance_ports, after),
+            RowKind::Interface => ids_after(&self.interfaces, after),
+            RowKind::ServicePort => ids_after(&self.service_ports, after),
+            RowKind::Host | RowKind::Departure => Box::new(std::iter::empty()),
+        }
     }
 
     /// The host of this name.
@@ -311,4 +328,15 @@ impl Model {
         }
         Ok(())
     }
+}
+
+fn ids_after<'m, T: Clone>(
+    rows: &'m OrdMap<Id, T>,
+    after: Option<&str>,
+) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
+    let start = match after.map(str::parse::<Id>) {
+        Some(Ok(id)) => Bound::Excluded(id),
+        Some(Err(_)) | None => Bound::Unbounded,
+    };
+    Box::new(rows.range((start, Bound::Unbounded)).map(|(id, _)| id.to_string()))
 }

@@ -7,6 +7,25 @@ use serde_json::{Map, Value, json};
 
 use crate::{Id, Refusal, Timestamp};
 
+/// A table of attributes: those that every resource has, around its own.
+macro_rules! standard_attributes {
+    ($($own:expr),* $(,)?) => {
+        &[
+            Attribute::read_only("id", AttributeType::Id, "Identifier"),
+            Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
+            Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
+            Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
+            Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+            $($own,)*
+            Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
+            Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
+            Attribute::read_only("revision_number", AttributeType::Integer(0, i64::MAX), "How often it was written"),
+            Attribute::optional("tags", AttributeType::List, "Tags: texts of 1 to 255 characters"),
+        ]
+    };
+}
+pub(crate) use standard_attributes;
+
 /// The standard attributes of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Standard {

@@ -10,7 +10,8 @@ use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::InterfaceParent;
 use crate::core::binding::{self, OnFailure};
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+use crate::standard::standard_attributes;
+use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// A vNIC: MAC address, MTU, host.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -80,12 +81,7 @@ pub struct InstancePorts;
 
 impl InstancePorts {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
         Attribute::optional(
             "mtu",
@@ -113,33 +109,12 @@ impl InstancePorts {
             AttributeType::OneOf(crate::catalogue::STATUSES),
             "What its host reported",
         ),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for InstancePorts {
-    fn ids<'m>(
-        &self,
-        model: &'m Model,
-        after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        crate::catalogue::ids_of(&model.instance_ports, after)
-    }
-
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
-        let id = id.parse().ok().filter(|id| model.instance_ports.contains_key(id))?;
-        Some(RowKey::Resource(RowKind::InstancePort, id))
-    }
-
-    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
-        crate::catalogue::id_if(row, RowKind::InstancePort)
+    fn kind(&self) -> Option<RowKind> {
+        Some(RowKind::InstancePort)
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

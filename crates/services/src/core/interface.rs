@@ -8,7 +8,8 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding;
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+use crate::standard::standard_attributes;
+use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// How many interfaces may be in one another: IEEE 802.1ad, two tags.
 const DEPTH_MAX: usize = 2;
@@ -59,12 +60,7 @@ pub struct Interfaces;
 
 impl Interfaces {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::optional("instance_port_id", AttributeType::Id, "Instance port that it is a slice of")
             .nullable()
             .immutable(),
@@ -81,33 +77,12 @@ impl Interfaces {
         Attribute::optional("segmentation_id", AttributeType::Integer(1, 4094), "VLAN tag")
             .nullable()
             .immutable(),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for Interfaces {
-    fn ids<'m>(
-        &self,
-        model: &'m Model,
-        after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        crate::catalogue::ids_of(&model.interfaces, after)
-    }
-
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
-        let id = id.parse().ok().filter(|id| model.interfaces.contains_key(id))?;
-        Some(RowKey::Resource(RowKind::Interface, id))
-    }
-
-    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
-        crate::catalogue::id_if(row, RowKind::Interface)
+    fn kind(&self) -> Option<RowKind> {
+        Some(RowKind::Interface)
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::network::Networks;
-use crate::{Change, Model, Refusal, RowKey};
+use crate::standard::standard_attributes;
+use crate::{Change, Model, Refusal, RowKey, RowKind};
 
 /// The collection of services. Its only type is `network`, an L2 network; each is also in the collection of its own type,
 /// with the attributes of that type.
@@ -13,12 +14,7 @@ pub struct Services;
 
 impl Services {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::required("type", AttributeType::OneOf(&["network"]), "What is being connected to"),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::read_only(
@@ -26,18 +22,14 @@ impl Services {
             AttributeType::OneOf(crate::catalogue::STATUSES),
             "Whether it can be used",
         ),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for Services {
+    fn kind(&self) -> Option<RowKind> {
+        None
+    }
+
     fn ids<'m>(
         &self,
         model: &'m Model,

@@ -11,7 +11,8 @@ use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding::{self, OnFailure};
 use crate::network::{FixedIpRequest, allocate, reallocate};
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+use crate::standard::standard_attributes;
+use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// The binding of an interface to a service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -54,12 +55,7 @@ pub struct ServicePorts;
 
 impl ServicePorts {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::required("interface_id", AttributeType::Id, "Interface that is bound"),
         Attribute::required("service_id", AttributeType::Id, "Service that it is bound to").mutable(),
         Attribute::optional(
@@ -75,33 +71,12 @@ impl ServicePorts {
             AttributeType::OneOf(crate::catalogue::STATUSES),
             "What its host reported",
         ),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for ServicePorts {
-    fn ids<'m>(
-        &self,
-        model: &'m Model,
-        after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        crate::catalogue::ids_of(&model.service_ports, after)
-    }
-
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
-        let id = id.parse().ok().filter(|id| model.service_ports.contains_key(id))?;
-        Some(RowKey::Resource(RowKind::ServicePort, id))
-    }
-
-    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
-        crate::catalogue::id_if(row, RowKind::ServicePort)
+    fn kind(&self) -> Option<RowKind> {
+        Some(RowKind::ServicePort)
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

@@ -16,6 +16,7 @@ use crate::core::{
     choose_mac,
 };
 use crate::network::{FixedIpRequest, allocate, reallocate};
+use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind};
 
 #[derive(serde::Deserialize)]
@@ -62,12 +63,7 @@ const VNIC_TYPES: AttributeType = AttributeType::OneOf(&[
 
 impl Ports {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::required("network_id", AttributeType::Id, "Network that it is on"),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
@@ -86,11 +82,6 @@ impl Ports {
         Attribute::read_only("binding:vif_type", AttributeType::Text(64), "unbound, tap or binding_failed"),
         Attribute::read_only("binding:vif_details", AttributeType::Object, "How it is plugged"),
         Attribute::read_only("status", AttributeType::OneOf(crate::catalogue::STATUSES), "What its host reported"),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only("revision_number", AttributeType::Integer(0, i64::MAX), "How often it was written"),
-        // Neutron's tag-ports-during-bulk-creation.
-        Attribute::optional("tags", AttributeType::List, "Tags").immutable(),
     ];
 }
 
@@ -111,12 +102,16 @@ impl Rows {
 }
 
 impl Resource for Ports {
+    fn kind(&self) -> Option<RowKind> {
+        None
+    }
+
     fn ids<'m>(
         &self,
         model: &'m Model,
         after: Option<&str>,
     ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        let ids = crate::catalogue::ids_of(&model.instance_ports, after);
+        let ids = model.ids(RowKind::InstancePort, after);
         Box::new(ids.filter(|id| Rows::find(model, id).is_some()))
     }
 
@@ -186,8 +181,7 @@ impl Resource for Ports {
         Some(map)
     }
 
-    fn create(&self, change: &mut Change, mut merged: Map<String, Value>) -> Result<String, Refusal> {
-        let tags = merged.remove("tags").map(|value| crate::tags(&value)).transpose()?;
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
         let spec: Spec = typed(merged)?;
         let network = spec.network_id;
         if !change.model().networks.contains_key(&network) {
@@ -198,9 +192,8 @@ impl Resource for Ports {
         let fixed_ips = allocate(change, network, mac_address, spec.fixed_ips.as_deref())?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
         let id = change.choose_id(RowKind::InstancePort);
-        let mut standard = change.standard(id, spec.named);
+        let standard = change.standard(id, spec.named);
         let plain = standard.clone();
-        standard.tags = tags.unwrap_or_default();
         let port = InstancePort {
             standard,
             mac_address,

@@ -9,6 +9,7 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding::vxlan_overhead;
+use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 /// The first VNI that is given out where none is asked for.
@@ -78,12 +79,7 @@ pub struct Networks;
 
 impl Networks {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::with_default(
             "shared",
@@ -122,37 +118,12 @@ impl Networks {
             "Whether it can be used",
         ),
         Attribute::read_only("subnets", AttributeType::List, "Its subnets"),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for Networks {
-    fn ids<'m>(
-        &self,
-        model: &'m Model,
-        after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        crate::catalogue::ids_of(&model.networks, after)
-    }
-
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
-        let id = id.parse().ok().filter(|id| model.networks.contains_key(id))?;
-        Some(RowKey::Resource(RowKind::Network, id))
-    }
-
-    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
-        crate::catalogue::id_if(row, RowKind::Network)
-    }
-
-    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
-        crate::catalogue::candidates_by_name(model, RowKind::Network, attribute, value)
+    fn kind(&self) -> Option<RowKind> {
+        Some(RowKind::Network)
     }
 
     fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {

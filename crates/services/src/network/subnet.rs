@@ -10,6 +10,7 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::network::addresses::{address, number};
+use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 /// A block of addresses of a network.
@@ -112,12 +113,7 @@ const IPV6_MODES: AttributeType = AttributeType::OneOf(&["dhcpv6-stateful", "dhc
 
 impl Subnets {
     /// The attributes, in the order in which they are shown.
-    pub const ATTRIBUTES: &'static [Attribute] = &[
-        Attribute::read_only("id", AttributeType::Id, "Identifier"),
-        Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
-        Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-        Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-        Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::required("network_id", AttributeType::Id, "Network whose addresses these are"),
         Attribute::required("ip_version", AttributeType::Integer(4, 6), "4 or 6"),
         Attribute::required("cidr", AttributeType::Cidr, "Prefix"),
@@ -142,33 +138,12 @@ impl Subnets {
         Attribute::optional("ipv6_address_mode", IPV6_MODES, "How workloads get IPv6 addresses")
             .nullable()
             .immutable(),
-        Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
-        Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
-        Attribute::read_only(
-            "revision_number",
-            AttributeType::Integer(0, i64::MAX),
-            "How often it was written",
-        ),
-        Attribute::read_only("tags", AttributeType::List, "Tags"),
     ];
 }
 
 impl Resource for Subnets {
-    fn ids<'m>(
-        &self,
-        model: &'m Model,
-        after: Option<&str>,
-    ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        crate::catalogue::ids_of(&model.subnets, after)
-    }
-
-    fn row_key(&self, model: &Model, id: &str) -> Option<RowKey> {
-        let id = id.parse().ok().filter(|id| model.subnets.contains_key(id))?;
-        Some(RowKey::Resource(RowKind::Subnet, id))
-    }
-
-    fn shows(&self, _: &Model, row: &RowKey) -> Option<String> {
-        crate::catalogue::id_if(row, RowKind::Subnet)
+    fn kind(&self) -> Option<RowKind> {
+        Some(RowKind::Subnet)
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

@@ -202,7 +202,9 @@ impl Maker<'_> {
         let parent = name("tap0");
         if self.random.yes() && self.state.contains(&crate::Key::Link(LinkId::on_host(parent))) {
             let vlan_id = 100 + u16::from(self.random.below(2));
-            self.state.insert(link(name("tap0.v"), 1280, LinkKind::Vlan { parent, vlan_id }));
+            // The same VLAN may be behind another name next time: that must free it first.
+            let name = name(&format!("tap0.v{}", self.random.below(2)));
+            self.state.insert(link(name, 1280, LinkKind::Vlan { parent, vlan_id }));
         }
     }
 }

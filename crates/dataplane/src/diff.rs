@@ -7,10 +7,12 @@
 //! 4. Order: removals that free something exclusive which is wanted again (a name, a VNI), then what is made or changed, each
 //!    after what it needs, then the other removals, each before what it needs.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use weft_net::Vni;
 
+use crate::state::Moment;
 use crate::{Blocked, Key, Link, LinkId, LinkKind, Object, Plan, State, Step, Waiting};
 
 /// The plan that leads from `have` to `want`.
@@ -18,7 +20,71 @@ use crate::{Blocked, Key, Link, LinkId, LinkKind, Object, Plan, State, Step, Wai
 /// Pure, and a law: applying it to `have` gives a state from which the plan to `want` has no steps.
 #[must_use]
 pub fn diff(have: &State, want: &State) -> Plan {
-    let mut change = Change::classify(have, want);
+    plan(have, want, differing(have, want))
+}
+
+/// What is and what should be, compared again and again: the same plans as [`diff`]'s, for the price of what has changed since
+/// the last time.
+#[derive(Default)]
+pub struct Comparison {
+    seen: [Moment; 2],
+    /// The keys under which the two differed.
+    differing: BTreeSet<Key>,
+}
+
+impl Comparison {
+    /// The plan that leads from `have` to `want`. All of them is looked at if they are not those of the last time.
+    pub fn diff(&mut self, have: &State, want: &State) -> Plan {
+        self.take_in(have, want);
+        self.seen = [have.moment(), want.moment()];
+        plan(have, want, &self.differing)
+    }
+
+    fn take_in(&mut self, have: &State, want: &State) {
+        let [have_seen, want_seen] = &self.seen;
+        let (Some(in_have), Some(in_want)) = (have.changed_since(have_seen), want.changed_since(want_seen))
+        else {
+            self.differing = differing(have, want).into_iter().cloned().collect();
+            return;
+        };
+        for key in in_have.chain(in_want) {
+            if have.get(key) == want.get(key) {
+                self.differing.remove(key);
+            } else if !self.differing.contains(key) {
+                self.differing.insert(key.clone());
+            }
+        }
+    }
+}
+
+/// The keys under which two states differ, in order.
+fn differing<'a>(have: &'a State, want: &'a State) -> Vec<&'a Key> {
+    let (mut haves, mut wants) = (have.iter(), want.iter());
+    let (mut next_have, mut next_want) = (haves.next(), wants.next());
+    let mut keys = Vec::new();
+    loop {
+        let order = match (next_have, next_want) {
+            (None, None) => return keys,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((have, _)), Some((want, _))) => have.cmp(want),
+        };
+        let (in_have, in_want) = (next_have.filter(|_| order.is_le()), next_want.filter(|_| order.is_ge()));
+        if in_have.map(|(_, object)| object) != in_want.map(|(_, object)| object) {
+            keys.extend(in_have.or(in_want).map(|(key, _)| key));
+        }
+        if in_have.is_some() {
+            next_have = haves.next();
+        }
+        if in_want.is_some() {
+            next_want = wants.next();
+        }
+    }
+}
+
+/// The plan from what is to what should be, which differ under these keys, in order.
+fn plan<'k>(have: &State, want: &State, differing: impl IntoIterator<Item = &'k Key>) -> Plan {
+    let mut change = Change::classify(have, want, differing);
     if change.is_nothing() {
         return Plan { blocked: change.blocked, waiting: change.waiting, ..Plan::default() };
     }
@@ -46,31 +112,19 @@ struct Made<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn classify(have: &'a State, want: &'a State) -> Self {
+    fn classify<'k>(have: &'a State, want: &'a State, differing: impl IntoIterator<Item = &'k Key>) -> Self {
         let mut change = Self::default();
-        let (mut haves, mut wants) = (have.iter().peekable(), want.iter().peekable());
-        loop {
-            match (haves.peek(), wants.peek()) {
-                (None, None) => return change,
-                (Some((have_key, _)), Some((want_key, _))) if have_key == want_key => {
-                    if let (Some((key, from)), Some((_, to))) = (haves.next(), wants.next()) {
-                        change.both(key, from, to);
-                    }
+        for key in differing {
+            match (have.entry(key), want.entry(key)) {
+                (Some((key, from)), Some((_, to))) => change.both(key, from, to),
+                (Some((key, object)), None) if !object.is_foreign() => {
+                    change.removed.insert(key, object);
                 }
-                (Some((have_key, _)), next) if next.is_none_or(|(want_key, _)| have_key < want_key) => {
-                    if let Some((key, object)) = haves.next()
-                        && !object.is_foreign()
-                    {
-                        change.removed.insert(key, object);
-                    }
-                }
-                (_, Some(_)) | (Some(_), None) => {
-                    if let Some((key, object)) = wants.next() {
-                        change.only_wanted(key, object);
-                    }
-                }
+                (None, Some((key, object))) => change.only_wanted(key, object),
+                (Some(_) | None, None) => {}
             }
         }
+        change
     }
 
     fn both(&mut self, key: &'a Key, from: &'a Object, to: &'a Object) {
@@ -169,7 +223,7 @@ impl<'a> Change<'a> {
     }
 
     /// Step 3: takes out of `made` what cannot be made.
-    fn hold_back(&mut self, have: &State, want: &State) {
+    fn hold_back(&mut self, have: &'a State, want: &State) {
         let blocked: HashSet<Key> = self.blocked.iter().map(|blocked| blocked.key.clone()).collect();
         let mut held: HashSet<Key> = self.waiting.iter().map(|waiting| waiting.key.clone()).collect();
         held.extend(blocked);
@@ -186,7 +240,11 @@ impl<'a> Change<'a> {
                 }
             }
             for entry in &waiting {
-                self.made.remove(&entry.key);
+                // What cannot become what it should be must not stay what it should no longer be.
+                let was = self.made.remove(&entry.key).and_then(|made| made.from);
+                if let Some((key, object)) = was.and_then(|_| have.get_with_key(&entry.key)) {
+                    self.removed.insert(key, object);
+                }
                 held.insert(entry.key.clone());
             }
             self.waiting.extend(waiting);
@@ -284,6 +342,8 @@ pub(crate) fn loses_dependents(from: &Object, to: &Object) -> bool {
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) enum Claim {
     Name(LinkId),
+    /// A VLAN of a parent link.
+    Vlan(LinkId, u16),
     Vni(Vni, u16),
     Mark(crate::Mark),
 }
@@ -294,7 +354,11 @@ pub(crate) fn claims(object: &Object) -> Vec<Claim> {
     match &link.kind {
         LinkKind::Veth { peer, .. } => claims.push(Claim::Name(peer.clone())),
         LinkKind::Vxlan { vni, port, .. } => claims.push(Claim::Vni(*vni, *port)),
-        LinkKind::Bridge | LinkKind::Tap | LinkKind::Vlan { .. } => {}
+        LinkKind::Vlan { parent, vlan_id } => {
+            let parent = LinkId { namespace: link.id.namespace.clone(), name: *parent };
+            claims.push(Claim::Vlan(parent, *vlan_id));
+        }
+        LinkKind::Bridge | LinkKind::Tap => {}
     }
     claims
 }

@@ -17,7 +17,7 @@ mod object;
 mod plan;
 mod state;
 
-pub use diff::diff;
+pub use diff::{Comparison, diff};
 pub use driver::{Driver, ObserveError, StepError, StepOutcome};
 pub use intent::{Fragment, FragmentId, HostIntent};
 pub use memory::Memory;

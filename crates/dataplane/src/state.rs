@@ -1,20 +1,86 @@
 //! A set of objects, one to a key: what is on a host, or what should be.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{Key, Object};
 
+/// How many of its last changes a state remembers.
+const REMEMBERED_MAX: usize = 4096;
+
 /// A set of objects, at most one to a key, in the order of their keys.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct State {
     objects: BTreeMap<Key, Object>,
     /// The other ends of veths, and by which object each comes to be.
     other_ends: BTreeMap<Key, Key>,
+    changes: Changes,
 }
 
+/// The last changes of one state, so that whoever has seen it before need not look at all of it again.
+#[derive(Default)]
+struct Changes {
+    /// Which state: a clone is another.
+    of: Arc<()>,
+    /// How many there have been.
+    count: u64,
+    last: VecDeque<Key>,
+}
+
+impl Clone for Changes {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Changes {
+    fn note(&mut self, key: &Key) {
+        if self.last.len() == REMEMBERED_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back(key.clone());
+        self.count += 1;
+    }
+}
+
+/// A state as it was at a moment.
+#[derive(Clone, Default)]
+pub(crate) struct Moment {
+    of: Option<Arc<()>>,
+    count: u64,
+}
+
+/// States are equal that hold the same objects, however they came to.
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.objects == other.objects
+    }
+}
+
+impl Eq for State {}
+
 impl State {
+    /// Now, for [`State::changed_since`].
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { of: Some(Arc::clone(&self.changes.of)), count: self.changes.count }
+    }
+
+    /// The keys under which something may have changed since, some more than once; `None` if that is not known any more, or
+    /// never was.
+    pub(crate) fn changed_since(&self, moment: &Moment) -> Option<impl Iterator<Item = &Key>> {
+        let is_of_this = moment.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &self.changes.of));
+        let changes = usize::try_from(self.changes.count.checked_sub(moment.count)?).ok()?;
+        let first = self.changes.last.len().checked_sub(changes)?;
+        is_of_this.then(|| self.changes.last.range(first..))
+    }
+
+    /// The object with this key, and the key where it is kept.
+    pub(crate) fn entry(&self, key: &Key) -> Option<(&Key, &Object)> {
+        self.objects.get_key_value(key)
+    }
+
     /// Adds an object; answers the one that had its key.
     pub fn insert(&mut self, object: Object) -> Option<Object> {
         let key = object.key();
@@ -22,6 +88,7 @@ impl State {
         if let Some(other_end) = object.other_end() {
             self.other_ends.insert(other_end, key.clone());
         }
+        self.changes.note(&key);
         self.objects.insert(key, object);
         before
     }
@@ -29,6 +96,7 @@ impl State {
     /// Takes the object with this key away; answers it.
     pub fn remove(&mut self, key: &Key) -> Option<Object> {
         let object = self.objects.remove(key)?;
+        self.changes.note(key);
         if let Some(other_end) = object.other_end()
             && self.other_ends.get(&other_end) == Some(key)
         {
@@ -41,6 +109,11 @@ impl State {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Object> {
         self.objects.get(key)
+    }
+
+    /// The object with this key, and the key as it is held here.
+    pub(crate) fn get_with_key(&self, key: &Key) -> Option<(&Key, &Object)> {
+        self.objects.get_key_value(key)
     }
 
     /// Whether there is an object with this key.

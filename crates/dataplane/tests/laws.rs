@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use weft_dataplane::conformance::{converge, random_state};
-use weft_dataplane::{Driver, LinkId, Memory, Object, State, Step, diff};
+use weft_dataplane::{Comparison, Driver, LinkId, Memory, Object, State, Step, diff};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -31,6 +31,34 @@ proptest! {
         let plan = diff(driver.state(), &want);
         prop_assert_eq!(plan.steps.len(), missing);
         prop_assert!(plan.steps.iter().all(|step| matches!(step, Step::Create(_))));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_comparison_gives_the_same_plans_as_diff_whatever_happened_in_between(
+        seeds in prop::collection::vec((any::<bool>(), any::<u64>(), any::<prop::sample::Index>()), 1..30)
+    ) {
+        let (mut have, mut want, mut comparison) = (State::default(), State::default(), Comparison::default());
+        for (of_have, seed, victim) in seeds {
+            let state = if of_have { &mut have } else { &mut want };
+            match seed % 8 {
+                0 => *state = random_state(seed, "n", |_| true),
+                1 => *state = state.clone(),
+                2..=4 => random_state(seed, "n", |_| true).iter().take(3).for_each(|(_, object)| {
+                    state.insert(object.clone());
+                }),
+                _ => {
+                    let victim = state.keys().nth(victim.index(state.len().max(1))).cloned();
+                    victim.into_iter().for_each(|key| drop(state.remove(&key)));
+                }
+            }
+            if seed % 3 > 0 {
+                prop_assert_eq!(comparison.diff(&have, &want), diff(&have, &want));
+            }
+        }
     }
 }
 

@@ -210,3 +210,32 @@ fn somebody_elses_link_in_our_place_blocks_what_needs_it() {
     "]],
     );
 }
+
+#[test]
+fn a_vlan_is_freed_before_another_link_takes_it() {
+    let vlan = |name: &str| link(name, LinkKind::Vlan { parent: self::name("eth1"), vlan_id: 100 });
+    check(
+        vec![foreign("eth1"), vlan("vl-a")],
+        vec![foreign("eth1"), vlan("vl-b")],
+        expect![[r#"
+        - link vl-a vlan 100 on eth1 mtu 1450
+        + link vl-b vlan 100 on eth1 mtu 1450
+    "#]],
+    );
+}
+
+#[test]
+fn a_port_that_cannot_move_leaves_the_bridge_it_should_leave() {
+    let stays = [link("br-1", LinkKind::Bridge), link("tap1", LinkKind::Tap)];
+    let have = [stays.to_vec(), vec![foreign("br-2"), port("tap1", "br-1", false)]].concat();
+    let want = [stays.to_vec(), vec![link("br-2", LinkKind::Bridge), port("tap1", "br-2", false)]].concat();
+    check(
+        have,
+        want,
+        expect![[r#"
+        - bridge-port tap1 in br-1
+        ? bridge-port tap1 waits for link br-2
+        ! link br-2 exists and is not ours
+    "#]],
+    );
+}

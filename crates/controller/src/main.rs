@@ -1,6 +1,7 @@
 //! `weft-controller`: flags in, two listeners, out by a signal.
 
 use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,10 @@ fn start_logs(format: LogFormat) {
 async fn run(config: Config) -> anyhow::Result<()> {
     let identity = TlsIdentity::load(&config.tls_directory, &config.tls_name)
         .context("no identity for the agents' listener")?;
-    std::fs::create_dir_all(&config.state_directory)
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.state_directory)
         .with_context(|| format!("--state-directory {}", config.state_directory.display()))?;
     let store = Store::open(config.state_directory.join("store.redb"), Options::default())
         .context("the store cannot be opened")?;
@@ -52,8 +56,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     tracing::info!(listen = %listener.local_addr()?, agents = %config.agents_listen, version = %site.durable().version, "ready");
     let (end, ended) = watch::channel(false);
-    tokio::spawn(agents::follow_store(site.clone(), links.clone()));
-    tokio::spawn(compact(site.clone(), config.history_revisions));
+    let feed = tokio::spawn(agents::follow_store(site.clone(), links.clone()));
+    let compaction = tokio::spawn(compact(site.clone(), config.history_revisions));
     let server = AgentServer::new(site.clone(), links.clone(), notices.clone());
     let until = |mut ended: watch::Receiver<bool>| async move {
         // Either says that it is over.
@@ -67,6 +71,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         outcome = agents => outcome.context("the agents' listener")?.with_context(|| format!("--agents-listen {address}")),
         signal = wait_for_signal() => signal,
+        // Neither ends while all is well: better to be started anew than to go on without.
+        ended = feed => Err(anyhow::anyhow!("agents are no longer fed: {ended:?}")),
+        ended = compaction => Err(anyhow::anyhow!("the history is no longer compacted: {ended:?}")),
     };
     links.close_all();
     let _ = end.send(true);

@@ -62,7 +62,11 @@ impl Default for Metrics {
 
 impl Metrics {
     pub(crate) fn request(&self, method: &str, status: u16, seconds: f64) {
-        self.requests.get_or_create(&RequestLabels { method: method.to_owned(), status }).inc();
+        let known = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+            .into_iter()
+            .find(|known| *known == method);
+        let method = known.unwrap_or("other").to_owned();
+        self.requests.get_or_create(&RequestLabels { method, status }).inc();
         self.request_seconds.observe(seconds);
     }
 

@@ -125,8 +125,11 @@ pub fn declare(change: &mut Change, declaration: &Declaration) -> Result<Vec<Dec
 /// The rows that a declared set has made, whichever project's set of that name it was.
 pub fn in_set<'m>(model: &'m Model, set: &str) -> impl Iterator<Item = RowKey> + use<'m> {
     let set: Arc<str> = set.into();
-    let range = (set.clone(), RowKind::Network, Id::MIN)..=(set, RowKind::Departure, Id::MAX);
-    model.index.apply_sets.range(range).map(|(_, kind, id)| RowKey::Resource(*kind, *id))
+    let of_kind = move |kind: RowKind| {
+        let range = (set.clone(), kind, Id::MIN)..=(set.clone(), kind, Id::MAX);
+        model.index.apply_sets.range(range).map(|(_, kind, id)| RowKey::Resource(*kind, *id))
+    };
+    RowKind::ALL.into_iter().flat_map(of_kind)
 }
 
 /// Whose a set is.

@@ -192,8 +192,9 @@ pub fn departures_after_restore(lost: &Model, restored: &Model) -> Vec<Write> {
     };
     let gone = was.filter(|(network, vni, host)| !is_still(*network, *vni, host));
     let gone = gone.map(|(_, vni, host)| Departure { vni, host }).chain(lost.departures.iter().cloned());
-    let unknown = gone.filter(|departure| {
-        !restored.departures.contains(departure) && restored.hosts.contains_key(&departure.host)
-    });
-    unknown.map(|departure| Write::Put(Row::Departure(departure))).collect()
+    let unknown = gone.filter(|departure| !restored.departures.contains(departure));
+    // What is known of hosts is a fact, and no snapshot's to take back.
+    let hosts = lost.hosts.values().filter(|host| !restored.hosts.contains_key(&host.name));
+    let hosts = hosts.map(|host| Write::Put(Row::Host(host.clone())));
+    hosts.chain(unknown.map(|departure| Write::Put(Row::Departure(departure)))).collect()
 }

@@ -116,8 +116,8 @@ impl Watcher {
                 },
                 news = notices.recv() => match news {
                     Ok(fragments) => self.status(&model, &fragments, watch.position()).await,
-                    // What was missed is in the objects that a list shows; the feed goes on.
-                    Err(RecvError::Lagged(_)) => Ok(()),
+                    // Statuses were missed: the watcher has to make its list anew.
+                    Err(RecvError::Lagged(_)) => return self.compacted("statuses were missed").await,
                     Err(RecvError::Closed) => return,
                 },
                 _ = heartbeat.tick() => self.send(": alive\n\n".into()).await,
@@ -161,6 +161,10 @@ impl Watcher {
         };
         let _ =
             self.send(format!("event: {event}\ndata: {}\n\n", json!({ "reason": error.to_string() }))).await;
+    }
+
+    async fn compacted(&self, reason: &str) {
+        let _ = self.send(format!("event: compacted\ndata: {}\n\n", json!({ "reason": reason }))).await;
     }
 
     async fn send(&self, text: String) -> Result<(), Gone> {

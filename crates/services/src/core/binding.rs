@@ -121,7 +121,9 @@ fn cannot_make_interface(model: &Model, interface: Id, host: &HostName, fact: &H
 fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<String> {
     match &network.encapsulation {
         Encapsulation::Vxlan { .. } => {
-            if let Err(rule) = lacking(fact, &[Capability::Bridge, Capability::Vxlan]) {
+            if let Err(rule) =
+                lacking(fact, &[Capability::Bridge, Capability::Vxlan, Capability::NeighbourSuppression])
+            {
                 return Some(format!("host '{host}' {rule}"));
             }
             let Some(endpoint) = fact.tunnel_endpoint else {

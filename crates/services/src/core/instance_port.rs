@@ -224,6 +224,12 @@ pub(crate) fn check_vnic(model: &Model, port: &InstancePort) -> Result<(), Refus
     let (Some(host), VnicKind::Namespace { namespace, interface }) = (&port.host_id, &port.vnic) else {
         return Ok(());
     };
+    if matches!(interface.as_str(), "lo" | "all" | "default") {
+        return Err(Refusal::attribute(
+            "interface",
+            format!("'{interface}' has a meaning of its own in a namespace"),
+        ));
+    }
     let here = (host.clone(), namespace.clone(), Id::MIN)..=(host.clone(), namespace.clone(), Id::MAX);
     for (_, _, id) in model.index.namespaces.range(here) {
         let Some(other) = model.instance_ports.get(id).filter(|other| other.standard.id != port.standard.id)

@@ -175,6 +175,7 @@ impl Resource for Networks {
         network.shared = spec.shared;
         network.mtu = choose_mtu(change.model(), &network.encapsulation, spec.mtu)?;
         if network.mtu != stored.mtu {
+            check_ipv6_fits(change.model(), &network)?;
             check_hosts_carry(change.model(), &network)?;
         }
         network.standard.touch(change.now());
@@ -283,7 +284,9 @@ fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) 
         (Encapsulation::Vxlan { .. }, None) => None,
         (Encapsulation::Vlan { .. }, _) => Some(host.fact.underlay_mtu),
     };
-    let carried = model.hosts.values().filter_map(|host| room(host)).min();
+    // A host that carries next to nothing does not say what the others get.
+    let carried =
+        model.hosts.values().filter_map(|host| room(host)).filter(|room| *room >= IPV6_MTU_MIN).min();
     let without_hosts = match encapsulation {
         Encapsulation::Vxlan { .. } => 1500 - vxlan_overhead(std::net::Ipv4Addr::UNSPECIFIED.into()),
         Encapsulation::Vlan { .. } => 1500,
@@ -295,6 +298,23 @@ fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) 
         }
         Some(mtu) => Ok(mtu),
     }
+}
+
+/// The smallest MTU of a link with IPv6 (RFC 8200 §5), in bytes.
+pub(crate) const IPV6_MTU_MIN: u32 = 1280;
+
+/// Refuses an MTU that is too small for the IPv6 subnets that there are.
+fn check_ipv6_fits(model: &Model, network: &Network) -> Result<(), Refusal> {
+    let mut subnets = crate::index::pairs(&model.index.subnets, network.standard.id);
+    let has_ipv6 =
+        subnets.any(|id| model.subnets.get(&id).is_some_and(|subnet| subnet.cidr.addr().is_ipv6()));
+    if has_ipv6 && network.mtu < IPV6_MTU_MIN {
+        return Err(Refusal::attribute(
+            "mtu",
+            format!("the network has an IPv6 subnet, which needs {IPV6_MTU_MIN}"),
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses an MTU that a host with ports of the network cannot carry.

@@ -10,6 +10,7 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::network::addresses::{address, number};
+use crate::network::resource::IPV6_MTU_MIN;
 use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
@@ -365,8 +366,11 @@ fn check_routes(subnet: &Subnet) -> Result<(), Refusal> {
 /// The rules between a subnet and what else there is.
 pub(crate) fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
     let network = subnet.network_id;
-    if !model.networks.contains_key(&network) {
-        return Err(Refusal::no_network(network));
+    let Some(found) = model.networks.get(&network) else { return Err(Refusal::no_network(network)) };
+    if subnet.cidr.addr().is_ipv6() && found.mtu < IPV6_MTU_MIN {
+        let rule =
+            format!("an IPv6 subnet needs an MTU of {IPV6_MTU_MIN}, and the network's is {}", found.mtu);
+        return Err(Refusal::attribute("cidr", rule));
     }
     for other in crate::index::pairs(&model.index.subnets, network).filter(|id| *id != subnet.standard.id) {
         let Some(other) = model.subnets.get(&other) else { continue };

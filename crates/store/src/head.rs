@@ -9,7 +9,7 @@ use crate::engine::Stored;
 use crate::error::{StorageError, Unavailable};
 use crate::lease::{Deadlines, LeaseChange, LeaseTable};
 use crate::model::{Event, Model, Row, Snapshot};
-use crate::revision::{Revision, Version};
+use crate::revision::{Epoch, Revision, Version};
 use crate::transfer::SnapshotFile;
 
 /// What a commit changes: the model and the leases. Cheap to clone.
@@ -108,11 +108,19 @@ pub(crate) struct Restoration<M> {
     pub(crate) _place: OwnedSemaphorePermit,
 }
 
+/// A new epoch, above this one, with the content as it is.
+pub(crate) struct Raise {
+    pub(crate) above: Epoch,
+    pub(crate) answer: Answer<Version>,
+    pub(crate) _place: OwnedSemaphorePermit,
+}
+
 /// What the writer is asked to do.
 pub(crate) enum Job<M: Model> {
     Commit(Batch<M>),
     Compact(Compaction),
     Restore(Box<Restoration<M>>),
+    Raise(Raise),
 }
 
 impl<M: Model> Job<M> {
@@ -122,6 +130,7 @@ impl<M: Model> Job<M> {
             Self::Commit(batch) => batch.answer.send(Err(error)).is_err(),
             Self::Compact(compaction) => compaction.answer.send(Err(error)).is_err(),
             Self::Restore(restoration) => restoration.answer.send(Err(error)).is_err(),
+            Self::Raise(raise) => raise.answer.send(Err(error)).is_err(),
         };
     }
 }
@@ -184,6 +193,17 @@ impl<M: Model> Head<M> {
             _place: place,
         }));
         Entered::Waiting(waiting)
+    }
+
+    /// Goes on in another epoch, with all that is queued: it was checked on the same content.
+    pub(crate) fn raise(&mut self, epoch: Epoch) {
+        self.state.snapshot.version.epoch = epoch;
+        for job in &mut self.queue {
+            if let Job::Commit(batch) = job {
+                batch.event.version.epoch = epoch;
+                batch.after.snapshot.version.epoch = epoch;
+            }
+        }
     }
 
     /// Gives up all that is not durable; the caller fails the jobs that it gets back.

@@ -1,7 +1,7 @@
 //! Whole contents: to a snapshot file and back, and the compaction of the log.
 //!
 //! A snapshot file is itself a store: with all rows, leases and the log. To look into it, open it as one. To go on from it,
-//! restore it into a store, be it a new one: only that raises the epoch.
+//! restore it into a store, be it a new one. Only that and [`Store::raise_epoch`] raise the epoch.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::engine::{self, View};
 use crate::error::{Doing, StorageError, TransferError, Unavailable};
-use crate::head::{Compaction, Job, Restoration};
+use crate::head::{Compaction, Job, Raise, Restoration};
 use crate::medium::{beside, put_in_place};
 use crate::model::Model;
-use crate::revision::{Revision, Version};
+use crate::revision::{Epoch, Revision, Version};
 use crate::store::{Loaded, Shared, Store};
 
 impl<M: Model> Store<M> {
@@ -73,6 +73,18 @@ impl<M: Model> Store<M> {
         let restoration = Restoration { source, state, oldest, answer, _place: place };
         self.shared.enqueue(Job::Restore(Box::new(restoration)))?;
         Ok(self.shared.answer(waiting).await?)
+    }
+
+    /// Begins an epoch above this one with the content as it is: for a store that learns that it had a life of which it knows
+    /// nothing. No commit is lost; whoever watches is told. Returns the new version.
+    ///
+    /// # Errors
+    /// When the disk could not be written.
+    pub async fn raise_epoch(&self, above: Epoch) -> Result<Version, Unavailable> {
+        let place = self.shared.place().await?;
+        let (answer, waiting) = oneshot::channel();
+        self.shared.enqueue(Job::Raise(Raise { above, answer, _place: place }))?;
+        self.shared.answer(waiting).await
     }
 }
 

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use crate::engine::Stored;
 use crate::error::{StorageError, Unavailable};
-use crate::head::{Batch, Compacted, Compaction, Job, Restoration, State};
+use crate::head::{Batch, Compacted, Compaction, Job, Raise, Restoration, State};
 use crate::model::{Model, Snapshot};
 use crate::record::HeadRecord;
 use crate::revision::{Revision, Version};
@@ -61,6 +61,7 @@ enum Work<M: Model> {
     Commit(Vec<Batch<M>>),
     Compact(Compaction),
     Restore(Box<Restoration<M>>),
+    Raise(Raise),
 }
 
 struct Writer<M: Model> {
@@ -79,6 +80,7 @@ impl<M: Model> Writer<M> {
                 Some(Job::Commit(first)) => return Some(Work::Commit(take_group(first, &mut head.queue))),
                 Some(Job::Compact(compaction)) => return Some(Work::Compact(compaction)),
                 Some(Job::Restore(restoration)) => return Some(Work::Restore(restoration)),
+                Some(Job::Raise(raise)) => return Some(Work::Raise(raise)),
                 None if head.closed => return None,
                 None => self.shared.work.wait(&mut head),
             }
@@ -90,6 +92,7 @@ impl<M: Model> Writer<M> {
             Work::Commit(group) => self.commit(group),
             Work::Compact(compaction) => self.compact(compaction),
             Work::Restore(restoration) => self.restore(restoration),
+            Work::Raise(raise) => self.raise(raise),
         }
     }
 
@@ -163,6 +166,24 @@ impl<M: Model> Writer<M> {
         self.durable = state;
         fail_all(stranded, &StorageError::Restored.into());
         let _gone = restoration.answer.send(Ok(version)).is_err();
+    }
+
+    fn raise(&mut self, raise: Raise) {
+        let mut state = self.durable.clone();
+        let epoch = state.snapshot.version.epoch.max(raise.above).next();
+        state.snapshot.version.epoch = epoch;
+        let oldest = self.shared.feed.oldest();
+        let written = self.ensure_up().and_then(|()| self.shared.engine.write(&[], &head_of(&state, oldest)));
+        if let Err(error) = written {
+            return self.give_up([Job::Raise(raise)], error);
+        }
+        let version = state.snapshot.version;
+        self.shared.feed.reset(version, oldest, || {
+            self.shared.head.lock().raise(epoch);
+            self.shared.durable.store(Arc::new(state.snapshot.clone()));
+        });
+        self.durable = state;
+        let _gone = raise.answer.send(Ok(version)).is_err();
     }
 
     /// Fails these jobs and all that were queued behind them: they were checked on a head that will not be.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +29,10 @@ use crate::site::{Caller, Site};
 const OUTGOING_MAX: usize = 4096;
 /// Commits that an agent may have missed and still be told only what differs.
 const RESUME_MAX: usize = 2000;
+/// So many epochs an agent may be ahead of the store; one that says more has not been told so by us.
+const EPOCHS_AHEAD_MAX: u64 = 1024;
+/// So often an agent that is ahead has the epoch raised: whoever has a host's certificate must not keep all others busy.
+const RAISES_MAX: u32 = 64;
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,13 +85,15 @@ pub struct AgentServer {
     site: Arc<Site>,
     links: Arc<Links>,
     notices: Arc<Notices>,
+    /// How often the epoch was raised since the process began.
+    raises: AtomicU32,
 }
 
 impl AgentServer {
     /// A service for this site.
     #[must_use]
     pub const fn new(site: Arc<Site>, links: Arc<Links>, notices: Arc<Notices>) -> Self {
-        Self { site, links, notices }
+        Self { site, links, notices, raises: AtomicU32::new(0) }
     }
 }
 
@@ -131,6 +138,7 @@ impl Agents for AgentServer {
             return Err(Status::invalid_argument("the first message is not a greeting"));
         };
         check_hello(&host, &hello)?;
+        self.outlive(&host, from_wire(hello.have.unwrap_or_default())).await?;
         self.take_facts(&host, hello.facts.as_ref()).await?;
         let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
         let connection = self.connect(&host, &hello, outgoing)?;
@@ -170,6 +178,28 @@ impl AgentServer {
     async fn take_facts(&self, host: &HostName, facts: Option<&wire::Facts>) -> Result<(), Status> {
         let facts = facts.ok_or_else(|| Status::invalid_argument("the greeting has no facts"))?;
         take_facts(&self.site, host, facts).await
+    }
+
+    /// An agent that is ahead of the store has an intent of a life of which the store knows nothing: its file was lost, or an
+    /// old one put in its place. What is sent then has to count as newer, so a new epoch begins, above that one.
+    async fn outlive(&self, host: &HostName, have: Version) -> Result<(), Status> {
+        let now = self.site.durable().version;
+        if have <= now {
+            return Ok(());
+        }
+        if have.epoch.get() - now.epoch.get() > EPOCHS_AHEAD_MAX {
+            tracing::error!(%host, %have, %now, "the agent is further ahead of the store than can be");
+            return Err(Status::failed_precondition("its intent is of no store of this site's"));
+        }
+        if self.raises.fetch_add(1, Ordering::Relaxed) >= RAISES_MAX {
+            tracing::error!(%host, %have, %now, "the agent is ahead of the store, as too many were before it");
+            return Err(Status::resource_exhausted("too many agents were ahead of the store"));
+        }
+        let raised = self.site.store.raise_epoch(have.epoch).await;
+        let now = raised.map_err(|_| Status::unavailable("the store cannot write now"))?;
+        tracing::warn!(%host, %have, %now, "the agent was ahead of the store: a new epoch begins");
+        // Until everybody has been let go and the new epoch is handed out.
+        Err(Status::unavailable("a new epoch begins; come back"))
     }
 
     /// Registers the connection and queues what the agent lacks. Under the distribution's lock, so that no commit comes

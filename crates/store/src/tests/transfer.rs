@@ -124,3 +124,40 @@ async fn a_snapshot_that_cannot_be_written_leaves_nothing_behind() {
     assert!(store.snapshot_to(directory.path().join("no such directory/file")).await.is_err());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn an_epoch_is_raised_above_another_and_no_commit_is_lost() {
+    let disk = Disk::default();
+    let store = Arc::new(on(&disk));
+    commit(&store, vec![put("a", "1")]).await;
+    disk.stop();
+    let begin = |key: &'static str| {
+        let store = store.clone();
+        tokio::spawn(async move { commit(&store, vec![put(key, "1")]).await })
+    };
+    let before = begin("b");
+    while store.pending().model.get("b").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let raising = {
+        let store = store.clone();
+        tokio::spawn(async move { store.raise_epoch(Epoch::new(7)).await })
+    };
+    tokio::task::yield_now().await;
+    let behind = begin("d");
+    while store.pending().model.get("d").is_none() {
+        tokio::task::yield_now().await;
+    }
+    disk.go_on();
+    before.await.unwrap();
+    behind.await.unwrap();
+    let raised = raising.await.unwrap().unwrap();
+    assert_eq!(raised.epoch, Epoch::new(8));
+    let after = commit(&store, vec![put("c", "1")]).await;
+    assert_eq!((after.epoch, after.revision.get()), (Epoch::new(8), 4));
+    let content = store.durable().model.clone();
+    drop(store);
+    let again = on(&disk);
+    assert_eq!((again.durable().version, &again.durable().model), (after, &content));
+    assert_eq!(again.history(.., 10).unwrap().len(), 4);
+}

@@ -14,14 +14,8 @@ pub use kernel::{run, try_run};
 pub use monitor::Monitor;
 pub use watch::{SseEvent, SseStream};
 
-/// How many rounds a test makes: `short`, or as many times more as `WEFT_SOAK` asks for (by its mere presence, ten times).
+/// How many rounds a test makes: `short`, or ten times as many in the long form.
 #[must_use]
 pub fn rounds(short: usize) -> usize {
-    if is_soak() { short * 10 } else { short }
-}
-
-/// Whether the long form is asked for.
-#[must_use]
-pub fn is_soak() -> bool {
-    std::env::var_os("WEFT_SOAK").is_some()
+    if std::env::var_os("WEFT_SOAK").is_some() { short * 10 } else { short }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use weft_lab::down;
-use weft_system_tests::{Bench, run, try_run, until};
+use weft_system_tests::{Bench, rounds, run, try_run, until};
 
 /// How long after the damage it may be there.
 const HEALED_WITHIN: Duration = Duration::from_secs(1);
@@ -149,7 +149,8 @@ fn each_damage_is_healed_within_a_second_and_nothing_else_is_touched() {
         links
     };
     let (foreign_pings, far) = (bench.pinging(&[("host1", "db1", "10.2.0.12")]), other_links(&bench));
-    for Damage { what, command, renewed } in damages(&bench) {
+    let all = (0..rounds(1)).flat_map(|_| damages(&bench));
+    for Damage { what, command, renewed } in all {
         let (before, steps_before) = (picture(&bench), steps(&bench));
         run(&command);
         let healed =

@@ -36,7 +36,7 @@ pub struct Config {
     pub controller: Vec<String>,
 
     /// Where `<host>.pem`, `<host>.key` and the authority's `ca.pem` are.
-    #[arg(long, env = "WEFT_AGENT_TLS_DIRECTORY", value_name = "PATH")]
+    #[arg(long, env = "WEFT_AGENT_TLS_DIRECTORY", value_name = "PATH", default_value = "/etc/weft/tls")]
     pub tls_directory: PathBuf,
 
     /// Where the last intent is kept.

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -86,7 +87,11 @@ impl Persist {
     pub fn open(directory: &Path, host: &HostName) -> Result<(Self, Option<Change>), PersistError> {
         let path = directory.join(FILE);
         let failed = |source: redb::Error| PersistError { path: path.clone(), source };
-        fs::create_dir_all(directory).map_err(|error| failed(error.into()))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| failed(error.into()))?;
         let reason = match open_guarded(&path, host) {
             Ok(opened) => return Ok(opened),
             Err(OpenError::Surroundings(error)) => return Err(failed(error)),

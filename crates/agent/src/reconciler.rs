@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use weft_dataplane::{Driver, FragmentId, HostIntent, Key, Object, ObserveError, Plan, State, diff};
+use weft_dataplane::{Comparison, Driver, FragmentId, HostIntent, Key, Object, ObserveError, Plan, State};
 use weft_protocol::{Version, wire};
 
 use crate::assembly::{Assembly, Change, Taken, Upsert};
@@ -25,6 +25,7 @@ const LINES_MAX: usize = 500;
 pub struct Reconciler<D> {
     driver: D,
     intent: HostIntent,
+    comparison: Comparison,
     version: Version,
     /// Whether every fragment is as `version` says; not so after a restart if one could not be read before it.
     exact: bool,
@@ -44,6 +45,7 @@ impl<D: Driver> Reconciler<D> {
         Self {
             driver,
             intent: HostIntent::default(),
+            comparison: Comparison::default(),
             version: Version::NONE,
             exact: true,
             ask_for_all: false,
@@ -218,7 +220,7 @@ impl<D: Driver> Reconciler<D> {
     }
 
     fn look(&mut self) -> Result<Plan, ObserveError> {
-        let plan = diff(self.driver.observe()?, self.intent.want());
+        let plan = self.comparison.diff(self.driver.observe()?, self.intent.want());
         self.sight.reset();
         Ok(plan)
     }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +30,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn start_logs(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,weft::request=warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let colours = std::io::stderr().is_terminal();
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
@@ -50,7 +50,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("--state-directory {}", config.state_directory.display()))?;
     let store = Store::open(config.state_directory.join("store.redb"), Options::default())
         .context("the store cannot be opened")?;
-    let site = Site::new(store);
+    let site = Site::new(store, lineage(&config.state_directory).context("--state-directory")?);
     let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
@@ -79,6 +79,20 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let _ = end.send(true);
     rest.await.context("the API's listener")?;
     outcome
+}
+
+/// The number that tells this store from any other: drawn when it begins, kept beside it.
+fn lineage(directory: &Path) -> std::io::Result<u64> {
+    let path = directory.join("lineage");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(std::io::Error::other),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let drawn: u32 = rand::random();
+            std::fs::write(&path, format!("{drawn}\n"))?;
+            Ok(drawn.into())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

@@ -57,11 +57,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site over this store, with the system's clock.
+    /// A site over this store, with the system's clock. `lineage` tells the store from any other that counts the same.
     #[must_use]
-    pub fn new(store: Store<Head>) -> Arc<Self> {
+    pub fn new(store: Store<Head>, lineage: u64) -> Arc<Self> {
         let snapshot = store.durable();
-        let distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version);
+        let distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version, lineage);
         Arc::new(Self {
             store,
             distribution: Mutex::new(distribution),

@@ -13,6 +13,9 @@ use weft_services::{
 };
 use weft_store::{Epoch, Revision, Version};
 
+/// There is only one store.
+const LINEAGE: u64 = 1;
+
 /// A commit, as the log has it.
 struct Commit {
     version: Version,
@@ -33,7 +36,7 @@ impl Controller {
     pub(crate) fn new() -> Self {
         let version = Version { epoch: Epoch::FIRST, revision: Revision::ZERO };
         let model = Model::default();
-        let distribution = Distribution::new(model.clone(), version);
+        let distribution = Distribution::new(model.clone(), version, LINEAGE);
         Self { model, version, log: Vec::new(), distribution, clock_s: 0 }
     }
 
@@ -79,7 +82,7 @@ impl Controller {
 
     /// Killed and started again: only what is on disk is left.
     pub(crate) fn restart(&mut self) {
-        self.distribution = Distribution::new(self.model.clone(), self.version);
+        self.distribution = Distribution::new(self.model.clone(), self.version, LINEAGE);
     }
 
     /// An earlier state is restored from a snapshot: the epoch rises.
@@ -101,7 +104,7 @@ impl Controller {
     /// An agent greets with the version that it has.
     pub(crate) fn connect(&mut self, host: &HostName, have: wire::Version) -> (u64, Vec<wire::Update>) {
         let version = Version { epoch: Epoch::new(have.epoch), revision: Revision::new(have.revision) };
-        let at_have = (have.content != 0).then(|| self.since(version)).flatten();
+        let at_have = self.distribution.is_of_ours(&have).then(|| self.since(version)).flatten();
         self.distribution.connect(host, version, at_have)
     }
 

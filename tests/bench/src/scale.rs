@@ -117,7 +117,7 @@ struct Site {
 impl Site {
     fn new(population: Population) -> Self {
         let version = Version { epoch: Epoch::FIRST, revision: Revision::new(1) };
-        let distribution = Distribution::new(population.model.clone(), version);
+        let distribution = Distribution::new(population.model.clone(), version, 1);
         Self { population, distribution, version }
     }
 

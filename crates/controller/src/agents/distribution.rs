@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use weft_dataplane::FragmentId;
 use weft_net::HostName;
 use weft_protocol::{Basis, encode_objects, updates, wire};
 use weft_services::compile::{self, FragmentKey, HostDelta};
-use weft_services::{Departure, Model, Write};
+use weft_services::{Departure, Model, Row, RowKey, Write};
 use weft_store::Version;
 
 /// What one host is to be sent.
@@ -44,6 +45,10 @@ pub struct Outcome {
     pub steps_failed: u64,
     /// What is not done, by fragment.
     pub not_done: BTreeMap<(String, String), NotDone>,
+    /// Why it could not look at itself; empty if it could. Then the rest is as it was before.
+    pub observe_error: String,
+    /// Everything that was to go is gone.
+    all_removed: bool,
 }
 
 /// What is known of a host's agent.
@@ -72,6 +77,14 @@ impl HostState {
         self.pending.len()
     }
 
+    /// Whether it has confirmed that all is gone which it was told to remove.
+    fn has_removed_all(&self) -> bool {
+        self.connection.is_some()
+            && self.sent.is_some()
+            && self.reported >= self.sent
+            && self.outcome.all_removed
+    }
+
     /// Whether it has confirmed all that it was sent, and is at rest.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
@@ -82,12 +95,63 @@ impl HostState {
 /// A fragment as it is sent.
 struct Encoded {
     home: HostName,
+    service: String,
+    subject: String,
     local: Bytes,
     remote: Bytes,
 }
 
+impl Encoded {
+    fn of(model: &Model, key: &FragmentKey) -> Option<Arc<Self>> {
+        let compiled = compile::compile(model, key)?;
+        let (local, remote) = (encode_objects(&compiled.local), encode_objects(&compiled.remote));
+        let FragmentId { service, subject } = key.id();
+        let (service, subject) = (service.to_string(), subject.to_string());
+        Some(Arc::new(Self { home: compiled.home, service, subject, local, remote }))
+    }
+}
+
+/// What a commit is to hosts, worked out from the model before it and its writes alone: nobody has to wait for that.
+pub struct Advance {
+    model: Model,
+    version: Version,
+    encoded: Vec<(FragmentKey, Option<Arc<Encoded>>)>,
+    deltas: BTreeMap<HostName, HostDelta>,
+    /// Hosts that are no longer known.
+    gone: Vec<HostName>,
+}
+
+impl Advance {
+    /// Works out what these writes, which lead to this version, are to hosts.
+    #[must_use]
+    pub fn prepare(before: Model, version: Version, writes: &[Write]) -> Self {
+        let mut model = before.clone();
+        writes.iter().for_each(|write| model.apply(write));
+        let touched = compile::touched(&before, &model, writes);
+        let encode = |key: FragmentKey| {
+            let encoded = Encoded::of(&model, &key);
+            (key, encoded)
+        };
+        let encoded = touched.into_iter().map(encode).collect();
+        let mut deltas = compile::deltas(&before, &model, writes);
+        // Who has to confirm a departure is sent something to confirm, even if nothing differs for it.
+        for write in writes {
+            if let Write::Put(Row::Departure(departure)) = write {
+                deltas.entry(departure.host.clone()).or_default();
+            }
+        }
+        let gone = writes.iter().filter_map(|write| match write {
+            Write::Delete(RowKey::Host(host)) => Some(host.clone()),
+            Write::Delete(_) | Write::Put(_) => None,
+        });
+        Self { gone: gone.collect(), model, version, encoded, deltas }
+    }
+}
+
 /// Who has been sent what.
 pub struct Distribution {
+    /// The mark of what is sent: of this store, in this form. An intent with another mark is not built upon.
+    content: u64,
     model: Model,
     version: Version,
     hosts: BTreeMap<HostName, HostState>,
@@ -96,10 +160,17 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Nothing has been sent; the model is at this version.
+    /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same.
     #[must_use]
-    pub fn new(model: Model, version: Version) -> Self {
-        Self { model, version, hosts: BTreeMap::new(), encoded: HashMap::new(), connections: 0 }
+    pub fn new(model: Model, version: Version, lineage: u64) -> Self {
+        let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(FORM);
+        Self { content, model, version, hosts: BTreeMap::new(), encoded: HashMap::new(), connections: 0 }
+    }
+
+    /// Whether an agent's intent is one that can be built upon, if its version still can.
+    #[must_use]
+    pub fn is_of_ours(&self, version: &wire::Version) -> bool {
+        version.content == self.content
     }
 
     /// Up to which version everything has been handed out.
@@ -136,40 +207,34 @@ impl Distribution {
 
     /// Takes a commit over: exactly the connected hosts that it concerns are sent exactly what differs for them.
     pub fn advance(&mut self, version: Version, writes: &[Write]) -> Vec<Delivery> {
-        let mut after = self.model.clone();
-        for write in writes {
-            after.apply(write);
+        self.hand_out(Advance::prepare(self.model.clone(), version, writes))
+    }
+
+    /// Takes over a commit that was prepared on the model as it is now.
+    pub fn hand_out(&mut self, advance: Advance) -> Vec<Delivery> {
+        let Advance { model, version, encoded, deltas, gone } = advance;
+        (self.model, self.version) = (model, version);
+        for (key, encoded) in encoded {
+            match encoded {
+                Some(_) => self.encoded.insert(key, encoded),
+                None => self.encoded.remove(&key),
+            };
         }
-        let touched = compile::touched(&self.model, &after, writes);
-        for key in &touched {
-            self.encoded.remove(key);
-        }
-        let deltas = compile::deltas(&self.model, &after, writes);
-        self.model = after;
-        self.version = version;
         let deliveries = deltas.into_iter().filter_map(|(host, delta)| self.deliver(host, &delta)).collect();
-        self.forget_hosts(writes);
+        for host in gone {
+            self.hosts.remove(&host);
+        }
         deliveries
     }
 
     /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
     pub fn reset(&mut self, model: Model, version: Version) {
-        *self = Self { connections: self.connections, ..Self::new(model, version) };
-    }
-
-    fn forget_hosts(&mut self, writes: &[Write]) {
-        for write in writes {
-            if let Write::Delete(weft_services::RowKey::Host(host)) = write
-                && self.hosts.get(host).is_some_and(|state| state.connection.is_none())
-            {
-                self.hosts.remove(host);
-            }
-        }
+        *self = Self { content: self.content, connections: self.connections, ..Self::new(model, version, 0) };
     }
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
         let upserts = self.parts(&host, &delta.upserts);
-        let (version, encoded) = (self.version, &self.encoded);
+        let (version, content, encoded) = (self.version, self.content, &self.encoded);
         let is_home =
             |key: &FragmentKey| matches!(encoded.get(key), Some(Some(encoded)) if encoded.home == host);
         let state = self.hosts.entry(host.clone()).or_default();
@@ -188,7 +253,8 @@ impl Distribution {
             .removals
             .iter()
             .map(|id| wire::FragmentId { service: id.service.to_string(), subject: id.subject.to_string() });
-        let updates = updates(to_wire(version), Basis::On(to_wire(base)), upserts, removals);
+        let updates =
+            updates(to_wire(version, content), Basis::On(to_wire(base, content)), upserts, removals);
         Some(Delivery { host, updates })
     }
 
@@ -197,12 +263,8 @@ impl Distribution {
         for key in keys {
             let Some(encoded) = self.encode(key) else { continue };
             let objects = if encoded.home == *host { encoded.local.clone() } else { encoded.remote.clone() };
-            let id = key.id();
-            parts.push(wire::FragmentPart {
-                service: id.service.to_string(),
-                subject: id.subject.to_string(),
-                objects,
-            });
+            let (service, subject) = (encoded.service.clone(), encoded.subject.clone());
+            parts.push(wire::FragmentPart { service, subject, objects });
         }
         parts
     }
@@ -212,10 +274,7 @@ impl Distribution {
         if let Some(known) = self.encoded.get(key) {
             return known.clone();
         }
-        let encoded = compile::compile(&self.model, key).map(|compiled| {
-            let (local, remote) = (encode_objects(&compiled.local), encode_objects(&compiled.remote));
-            Arc::new(Encoded { home: compiled.home, local, remote })
-        });
+        let encoded = Encoded::of(&self.model, key);
         self.encoded.insert(key.clone(), encoded.clone());
         encoded
     }
@@ -260,7 +319,7 @@ impl Distribution {
             services.into_iter().flat_map(|service| compile::fragments_of(&self.model, service)).collect();
         let parts = self.parts(host, &keys);
         let parts = parts.into_iter().filter(|part| !part.objects.is_empty());
-        updates(to_wire(self.version), Basis::Full, parts, [])
+        updates(to_wire(self.version, self.content), Basis::Full, parts, [])
     }
 
     /// The fragments whose subject is on this host.
@@ -294,10 +353,21 @@ impl Distribution {
             return (Vec::new(), Vec::new());
         };
         let version = from_wire(status.version.unwrap_or_default());
+        if Some(version) > state.sent {
+            // It speaks of what it was not sent.
+            return (Vec::new(), Vec::new());
+        }
+        if !status.observe_error.is_empty() {
+            state.outcome.at_rest = false;
+            state.outcome.all_removed = false;
+            state.outcome.observe_error.clone_from(&status.observe_error);
+            return (Vec::new(), Vec::new());
+        }
         let before = std::mem::replace(&mut state.outcome, outcome(status));
         state.reported = Some(version);
-        let (confirmed, pending) =
-            std::mem::take(&mut state.pending).into_iter().partition(|(_, sent)| *sent <= version);
+        let (confirmed, pending) = std::mem::take(&mut state.pending)
+            .into_iter()
+            .partition(|(key, sent)| *sent <= version && is_told(status, key));
         state.pending = pending;
         let confirmed: BTreeMap<FragmentKey, Version> = confirmed;
         let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
@@ -305,14 +375,11 @@ impl Distribution {
         if before.not_done != state.outcome.not_done {
             let changed = before.not_done.keys().chain(state.outcome.not_done.keys());
             news.extend(changed.filter_map(|(service, subject)| {
-                let id = weft_dataplane::FragmentId {
-                    service: service.as_str().into(),
-                    subject: subject.as_str().into(),
-                };
+                let id = FragmentId { service: service.as_str().into(), subject: subject.as_str().into() };
                 FragmentKey::from_id(&id)
             }));
         }
-        let departures = if state.is_at_rest() {
+        let departures = if state.has_removed_all() {
             self.model.departures().filter(|departure| departure.host == *host).cloned().collect()
         } else {
             Vec::new()
@@ -334,6 +401,13 @@ impl Distribution {
     }
 }
 
+/// Whether a status says something of a fragment: one that is cut says nothing of what comes after its last entry.
+fn is_told(status: &wire::Status, key: &FragmentKey) -> bool {
+    let Some(last) = status.not_done.last().filter(|_| status.not_done_cut > 0) else { return true };
+    let id = key.id();
+    (&*id.service, &*id.subject) <= (last.service.as_str(), last.subject.as_str())
+}
+
 fn outcome(status: &wire::Status) -> Outcome {
     let not_done = status.not_done.iter().map(|entry| {
         let key = (entry.service.clone(), entry.subject.clone());
@@ -345,14 +419,19 @@ fn outcome(status: &wire::Status) -> Outcome {
         steps_done: status.steps_done,
         steps_failed: status.steps_failed,
         not_done: not_done.collect(),
+        observe_error: String::new(),
+        // A removal that is refused has nobody who asks for it.
+        all_removed: status.not_done_cut == 0
+            && status.not_done.iter().all(|entry| !entry.service.is_empty()),
     }
 }
 
-/// Which form of fragments this version of the program sends: an intent of another form is not built upon.
-const CONTENT: u64 = 1;
+/// Which form of fragments this version of the program sends, of how many there may ever be.
+const FORM: u64 = 1;
+const FORMS_MAX: u64 = 1 << 16;
 
-pub(super) fn to_wire(version: Version) -> weft_protocol::Version {
-    weft_protocol::Version::new(version.epoch.get(), version.revision.get()).with_content(CONTENT)
+fn to_wire(version: Version, content: u64) -> weft_protocol::Version {
+    weft_protocol::Version::new(version.epoch.get(), version.revision.get()).with_content(content)
 }
 
 pub(super) fn from_wire(version: wire::Version) -> Version {
@@ -360,9 +439,4 @@ pub(super) fn from_wire(version: wire::Version) -> Version {
         epoch: weft_store::Epoch::new(version.epoch),
         revision: weft_store::Revision::new(version.revision),
     }
-}
-
-/// Whether an agent's intent is one that can be built upon, if its version still can.
-pub(super) fn is_of_our_form(version: wire::Version) -> bool {
-    version.content == CONTENT
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use weft_services::{RowKey, Write};
 use weft_store::WatchError;
 
+use super::distribution::Advance;
 use super::server::Links;
 use crate::site::Site;
 
@@ -14,8 +16,18 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
     loop {
         match watch.next().await {
             Ok(event) => {
+                // Only here does the distribution move on, so the model is still the same when it is handed out.
+                let before = site.distribution.lock().model().clone();
+                let advance = Advance::prepare(before, event.version, &event.writes);
+                // Sent under the lock, so that no agent that comes meanwhile is sent this before its intent.
                 let mut distribution = site.distribution.lock();
-                for delivery in distribution.advance(event.version, &event.writes) {
+                // A host that was fenced greets again, if it is there after all.
+                for write in event.writes.iter() {
+                    if let Write::Delete(RowKey::Host(host)) = write {
+                        links.let_go(host);
+                    }
+                }
+                for delivery in distribution.hand_out(advance) {
                     site.metrics.update_sent();
                     links.send(&delivery.host, delivery.updates);
                 }

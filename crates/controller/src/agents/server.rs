@@ -21,7 +21,7 @@ use weft_protocol::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, wire};
 use weft_services::{Change, Model, Refusal, Write, confirm_departures, describe_host};
 use weft_store::Version;
 
-use super::distribution::{from_wire, is_of_our_form};
+use super::distribution::from_wire;
 use crate::api::Notices;
 use crate::site::{Caller, Site};
 
@@ -62,6 +62,11 @@ impl Links {
     /// Lets every agent go; they come back.
     pub fn close_all(&self) {
         self.open.lock().clear();
+    }
+
+    /// Lets one agent go; it comes back.
+    pub(super) fn let_go(&self, host: &HostName) {
+        self.open.lock().remove(host);
     }
 
     fn open(&self, host: HostName, connection: u64, outgoing: Outgoing) {
@@ -224,11 +229,13 @@ impl AgentServer {
 
     /// The model that an agent's intent was made of, the writes since, and up to which version they are.
     fn resumable(&self, have: wire::Version) -> Option<(Model, Vec<Write>, Version)> {
-        if !is_of_our_form(have) {
-            return None;
-        }
-        let (have, until) = (from_wire(have), self.site.distribution.lock().version());
-        if have.epoch != until.epoch || have > until {
+        let (is_of_ours, until) = {
+            let distribution = self.site.distribution.lock();
+            (distribution.is_of_ours(&have), distribution.version())
+        };
+        let have = from_wire(have);
+        let is_near = until.revision.get().saturating_sub(have.revision.get()) <= RESUME_MAX as u64;
+        if !is_of_ours || !is_near || have.epoch != until.epoch || have > until {
             return None;
         }
         let before = self.site.store.at(have.revision).ok()?;

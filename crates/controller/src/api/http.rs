@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::header::{HOST, HeaderValue, ORIGIN};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -84,8 +84,18 @@ async fn answer(api: Arc<Api>, request: Request<Incoming>) -> Response<Body> {
     }
     let status = answer.status().as_u16();
     api.site.metrics.request(method.as_str(), status, began.elapsed().as_secs_f64());
-    tracing::info!(target: "weft::request", request_id, %method, path, status, micros = began.elapsed().as_micros() as u64);
+    log(&request_id, &method, &path, status, began.elapsed());
     answer
+}
+
+/// One line a request: what changes something is said by default, what only reads at debug.
+fn log(request_id: &str, method: &Method, path: &str, status: u16, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    if matches!(*method, Method::GET | Method::HEAD) {
+        tracing::debug!(request_id, %method, path, status, took_us, "answered");
+    } else {
+        tracing::info!(request_id, %method, path, status, took_us, "answered");
+    }
 }
 
 /// Reads a request whole.

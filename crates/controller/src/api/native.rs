@@ -276,6 +276,7 @@ fn host_status(distribution: &crate::agents::Distribution, name: &HostName) -> V
     json!({
         "name": name, "software_version": state.software_version, "alive": state.connection.is_some(), "at_rest": state.is_at_rest(), "version": text(state.reported),
         "behind": state.behind(), "steps_done": state.outcome.steps_done, "steps_failed": state.outcome.steps_failed, "not_done": not_done,
+        "observe_error": state.outcome.observe_error,
     })
 }
 

@@ -65,17 +65,18 @@ pub(crate) fn show(api: &Api, asked: &Asked, entry: &Entry, id: &str) -> Result<
     Ok(ok(&json!({ entry.member: item })))
 }
 
+// What was made or changed is rendered after the commit, of the model as it was then: the head is held no longer than it must.
+
 pub(crate) async fn create(api: &Api, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
     let mut body = asked.object()?;
     if let Some(many) = body.remove(entry.collection) {
         return create_many(api, asked, entry, many).await;
     }
     let request = member(&mut body, entry)?;
-    let make = |change: &mut Change| {
-        let id = entry.create(change, &request)?;
-        Ok::<_, Refusal>(entry.render(change.model(), &id, &api.site.reports()))
-    };
-    let (_, made) = api.site.transact(&asked.caller(), None, make).await?;
+    let make =
+        |change: &mut Change| Ok::<_, Refusal>((entry.create(change, &request)?, change.model().clone()));
+    let (_, (id, model)) = api.site.transact(&asked.caller(), None, make).await?;
+    let made = entry.render(&model, &id, &api.site.reports());
     Ok(json_answer(StatusCode::CREATED, &json!({ entry.member: made })))
 }
 
@@ -104,10 +105,13 @@ async fn create_many(
             .iter()
             .map(|request| entry.create(change, request))
             .collect::<Result<Vec<_>, Refusal>>()?;
-        let reports = api.site.reports();
-        Ok::<_, Refusal>(ids.iter().map(|id| entry.render(change.model(), id, &reports)).collect::<Vec<_>>())
+        Ok::<_, Refusal>((ids, change.model().clone()))
     };
-    let (_, made) = api.site.transact(&asked.caller(), None, make).await?;
+    let (_, (ids, model)) = api.site.transact(&asked.caller(), None, make).await?;
+    let made: Vec<_> = {
+        let reports = api.site.reports();
+        ids.iter().map(|id| entry.render(&model, id, &reports)).collect()
+    };
     Ok(json_answer(StatusCode::CREATED, &json!({ entry.collection: made })))
 }
 
@@ -141,9 +145,10 @@ pub(crate) async fn update(
     let required = required_revision(asked);
     let make = |change: &mut Change| {
         entry.update(change, id, &request, required)?;
-        Ok::<_, Refusal>(entry.render(change.model(), id, &api.site.reports()))
+        Ok::<_, Refusal>(change.model().clone())
     };
-    let (_, made) = api.site.transact(&asked.caller(), None, make).await?;
+    let (_, model) = api.site.transact(&asked.caller(), None, make).await?;
+    let made = entry.render(&model, id, &api.site.reports());
     Ok(ok(&json!({ entry.member: made })))
 }
 

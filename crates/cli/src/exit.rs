@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Changes,
     /// An error of `diff`, for which 1 has a meaning.
     DiffFailed,
+    /// What was asked for cannot be meant so.
+    Usage,
     /// It took too long.
     TimedOut,
     /// What a command ended with that was run for somebody.
@@ -24,7 +26,7 @@ impl Exit {
         match self {
             Self::Ok => 0,
             Self::Failed => 1,
-            Self::Changes | Self::DiffFailed => 2,
+            Self::Changes | Self::DiffFailed | Self::Usage => 2,
             Self::TimedOut => 124,
             Self::Of(code) => code,
         }

@@ -12,6 +12,7 @@ mod attributes;
 mod commands;
 mod console;
 mod context;
+mod deadline;
 mod environment;
 mod exit;
 mod generated;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     let on_error = verb.exit_on_error();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(verb, &context)),
+        Ok(runtime) => runtime.block_on(deadline::keep(&context, commands::run(verb, &context))),
         Err(error) => Err(error.into()),
     };
     match outcome {

@@ -8,6 +8,7 @@ use weft_client::{Action, Applied, Change};
 
 use crate::console::{Console, Paint};
 use crate::context::Context;
+use crate::exit::Exit;
 use crate::output::{Format, cell};
 
 /// Prints what would be done, and how much that is.
@@ -117,6 +118,16 @@ fn summary(word: &str, applied: &Applied) -> String {
         },
     );
     format!("{word}: {}; {} unchanged.", counts.join(", "), applied.count(Action::None))
+}
+
+/// Says that nobody can be asked about something that may destroy; answers what the process ends with, if so.
+pub(crate) fn refuse_unasked(context: &Context, is_agreed: bool, what: &str) -> Result<Option<Exit>> {
+    if is_agreed || context.console.is_interactive() {
+        return Ok(None);
+    }
+    let message = format!("{what} is asked about, and there is no terminal to ask at: --yes says yes in advance");
+    context.console.complain(&message)?;
+    Ok(Some(Exit::Usage))
 }
 
 /// Asks whether to go on, where somebody can be asked and has not said yes in advance.

@@ -70,7 +70,7 @@ fn an_apply_without_a_terminal_does_not_ask_and_says_what_was_done() {
     let fake = Fake::start().canned("POST /v1/apply", 200, plan(json!("1.42")));
     check_with_input(
         &fake,
-        &["apply", "-f", "-", "--prune", "--project", "p"],
+        &["apply", "-f", "-", "--prune", "--project", "p", "--yes"],
         FILE,
         expect![[r#"
             exit 0
@@ -108,6 +108,29 @@ fn an_apply_without_a_terminal_does_not_ask_and_says_what_was_done() {
         exit 0
     "#]],
     );
+}
+
+#[test]
+fn what_may_destroy_is_not_done_where_nobody_can_be_asked() {
+    let fake = Fake::start().canned("POST /v1/apply", 200, nothing());
+    check_with_input(
+        &fake,
+        &["apply", "-f", "-", "--prune"],
+        FILE,
+        expect![[r#"
+            exit 2
+            err| error: `apply --prune` is asked about, and there is no terminal to ask at: --yes says yes in advance
+        "#]],
+    );
+    check(
+        &fake,
+        &["rollback", "41", "--set", "tenant"],
+        expect![[r#"
+            exit 2
+            err| error: `rollback` is asked about, and there is no terminal to ask at: --yes says yes in advance
+        "#]],
+    );
+    assert_eq!(fake.lines("POST"), [] as [String; 0]);
 }
 
 #[test]
@@ -315,7 +338,7 @@ fn a_rollback_needs_a_scope_and_can_be_tried() {
     assert_eq!(fake.body("POST"), json!({ "revision": 41, "set": "tenant", "dry_run": true }));
     check(
         &fake,
-        &["rollback", "41", "--project", "p"],
+        &["rollback", "41", "--project", "p", "--yes"],
         expect![[r#"
             exit 0
             out| created network green (10000000-0000-4000-8000-000000000003)

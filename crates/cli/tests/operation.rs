@@ -78,6 +78,19 @@ fn waiting_ends_when_all_are_at_rest_or_the_time_is_over() {
 }
 
 #[test]
+fn no_command_goes_on_for_longer_than_it_may() {
+    let fake = Fake::start().watches(&[": hello\n\n"]);
+    check(
+        &fake,
+        &["watch", "--timeout", "300ms"],
+        expect![[r#"
+            exit 124
+            err| error: it has taken longer than 0.3 s; --timeout allows more
+        "#]],
+    );
+}
+
+#[test]
 fn an_explanation_says_who_asked_for_what() {
     let objects = json!({ "objects": [
         { "object": "link vx100", "fragments": [
@@ -196,6 +209,15 @@ fn a_snapshot_is_a_file_that_comes_back() {
     check(
         &fake,
         &["restore", &name],
+        expect![[r#"
+        exit 2
+        err| error: `restore` is asked about, and there is no terminal to ask at: --yes says yes in advance
+    "#]],
+    );
+    assert_eq!(fake.lines("POST"), [] as [String; 0]);
+    check(
+        &fake,
+        &["restore", &name, "--yes"],
         expect![[r#"
         exit 0
         out| restored; the model is at version 2.1

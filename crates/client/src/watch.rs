@@ -1,4 +1,5 @@
-//! Changes as they happen. A lost connection is made anew, after the last event that was seen.
+//! Changes as they happen. A lost connection is made anew, after the last event that was seen; after an event that says that
+//! there is no way on from there, from what is now.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -44,6 +45,11 @@ impl WatchKind {
             "epoch" => Self::Epoch,
             other => Self::Other(other.to_owned()),
         }
+    }
+
+    /// Whether no place from before means anything any more.
+    const fn is_break(&self) -> bool {
+        matches!(self, Self::Compacted | Self::Epoch)
     }
 
     /// Its name in the API.
@@ -98,6 +104,8 @@ pub struct Watch {
     parser: Parser,
     ready: VecDeque<Event>,
     failures: u32,
+    /// Whether to wait before the next connection.
+    is_to_pause: bool,
     has_connected: bool,
 }
 
@@ -115,6 +123,7 @@ impl Client {
             parser: Parser::default(),
             ready: VecDeque::new(),
             failures: 0,
+            is_to_pause: false,
             has_connected: false,
         }
     }
@@ -128,8 +137,16 @@ impl Watch {
     pub async fn next(&mut self) -> Result<WatchEvent, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.last_id.clone_from(&event.id);
+                if WatchKind::read(&event.event).is_break() {
+                    self.begin_anew();
+                } else {
+                    self.last_id.clone_from(&event.id);
+                }
                 return self.read(event);
+            }
+            if self.is_to_pause {
+                self.pause().await;
+                self.is_to_pause = false;
             }
             let outcome = if self.connection.is_some() { self.receive().await } else { self.connect().await };
             if let Err(error) = outcome {
@@ -137,6 +154,15 @@ impl Watch {
                 self.back_off(error).await?;
             }
         }
+    }
+
+    /// Forgets every place: the next connection begins with what is then.
+    fn begin_anew(&mut self) {
+        self.since = None;
+        self.last_id = None;
+        self.ready.clear();
+        self.connection = None;
+        self.is_to_pause = true;
     }
 
     async fn connect(&mut self) -> Result<(), Error> {
@@ -176,7 +202,7 @@ impl Watch {
             if let Some(id) = self.parser.last_id() {
                 self.last_id = Some(id.to_owned());
             }
-        } else {
+        } else if events.iter().any(|event| !WatchKind::read(&event.event).is_break()) {
             self.failures = 0;
         }
         self.ready.extend(events);

@@ -228,6 +228,29 @@ async fn a_watch_whose_connection_is_lost_goes_on_after_the_last_event() {
 }
 
 #[tokio::test]
+async fn a_watch_that_cannot_go_on_from_its_place_says_so_once_and_goes_on_from_now() {
+    for kind in [WatchKind::Epoch, WatchKind::Compacted] {
+        let over = format!("event: {}\ndata: {{}}\n\n", kind.as_str());
+        let put = "id: 2.1\nevent: put\ndata: {\"kind\":\"network\",\"id\":\"x\",\"object\":{}}\n\n";
+        let first = format!("{put}{over}");
+        let fake = Fake::start().watches(&[&over, &first, put]);
+        let mut watch = client(&fake).watch(None, Some("1.3".into()));
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            seen.push(watch.next().await.unwrap().event);
+        }
+        assert_eq!(seen, [kind.clone(), WatchKind::Put, kind, WatchKind::Put]);
+        let places: Vec<(String, Option<String>)> = fake
+            .requests()
+            .into_iter()
+            .map(|request| (request.line, request.headers.get("last-event-id").cloned()))
+            .collect();
+        let from_now = ("GET /v1/watch".to_owned(), None);
+        assert_eq!(places, [("GET /v1/watch?since=1.3".to_owned(), None), from_now.clone(), from_now]);
+    }
+}
+
+#[tokio::test]
 async fn a_watch_that_never_began_or_is_refused_fails_at_once() {
     let config = Config { url: "http://127.0.0.1:9".into(), ..Config::default() };
     let error = Client::new(&config).unwrap().watch(None, None).next().await.unwrap_err();

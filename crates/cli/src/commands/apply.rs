@@ -8,7 +8,7 @@ use weft_client::{Applied, Apply, Client, Error};
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::plan::{may_go_on, print_done, print_plan};
+use crate::plan::{may_go_on, print_done, print_plan, refuse_unasked};
 use crate::yaml::{self, Input};
 
 /// Which documents, and of which set: the same for `apply`, `plan` and `diff`.
@@ -89,6 +89,10 @@ impl Wanted {
 /// Runs the verb.
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
     let mut wanted = arguments.documents.read()?;
+    let may_delete = arguments.documents.prune && !arguments.dry_run;
+    if let Some(exit) = refuse_unasked(context, arguments.yes || !may_delete, "`apply --prune`")? {
+        return Ok(exit);
+    }
     let client = context.client()?;
     if arguments.dry_run {
         print_plan(context, &wanted.send(&client, true).await?)?;

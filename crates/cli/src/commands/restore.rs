@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::plan::refuse_unasked;
 
 /// What `restore` takes.
 #[derive(Args)]
@@ -21,11 +22,14 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    if let Some(exit) = refuse_unasked(context, arguments.yes, "`restore`")? {
+        return Ok(exit);
+    }
     let client = context.client()?;
     let bytes = tokio::fs::read(&arguments.file)
         .await
         .with_context(|| format!("{} cannot be read", arguments.file.display()))?;
-    if context.console.is_interactive() && !arguments.yes {
+    if !arguments.yes {
         let question = format!("Replace everything at {} by {}?", client.url(), arguments.file.display());
         if !context.console.confirm(&question)? {
             context.console.note("Nothing was done.")?;

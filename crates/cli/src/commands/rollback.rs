@@ -7,7 +7,7 @@ use weft_client::{Rollback, Scope};
 use super::history::revision;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::plan::{may_go_on, print_done, print_plan};
+use crate::plan::{may_go_on, print_done, print_plan, refuse_unasked};
 
 /// What `rollback` takes.
 #[derive(Args)]
@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
 
 /// Runs the verb.
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+    if let Some(exit) = refuse_unasked(context, arguments.yes || arguments.dry_run, "`rollback`")? {
+        return Ok(exit);
+    }
     let scope = match (&arguments.set, &arguments.project) {
         (Some(set), _) => Scope::Set(set.clone()),
         (None, project) => Scope::Project(project.clone().unwrap_or_default()),

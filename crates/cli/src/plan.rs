@@ -59,6 +59,18 @@ pub(crate) fn names_of_new(plan: &Applied) -> HashMap<&str, String> {
     new.filter_map(|change| Some((change.id.as_deref()?, called(change)))).collect()
 }
 
+/// A value in which what is not made yet goes by its name.
+pub(crate) fn by_name(value: &Value, new: &HashMap<&str, String>) -> Value {
+    match value {
+        Value::String(id) => new.get(id.as_str()).map_or_else(|| value.clone(), |name| name.as_str().into()),
+        Value::Array(items) => items.iter().map(|item| by_name(item, new)).collect(),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), by_name(value, new))).collect())
+        }
+        _ => value.clone(),
+    }
+}
+
 fn planned(console: &Console, change: &Change, new: &HashMap<&str, String>) -> String {
     let (sign, paint) = match change.action {
         Action::Create => ("+", Paint::Good),
@@ -75,11 +87,7 @@ fn planned(console: &Console, change: &Change, new: &HashMap<&str, String>) -> S
         return text;
     }
     for difference in change.differences() {
-        let to = difference
-            .to
-            .as_str()
-            .and_then(|id| new.get(id).cloned())
-            .unwrap_or_else(|| shown(difference.to));
+        let to = shown(&by_name(difference.to, new));
         let value =
             if change.action == Action::Update { format!("{} -> {to}", shown(difference.from)) } else { to };
         text.push_str(&format!("    {}: {value}\n", difference.attribute));
@@ -97,7 +105,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn called(change: &Change) -> String {
+/// What a resource is called: its name or, if it has none, its identifier.
+pub(crate) fn called(change: &Change) -> String {
     change.name.as_ref().filter(|name| !name.is_empty()).or(change.id.as_ref()).cloned().unwrap_or_default()
 }
 

@@ -242,21 +242,30 @@ fn a_diff_is_unified_and_its_exit_code_says_whether_there_is_one() {
         expect![[r#"
             exit 1
             out| --- /dev/null
+            out| +++ wanted/network/green
+            out| @@ -0,0 +1,2 @@
+            out| +kind: network
+            out| +name: green
+            out| --- /dev/null
             out| +++ wanted/subnet/s2
-            out| @@ -0,0 +1,3 @@
+            out| @@ -0,0 +1,5 @@
+            out| +kind: subnet
+            out| +name: s2
             out| +network_id: green
             out| +cidr: 10.1.0.0/24
             out| +gateway_ip: null
             out| --- current/network/blue
             out| +++ wanted/network/blue
-            out| @@ -1,3 +1,3 @@
+            out| @@ -1,4 +1,4 @@
+            out|  kind: network
             out|  name: blue
             out|  description: ""
             out| -mtu: 1450
             out| +mtu: 1400
             out| --- current/port/web
             out| +++ /dev/null
-            out| @@ -1,9 +0,0 @@
+            out| @@ -1,10 +0,0 @@
+            out| -kind: port
             out| -name: web
             out| -network_id: 10000000-0000-4000-8000-000000000001
             out| -mac_address: 02:00:00:00:00:01
@@ -277,6 +286,39 @@ fn a_diff_is_unified_and_its_exit_code_says_whether_there_is_one() {
         exit 0
     "#]],
     );
+}
+
+#[test]
+fn a_diff_names_what_is_not_made_yet_wherever_it_is_referred_to() {
+    let plan = json!({ "revision": null, "changes": [
+        { "action": "create", "kind": "subnet", "id": id(11), "name": "s2", "attributes": {} },
+        { "action": "create", "kind": "port", "id": id(12), "name": "web", "attributes": {
+            "fixed_ips": { "from": null, "to": [{ "subnet_id": id(11), "ip_address": "10.1.0.5" }] } } },
+    ]});
+    let fake = Fake::start().canned("POST /v1/apply", 200, plan);
+    check_with_input(&fake, &["diff", "-f", "-"], FILE, expect![[r#"
+        exit 1
+        out| --- /dev/null
+        out| +++ wanted/subnet/s2
+        out| @@ -0,0 +1,2 @@
+        out| +kind: subnet
+        out| +name: s2
+        out| --- /dev/null
+        out| +++ wanted/port/web
+        out| @@ -0,0 +1,5 @@
+        out| +kind: port
+        out| +name: web
+        out| +fixed_ips:
+        out| +- subnet_id: s2
+        out| +  ip_address: "10.1.0.5"
+    "#]]);
+    check_with_input(&fake, &["plan", "-f", "-"], FILE, expect![[r#"
+        exit 0
+        out| + subnet s2
+        out| + port web
+        out|     fixed_ips: 10.1.0.5
+        out| Plan: 2 to create, 0 to update, 0 to delete; 0 unchanged.
+    "#]]);
 }
 
 #[test]

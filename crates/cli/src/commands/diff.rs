@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::kind;
 use crate::output::to_yaml;
-use crate::plan::names_of_new;
+use crate::plan::{by_name, called, names_of_new};
 
 /// What `diff` takes.
 #[derive(Args)]
@@ -45,23 +45,30 @@ async fn difference(client: &Client, change: &Change, new: &HashMap<&str, String
         Action::Create => Map::new(),
         Action::Update | Action::Delete | Action::None => current(client, change).await?,
     };
-    let mut wanted = if change.action == Action::Delete { Map::new() } else { current.clone() };
+    let mut wanted = match change.action {
+        Action::Create => head_of_new(change),
+        Action::Delete => Map::new(),
+        Action::Update | Action::None => current.clone(),
+    };
     if change.action != Action::Delete {
         for difference in change.differences() {
-            let name = difference.to.as_str().and_then(|id| new.get(id).cloned());
-            wanted.insert(
-                difference.attribute.to_owned(),
-                name.map_or_else(|| difference.to.clone(), Value::String),
-            );
+            wanted.insert(difference.attribute.to_owned(), by_name(difference.to, new));
         }
     }
     let (before, after) = (yaml(current)?, yaml(wanted)?);
-    let called = change.name.as_deref().or(change.id.as_deref()).unwrap_or_default();
+    let called = called(change);
     let title = |side: &str, text: &str| {
         if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{}/{called}", change.kind) }
     };
     let (from, to) = (title("current", &before), title("wanted", &after));
     Ok(TextDiff::from_lines(before.as_str(), after.as_str()).unified_diff().header(&from, &to).to_string())
+}
+
+/// What even a resource without attributes has.
+fn head_of_new(change: &Change) -> Map<String, Value> {
+    let name = change.name.as_ref().filter(|name| !name.is_empty());
+    let name = name.map(|name| ("name".to_owned(), name.as_str().into()));
+    [("kind".to_owned(), change.kind.as_str().into())].into_iter().chain(name).collect()
 }
 
 /// What can be written of a resource as it is; what can only be read differs without anybody's doing.
@@ -81,7 +88,8 @@ async fn current(client: &Client, change: &Change) -> Result<Map<String, Value>>
     for difference in change.differences() {
         object.insert(difference.attribute.to_owned(), difference.from.clone());
     }
-    Ok(object)
+    let kind = ("kind".to_owned(), change.kind.as_str().into());
+    Ok(std::iter::once(kind).chain(object).collect())
 }
 
 fn yaml(object: Map<String, Value>) -> Result<String> {

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weft_client::{Client, Config, Object};
@@ -36,9 +36,29 @@ pub(crate) enum Verb {
 /// Which lab.
 #[derive(Args)]
 pub(crate) struct Named {
-    /// The lab's name
-    #[arg(long, value_name = "NAME", default_value = "demo")]
-    name: LabName,
+    /// The lab's name [default: that of the only one there is]
+    #[arg(long, value_name = "NAME")]
+    name: Option<LabName>,
+}
+
+impl Named {
+    /// The lab of this name or, without one, the only one there is.
+    fn choose(&self) -> Result<LabName> {
+        self.name.clone().map_or_else(|| only(weft_lab::list()?), Ok)
+    }
+}
+
+/// The only one of these labs.
+fn only(mut labs: Vec<LabName>) -> Result<LabName> {
+    match (labs.pop(), labs.is_empty()) {
+        (Some(lab), true) => Ok(lab),
+        (None, _) => bail!("there are no labs; `weft lab up` makes one"),
+        (Some(last), false) => {
+            labs.push(last);
+            let names: Vec<&str> = labs.iter().map(LabName::as_str).collect();
+            bail!("there are {} labs; say which by --name: {}", names.len(), names.join(", "))
+        }
+    }
 }
 
 /// What `lab status` takes.
@@ -52,8 +72,9 @@ pub(crate) struct StatusArguments {
 /// What `lab up` takes.
 #[derive(Args)]
 pub(crate) struct Up {
-    #[command(flatten)]
-    lab: Named,
+    /// The lab's name
+    #[arg(long, value_name = "NAME", default_value = "demo")]
+    name: LabName,
 
     /// How many hosts
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(HOSTS_MAX)))]
@@ -111,16 +132,16 @@ pub(crate) async fn run(context: &Context, verb: &Verb) -> Result<Exit> {
         Verb::Up(arguments) => up(context, arguments),
         Verb::Status(arguments) => status(context, arguments.name.as_ref()),
         Verb::Exec(arguments) => {
-            let status = weft_lab::exec(&arguments.lab.name, &arguments.node, &arguments.command)?;
+            let status = weft_lab::exec(&arguments.lab.choose()?, &arguments.node, &arguments.command)?;
             Ok(Exit::Of(code(status)))
         }
-        Verb::Ping(arguments) => ping(context, &arguments.name).await,
+        Verb::Ping(arguments) => ping(context, &arguments.choose()?).await,
         Verb::Down(arguments) => down(context, arguments),
     }
 }
 
 fn up(context: &Context, arguments: &Up) -> Result<Exit> {
-    let mut spec = LabSpec::new(arguments.lab.name.clone());
+    let mut spec = LabSpec::new(arguments.name.clone());
     spec.hosts = arguments.hosts;
     if arguments.ipv6_underlay {
         spec.underlay = Underlay::Ipv6;
@@ -233,7 +254,11 @@ fn networks(ports: &[Object]) -> BTreeMap<(String, String), String> {
 }
 
 fn down(context: &Context, arguments: &Down) -> Result<Exit> {
-    let names = if arguments.all { weft_lab::list()? } else { vec![arguments.lab.name.clone()] };
+    let names = match &arguments.lab.name {
+        Some(name) => vec![name.clone()],
+        None => weft_lab::list()?,
+    };
+    let names = if names.len() > 1 && !arguments.all { vec![only(names)?] } else { names };
     for name in &names {
         let was_there = weft_lab::down(name, |progress| drop(context.console.note(&progress.to_string())))?;
         let word = if was_there { "is down" } else { "was not there" };
@@ -249,4 +274,21 @@ fn down(context: &Context, arguments: &Down) -> Result<Exit> {
 fn code(status: ExitStatus) -> u8 {
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(labs: &[&str]) -> String {
+        let labs = labs.iter().map(|lab| lab.parse().unwrap()).collect();
+        only(labs).map_or_else(|error| error.to_string(), |lab| lab.to_string())
+    }
+
+    #[test]
+    fn the_only_lab_needs_no_name_and_one_of_several_does() {
+        assert_eq!(chosen(&["a"]), "a");
+        assert_eq!(chosen(&[]), "there are no labs; `weft lab up` makes one");
+        assert_eq!(chosen(&["a", "b"]), "there are 2 labs; say which by --name: a, b");
+    }
 }

@@ -18,7 +18,9 @@ fn three_hosts(name: &str, port: u16) -> Bench {
     bench.await_rest();
     // What a workload learns of its neighbours is no matter of the agents'.
     for pair in [("host1.web1", "10.1.0.12"), ("host1.web1", "10.1.0.13"), ("host2.web2", "10.1.0.13")] {
-        until("workloads reach each other", HEALED_WITHIN, || bench.pings(pair.0, pair.1).then_some(()));
+        until("workloads reach each other", HEALED_WITHIN, || {
+            bench.pings_at_once(pair.0, pair.1).then_some(())
+        });
     }
     bench
 }
@@ -107,7 +109,7 @@ fn names(bench: &Bench, host: &str) -> Vec<String> {
 fn heal(bench: &Bench, device: &str, names_before: &[String]) -> Duration {
     bench.ip("host1", &format!("link del {device}"));
     let healed = until("healed", HEALED_WITHIN, || (names(bench, "host1") == names_before).then_some(())).1;
-    until("reached again", HEALED_WITHIN, || bench.pings("host1.web1", "10.1.0.12").then_some(()));
+    until("reached again", HEALED_WITHIN, || bench.pings_at_once("host1.web1", "10.1.0.12").then_some(()));
     healed
 }
 
@@ -128,7 +130,7 @@ fn without_a_controller_a_host_is_healed_before_and_after_its_agents_restart_and
     wipe(&bench, "host1");
     let begin = Instant::now();
     bench.lab().start_agent("host1").expect("an agent can be started");
-    until("workload back", HEALED_WITHIN, || bench.pings("host2.web2", "10.1.0.11").then_some(()));
+    until("workload back", HEALED_WITHIN, || bench.pings_at_once("host2.web2", "10.1.0.11").then_some(()));
     let rebooted = begin.elapsed();
     assert_eq!(names(&bench, "host1"), before);
     assert!(bench.nodes().contains(&"host1.web1".to_owned()));

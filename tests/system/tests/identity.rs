@@ -66,7 +66,7 @@ fn new_network(bench: &Bench, name: &str) {
     let _far = bench.workload(&network, "host2", &format!("{name}2"), "10.1.0.12");
     bench.await_rest();
     let node = format!("host1.{name}1");
-    until("reached", REACHED_WITHIN, || bench.pings(&node, "10.1.0.12").then_some(()));
+    until("reached", REACHED_WITHIN, || bench.pings_at_once(&node, "10.1.0.12").then_some(()));
 }
 
 fn epoch(bench: &Bench) -> u64 {

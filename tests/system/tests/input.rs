@@ -114,32 +114,26 @@ fn post(collection: &'static str) -> (&'static str, &'static str) {
     }
 }
 
-/// What is wrong with what is asked for.
-fn content(there: &There) -> Vec<Case> {
-    let There { network, subnet, port } = there;
-    let text = |value: Value| value.to_string();
-    let of = |more: Value| {
-        let mut port = json!({ "network_id": network });
-        if let (Some(port), Value::Object(more)) = (port.as_object_mut(), more) {
-            port.extend(more);
-        }
-        text(json!({ "port": port }))
-    };
-    let subnet_of = |cidr: &str, gateway: &str| {
-        let pools = json!([{ "start": "10.9.0.1", "end": "10.9.0.99" }]);
-        let pools = if gateway.is_empty() {
-            Value::Null
-        } else {
-            json!({ "allocation_pools": pools, "gateway_ip": gateway })
-        };
-        let mut subnet = json!({ "network_id": network, "cidr": cidr, "ip_version": 4 });
-        if let (Some(subnet), Value::Object(more)) = (subnet.as_object_mut(), pools) {
-            subnet.extend(more);
-        }
-        text(json!({ "subnet": subnet }))
-    };
-    let (one_network, one_subnet) = (format!("/v2.0/networks/{network}"), format!("/v2.0/subnets/{subnet}"));
-    let taken_mac = port["mac_address"].clone();
+/// A port of the network, with more attributes.
+fn port_of(there: &There, more: Value) -> String {
+    member("port", json!({ "network_id": there.network }), more)
+}
+
+/// A subnet of the network, with more attributes.
+fn subnet_of(there: &There, cidr: &str, more: Value) -> String {
+    member("subnet", json!({ "network_id": there.network, "cidr": cidr, "ip_version": 4 }), more)
+}
+
+fn member(name: &str, mut object: Value, more: Value) -> String {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
+    }
+    json!({ name: object }).to_string()
+}
+
+/// What is wrong with an attribute, whatever else there is.
+fn attributes(there: &There) -> Vec<Case> {
+    let one_subnet = format!("/v2.0/subnets/{}", there.subnet);
     vec![
         case("an unknown attribute", post("networks"), r#"{"network": {"colour": "blue"}}"#, (400, "colour")),
         case(
@@ -157,43 +151,16 @@ fn content(there: &There) -> Vec<Case> {
         case(
             "a name too long",
             post("networks"),
-            text(json!({ "network": { "name": "x".repeat(256) } })),
+            json!({ "network": { "name": "x".repeat(256) } }).to_string(),
             (400, "name"),
         ),
         case("a required attribute missing", post("ports"), r#"{"port": {}}"#, (400, "network_id")),
         case(
-            "an overlapping subnet",
-            post("subnets"),
-            subnet_of("10.1.0.128/25", ""),
-            (400, "10.1.0.128/25"),
-        ),
-        case("a gateway in a pool", post("subnets"), subnet_of("10.9.0.0/24", "10.9.0.5"), (409, "10.9.0.5")),
-        case(
-            "an address outside the subnet",
-            post("ports"),
-            of(json!({ "fixed_ips": [{ "ip_address": "10.2.0.1" }] })),
-            (400, "10.2.0.1"),
-        ),
-        case(
-            "an address in use",
-            post("ports"),
-            of(json!({ "fixed_ips": [{ "ip_address": "10.1.0.7" }] })),
-            (409, "10.1.0.7"),
-        ),
-        case(
-            "a MAC address in use",
-            post("ports"),
-            of(json!({ "mac_address": taken_mac })),
-            (409, "mac address"),
-        ),
-        case(
             "a MAC address of a group",
             post("ports"),
-            of(json!({ "mac_address": "01:00:5e:00:00:01" })),
+            port_of(there, json!({ "mac_address": "01:00:5e:00:00:01" })),
             (400, "mac_address"),
         ),
-        case("a network in use", ("DELETE", &one_network), "", (409, network_text())),
-        case("a subnet in use", ("DELETE", &one_subnet), "", (409, "subnet")),
         case(
             "an immutable attribute",
             ("PUT", &one_subnet),
@@ -215,8 +182,47 @@ fn content(there: &There) -> Vec<Case> {
     ]
 }
 
-const fn network_text() -> &'static str {
-    "network"
+/// What is wrong because of what else there is.
+fn relations(there: &There) -> Vec<Case> {
+    let one_network = format!("/v2.0/networks/{}", there.network);
+    let one_subnet = format!("/v2.0/subnets/{}", there.subnet);
+    let taken_mac = there.port["mac_address"].clone();
+    let pools = json!([{ "start": "10.9.0.1", "end": "10.9.0.99" }]);
+    let gateway = json!({ "allocation_pools": pools, "gateway_ip": "10.9.0.5" });
+    vec![
+        case(
+            "an overlapping subnet",
+            post("subnets"),
+            subnet_of(there, "10.1.0.128/25", Value::Null),
+            (400, "10.1.0.128/25"),
+        ),
+        case(
+            "a gateway in a pool",
+            post("subnets"),
+            subnet_of(there, "10.9.0.0/24", gateway),
+            (409, "10.9.0.5"),
+        ),
+        case(
+            "an address outside the subnet",
+            post("ports"),
+            port_of(there, json!({ "fixed_ips": [{ "ip_address": "10.2.0.1" }] })),
+            (400, "10.2.0.1"),
+        ),
+        case(
+            "an address in use",
+            post("ports"),
+            port_of(there, json!({ "fixed_ips": [{ "ip_address": "10.1.0.7" }] })),
+            (409, "10.1.0.7"),
+        ),
+        case(
+            "a MAC address in use",
+            post("ports"),
+            port_of(there, json!({ "mac_address": taken_mac })),
+            (409, "mac address"),
+        ),
+        case("a network in use", ("DELETE", &one_network), "", (409, "network")),
+        case("a subnet in use", ("DELETE", &one_subnet), "", (409, "subnet")),
+    ]
 }
 
 fn send(http: Http, case: &Case) -> Answer {
@@ -251,7 +257,8 @@ fn check(http: Http, case: &Case) -> Result<(), String> {
 fn bad_input_is_refused_by_its_right_name_and_changes_nothing() {
     let bench = Bench::up("t-input", 1, 9731);
     let there = prepare(bench.http());
-    let cases: Vec<Case> = transport(&there).into_iter().chain(content(&there)).collect();
+    let cases: Vec<Case> =
+        transport(&there).into_iter().chain(attributes(&there)).chain(relations(&there)).collect();
     let faults: Vec<String> = cases.iter().filter_map(|case| check(bench.http(), case).err()).collect();
     assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), cases.len(), faults.join("\n"));
     println!("{} kinds of bad input refused, nothing written", cases.len());

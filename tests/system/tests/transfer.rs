@@ -39,7 +39,7 @@ fn a_snapshot_comes_back_while_everything_runs_and_hosts_and_watchers_follow() {
         bench.workload(&blue, "host2", "web2", "10.1.0.12"),
     ];
     bench.await_rest();
-    until("reached", REACHED_WITHIN, || bench.pings("host1.web1", "10.1.0.12").then_some(()));
+    until("reached", REACHED_WITHIN, || bench.pings_at_once("host1.web1", "10.1.0.12").then_some(()));
     let snapshot = http.ask("GET", "/v1/snapshot", &Value::Null);
     assert_eq!(snapshot.status, 200);
     let (ports, networks, links) = (names(&bench, "ports"), names(&bench, "networks"), bench.all_links());
@@ -77,7 +77,7 @@ fn a_snapshot_comes_back_while_everything_runs_and_hosts_and_watchers_follow() {
     let _near = bench.workload(&next, "host1", "n1", "10.3.0.11");
     let _far = bench.workload(&next, "host2", "n2", "10.3.0.12");
     bench.await_rest();
-    until("reached", REACHED_WITHIN, || bench.pings("host1.n1", "10.3.0.12").then_some(()));
+    until("reached", REACHED_WITHIN, || bench.pings_at_once("host1.n1", "10.3.0.12").then_some(()));
     let (sent, gap) = no_loss(pings);
     println!(
         "{} bytes restored in {answered:.1?}, every host followed within {followed:.1?}; {sent} pings in what stayed, none lost, longest gap {gap:.1?}",

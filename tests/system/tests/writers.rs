@@ -66,7 +66,7 @@ fn what_was_acknowledged_outlives_the_controllers_death_and_watchers_miss_nothin
         [("host1", "web1", "10.1.0.12"), ("host2", "web2", "10.1.0.13"), ("host3", "web3", "10.1.0.11")];
     for (host, workload, address) in pairs {
         until("reached", Duration::from_secs(5), || {
-            bench.pings(&format!("{host}.{workload}"), address).then_some(())
+            bench.pings_at_once(&format!("{host}.{workload}"), address).then_some(())
         });
     }
     let (pings, over) = (bench.pinging(&pairs), Arc::new(AtomicBool::new(false)));

@@ -118,10 +118,12 @@ impl Resource for Hosts {
         let name = id.parse::<HostName>().ok().filter(|name| change.model().hosts.contains_key(name));
         let Some(name) = name else { return Err(self.not_found(id)) };
         let range = (name.clone(), Id::MIN)..=(name.clone(), Id::MAX);
-        if change.model().index.by_host.range(range).next().is_some() {
+        if let Some((_, first)) = change.model().index.by_host.range(range).next() {
             return Err(Refusal::conflict(
                 "HostInUse",
-                format!("Unable to complete operation on host {id}. There are one or more ports on it."),
+                format!(
+                    "Unable to complete operation on host {id}. There are one or more ports on it. The first is port {first}; move or delete its ports first."
+                ),
             ));
         }
         let departures: Vec<Departure> =

@@ -7,7 +7,7 @@ use imbl::{OrdMap, OrdSet};
 use weft_net::{HostName, Mac, NamespaceName, Vni};
 
 use crate::core::{InterfaceParent, ServicePort, VnicKind};
-use crate::network::{Encapsulation, FreeAddresses, Subnet};
+use crate::network::{Encapsulation, FreeAddresses, FreeVnis, Subnet};
 use crate::{Id, Row, RowKind};
 
 /// What is derived from the rows.
@@ -19,6 +19,8 @@ pub(crate) struct Index {
     pub(crate) apply_sets: OrdSet<(Arc<str>, RowKind, Id)>,
     /// VNIs in use, and by which network.
     pub(crate) vnis: OrdMap<Vni, Id>,
+    /// VNIs that are neither in use nor in quarantine.
+    pub(crate) free_vnis: FreeVnis,
     /// VLANs of physical networks in use, and by which network.
     pub(crate) vlans: OrdMap<(Arc<str>, u16), Id>,
     /// Subnets of a network.
@@ -103,6 +105,7 @@ impl Index {
         same("names", &self.names, &other.names)?;
         same("apply_sets", &self.apply_sets, &other.apply_sets)?;
         same("vnis", &self.vnis, &other.vnis)?;
+        same("free_vnis", &self.free_vnis, &other.free_vnis)?;
         same("vlans", &self.vlans, &other.vlans)?;
         same("subnets", &self.subnets, &other.subnets)?;
         same("interfaces", &self.interfaces, &other.interfaces)?;

@@ -149,6 +149,16 @@ impl Model {
         of_parent.filter_map(|(_, id)| self.interfaces.get(id))
     }
 
+    /// A binding as a message names it: the port that is a view of it, or itself where none is.
+    pub(crate) fn port_of(&self, service_port: Id) -> String {
+        let interface =
+            self.service_ports.get(&service_port).and_then(|port| self.interfaces.get(&port.interface_id));
+        match interface.map(|interface| (interface.kind, interface.parent)) {
+            Some((InterfaceKind::Untagged, InterfaceParent::InstancePort(id))) => format!("port {id}"),
+            _ => format!("service port {service_port}"),
+        }
+    }
+
     /// All service ports that are on an instance port, on whichever of its interfaces.
     pub(crate) fn service_ports_on(&self, instance_port: Id) -> Vec<Id> {
         self.service_ports_below(InterfaceParent::InstancePort(instance_port))
@@ -261,12 +271,28 @@ impl Model {
             Row::Departure(row) => drop(self.departures.insert(row.clone())),
         }
         self.index.remember(row, &self.subnets);
+        self.note_vni(before.as_ref());
+        self.note_vni(Some(row));
+    }
+
+    /// Notes whether the VNI of a network or a departure that came or went is free now.
+    fn note_vni(&mut self, row: Option<&Row>) {
+        let vni = match row {
+            Some(Row::Network(network)) => network.vni(),
+            Some(Row::Departure(departure)) => Some(departure.vni),
+            _ => None,
+        };
+        if let Some(vni) = vni {
+            let is_free = !self.index.vnis.contains_key(&vni) && self.departures_of(vni).next().is_none();
+            self.index.free_vnis.set(vni, is_free);
+        }
     }
 
     fn delete(&mut self, key: &RowKey) {
-        if let Some(before) = self.row(key) {
-            self.index.forget(&before);
-            match &before {
+        let before = self.row(key);
+        if let Some(before) = &before {
+            self.index.forget(before);
+            match before {
                 Row::Subnet(subnet) => self.index.free.clear(subnet.standard.id),
                 Row::ServicePort(port) => self.index.release(port, &self.subnets),
                 _ => {}
@@ -286,6 +312,7 @@ impl Model {
                 self.departures.remove(&Departure { vni: *vni, host: host.clone() });
             }
         }
+        self.note_vni(before.as_ref());
     }
 }
 

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use crate::attribute::{AttributeType, boolean};
 use crate::catalogue::{Entry, Statuses};
-use crate::{Model, Refusal};
+use crate::{Model, Refusal, Timestamp};
+
+/// Neutron's filter by when a resource was last changed: this time or later.
+const CHANGED_SINCE: &str = "changed_since";
 
 /// What a list is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +87,9 @@ impl Query {
     fn check(&self, entry: &Entry) -> Result<(), Refusal> {
         for condition in &self.conditions {
             let Condition::OneOf(name, values) = condition else { continue };
+            if name == CHANGED_SINCE {
+                check_times(values)?;
+            }
             let is_boolean =
                 entry.attribute(name).is_some_and(|attribute| attribute.kind == AttributeType::Boolean);
             if let Some(bad) =
@@ -153,6 +159,18 @@ impl Query {
     }
 }
 
+fn check_times(values: &[String]) -> Result<(), Refusal> {
+    match values.iter().find(|value| Timestamp::parse(value).is_none()) {
+        Some(bad) => Err(Refusal::invalid(
+            "InvalidInput",
+            format!(
+                "Invalid input for operation: '{bad}' is not a time of the form YYYY-MM-DDTHH:MM:SSZ for '{CHANGED_SINCE}'."
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
 fn compare(a: Option<&Value>, b: Option<&Value>) -> std::cmp::Ordering {
     match (a, b) {
         (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_i64().cmp(&b.as_i64()),
@@ -181,6 +199,10 @@ impl Condition {
                 holds != *negated
             }
             Self::OneOf(name, values) if name == "fixed_ips" => fixed_ips_hold(rendered, values),
+            Self::OneOf(name, values) if name == CHANGED_SINCE => {
+                let changed = rendered.get("updated_at").and_then(Value::as_str).and_then(Timestamp::parse);
+                values.iter().any(|since| changed >= Timestamp::parse(since))
+            }
             // An attribute that the resource does not have filters nothing out, as with Neutron.
             Self::OneOf(name, _) if entry.attribute(name).is_none() => true,
             Self::OneOf(name, values) => {

@@ -1,6 +1,7 @@
 //! Rollback: rows that come back from the past pass the same rules as any other change.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::core::InterfaceParent;
 use crate::core::binding::{OnFailure, follow_instance_port};
@@ -11,12 +12,14 @@ use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 /// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
 ///
 /// Identifiers come back as they were if they are still free; what somebody else has taken since is a conflict. What a host
-/// can no longer carry out is bound with a failure, as a Neutron port is.
+/// can no longer carry out is bound with a failure, as a Neutron port is. Rows that are as they were already are left alone,
+/// so the same rollback twice is the same as once.
 ///
 /// # Errors
 /// The first rule that the restored rows would break; the change is then to be dropped.
 pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Refusal> {
     let mut writes = writes;
+    writes.retain(|write| leads_elsewhere(change.model(), write));
     // Rows are made after what they refer to, and deleted before it.
     let rank = |key: &RowKey| crate::RowKind::ALL.iter().position(|kind| *kind == key.kind());
     writes.sort_by(|a, b| match (a, b) {
@@ -40,6 +43,30 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
     let vnics: BTreeSet<Id> =
         writes.iter().filter_map(|write| vnic_of(change.model(), &write.key())).collect();
     vnics.into_iter().try_for_each(|vnic| follow_instance_port(change, vnic, OnFailure::Note))
+}
+
+/// Whether a write makes more of a difference than that it counts as written: what does not is left as it is.
+fn leads_elsewhere(model: &Model, write: &Write) -> bool {
+    match (model.row(&write.key()), write) {
+        (current, Write::Delete(_)) => current.is_some(),
+        (None, Write::Put(_)) => true,
+        (Some(current), Write::Put(row)) => as_if_never_written(current) != as_if_never_written(row.clone()),
+    }
+}
+
+/// A row without what follows from others or from when it was written: whether a host can carry it out is decided anew.
+fn as_if_never_written(row: Row) -> Row {
+    let row = crate::catalogue::with_standard(row, |standard| {
+        standard.revision_number = 0;
+        standard.updated_at = crate::Timestamp(0);
+    });
+    match row {
+        Row::ServicePort(mut port) => {
+            Arc::make_mut(&mut port).binding_failure = None;
+            Row::ServicePort(port)
+        }
+        row => row,
+    }
 }
 
 /// A VNI that hosts may still have must not come back with another network than the one that they have it from.

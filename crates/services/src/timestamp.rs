@@ -16,6 +16,17 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Reads `2026-11-21T01:51:25`, with or without a `Z`.
+    #[must_use]
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let plain = text.strip_suffix('Z').unwrap_or(text);
+        let time = jiff::civil::DateTime::strptime("%Y-%m-%dT%H:%M:%S", plain).ok()?;
+        let zoned = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self(zoned.timestamp().as_second()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +34,15 @@ mod tests {
     #[test]
     fn a_time_is_printed_as_neutron_prints_it() {
         assert_eq!(Timestamp(1_795_225_885).to_string(), "2026-11-21T01:51:25Z");
+    }
+
+    #[test]
+    fn a_time_is_read_as_it_is_printed_and_nothing_else_is() {
+        for good in ["2026-11-21T01:51:25Z", "2026-11-21T01:51:25"] {
+            assert_eq!(Timestamp::parse(good), Some(Timestamp(1_795_225_885)));
+        }
+        for bad in ["", "Z", "2026-11-21", "2026-13-21T01:51:25Z", "2026-11-21T01:51:25+01:00", "yesterday"] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
     }
 }

@@ -173,3 +173,56 @@ fn a_port_gets_an_address_of_each_version_and_of_each_prefix_it_can_make_one_of(
     assert_eq!(addresses.len(), 3, "{addresses:?}");
     assert_eq!(addresses[1], "fd00::2");
 }
+
+/// A port with the MAC address 02:00:00:00:00:01 on a network with a subnet in which workloads make their addresses.
+fn with_slaac() -> (Site, String, String) {
+    let mut site = Site::default();
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet =
+        json!({"network_id": network, "ip_version": 6, "cidr": "fd00::/64", "ipv6_address_mode": "slaac"});
+    site.create("subnets", subnet).unwrap();
+    let port = json!({"network_id": network, "mac_address": "02:00:00:00:00:01"});
+    let port = id(&site.create("ports", port).unwrap());
+    (site, network, port)
+}
+
+#[test]
+fn an_address_that_a_workload_cannot_make_is_not_given_out_by_value() {
+    let (mut site, network, _) = with_slaac();
+    let port = |address: &str| json!({"network_id": network, "mac_address": "02:00:00:00:00:02", "fixed_ips": [{"ip_address": address}]});
+    let refusal = site.create("ports", port("fd00::5")).unwrap_err();
+    assert_eq!((refusal.reason, refusal.kind), (weft_services::Reason::Invalid, "InvalidInput"));
+    assert!(refusal.message.contains("fixed_ips") && refusal.message.contains("fd00::5"), "{refusal}");
+    site.create("ports", port("fd00::ff:fe00:2")).unwrap();
+}
+
+#[test]
+fn addresses_that_are_made_of_a_mac_address_follow_it() {
+    let (mut site, network, port) = with_slaac();
+    for (path, mac, address) in [
+        ("ports", "02:00:00:00:00:03", "fd00::ff:fe00:3"),
+        ("instance-ports", "02:00:00:00:00:04", "fd00::ff:fe00:4"),
+    ] {
+        site.update(path, &port, json!({ "mac_address": mac })).unwrap();
+        assert_eq!(site.get("ports", &port).unwrap()["fixed_ips"][0]["ip_address"], address);
+    }
+    let both = json!({"mac_address": "02:00:00:00:00:05", "fixed_ips": [{"ip_address": "fd00::ff:fe00:5"}]});
+    let port = site.update("ports", &port, both).unwrap();
+    assert_eq!(port["fixed_ips"].as_array().unwrap().len(), 1);
+    assert_eq!(port["fixed_ips"][0]["ip_address"], "fd00::ff:fe00:5");
+    site.create("ports", json!({"network_id": network, "mac_address": "02:00:00:00:00:01"})).unwrap();
+    site.model.recount_check().unwrap();
+}
+
+#[test]
+fn a_port_that_is_renamed_is_renamed_in_all_its_views() {
+    let (mut site, _, port) = with_slaac();
+    site.update("ports", &port, json!({"name": "web"})).unwrap();
+    for path in ["ports", "instance-ports", "interfaces", "service-ports"] {
+        assert_eq!(site.get(path, &port).unwrap()["name"], "web", "{path}");
+    }
+    // What was given a name of its own since keeps it while the port's stays.
+    site.update("interfaces", &port, json!({"name": "slice"})).unwrap();
+    site.update("ports", &port, json!({"device_id": "x"})).unwrap();
+    assert_eq!(site.get("interfaces", &port).unwrap()["name"], "slice");
+}

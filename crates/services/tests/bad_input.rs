@@ -294,7 +294,27 @@ fn subnets_whose_addresses_make_no_sense() {
         ("subnets", None, with(json!({"cidr": "10.5.0.0/33"})), 400, bad, "cidr"),
         ("subnets", None, with(json!({"cidr": "10.5.0.1"})), 400, bad, "cidr"),
         ("subnets", None, with(json!({"cidr": "10.0.0.128/25"})), 400, "InvalidInput", "cidr"),
-        ("subnets", None, with(json!({"cidr": "0.0.0.0/0"})), 400, "InvalidInput", "overlaps"),
+        ("subnets", None, with(json!({"cidr": "0.0.0.0/0"})), 400, bad, "cidr"),
+        (
+            "subnets",
+            None,
+            with(json!({"cidr": "127.1.0.0/16"})),
+            400,
+            bad,
+            "cidr. Reason: '127.1.0.0/16' has loopback",
+        ),
+        ("subnets", None, with(json!({"cidr": "126.0.0.0/7"})), 400, bad, "cidr"),
+        (
+            "subnets",
+            None,
+            with(json!({"cidr": "239.1.1.0/24"})),
+            400,
+            bad,
+            "cidr. Reason: '239.1.1.0/24' has multicast",
+        ),
+        ("subnets", None, with(json!({"cidr": "::/0", "ip_version": 6})), 400, bad, "cidr"),
+        ("subnets", None, with(json!({"cidr": "::1/128", "ip_version": 6})), 400, bad, "cidr"),
+        ("subnets", None, with(json!({"cidr": "ff02::/64", "ip_version": 6})), 400, bad, "cidr"),
         ("subnets", None, with(json!({"gateway_ip": "10.6.0.1"})), 400, "InvalidInput", "gateway_ip"),
         ("subnets", None, with(json!({"gateway_ip": "10.5.0.255"})), 400, "InvalidInput", "gateway_ip"),
         ("subnets", None, with(json!({"gateway_ip": "fd00::1"})), 400, "InvalidInput", "gateway_ip"),
@@ -404,7 +424,14 @@ fn requests_that_do_not_fit_what_is_there() {
     let bad = "HTTPBadRequest";
     check(&[
         ("networks", None, json!({"provider:segmentation_id": 10}), 409, "TunnelIdInUse", "10"),
-        ("networks", None, json!({"provider:segmentation_id": 99}), 409, "TunnelIdInUse", "99"),
+        (
+            "networks",
+            None,
+            json!({"provider:segmentation_id": 99}),
+            409,
+            "TunnelIdInUse",
+            "provider:segmentation_id: VNI 99 is in quarantine until host1 has confirmed",
+        ),
         (
             "networks",
             None,
@@ -681,4 +708,104 @@ fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_attribute() {
             }
         }
     }
+}
+
+#[test]
+fn a_port_of_a_kind_that_no_agent_can_make_is_bound_with_a_failure_that_says_so() {
+    let (mut site, names) = site();
+    let port = json!({"network_id": "$blue", "binding:host_id": "host1", "binding:vnic_type": "direct"});
+    let port = site.create("ports", filled(&port, &names)).unwrap();
+    assert_eq!((&port["binding:vif_type"], &port["status"]), (&json!("binding_failed"), &json!("DOWN")));
+    let failure = port["binding:vif_details"]["failure"].as_str().unwrap();
+    assert!(failure.contains("binding:vnic_type 'direct'"), "{failure}");
+    let normal = site.update("ports", &id(&port), json!({"binding:vnic_type": "normal"})).unwrap();
+    assert_eq!(normal["binding:vif_type"], "tap");
+    let direct = site.update("ports", &id(&port), json!({"binding:vnic_type": "direct"})).unwrap();
+    assert_eq!(direct["binding:vif_type"], "binding_failed");
+}
+
+#[test]
+fn a_conflict_names_the_field_and_what_is_in_the_way() {
+    let (mut site, names) = site();
+    let of = |name: &str| names.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+    let (web, blue) = (format!("port {}", of("$web")), of("$blue"));
+    for (path, on, request, says) in [
+        ("networks", Some("$blue"), Value::Null, ["", &web]),
+        ("subnets", Some("$sub4"), Value::Null, ["", &web]),
+        (
+            "ports",
+            None,
+            json!({"network_id": "$blue", "mac_address": "02:00:00:00:00:01"}),
+            ["mac_address: Unable", &web],
+        ),
+        (
+            "subnets",
+            None,
+            json!({"network_id": "$blue", "ip_version": 4, "cidr": "10.0.0.128/25"}),
+            ["cidr: Invalid", &of("$sub4")],
+        ),
+        ("networks", None, json!({"provider:segmentation_id": 10}), ["provider:segmentation_id: ", &blue]),
+        ("networks", Some("$red"), Value::Null, ["", &format!("port {}", of("$vm"))]),
+        ("hosts", Some("host1"), Value::Null, ["", "move or delete its ports"]),
+    ] {
+        let on = on.map(|on| if on.starts_with('$') { of(on) } else { on.to_owned() });
+        let refusal = attempt(&mut site, path, on.as_deref(), &filled(&request, &names)).unwrap_err();
+        assert!(refusal.message.starts_with(says[0]) && refusal.message.contains(says[1]), "{refusal}");
+    }
+}
+
+#[test]
+fn a_namespace_is_taken_out_of_a_profile_without_an_interface_that_nobody_gave() {
+    let (mut site, names) = site();
+    let web = &names.iter().find(|(name, _)| *name == "$web").unwrap().1;
+    let mut profile = site.get("ports", web).unwrap()["binding:profile"].clone();
+    assert_eq!(profile, json!({"namespace": "web"}));
+    profile.as_object_mut().unwrap().remove("namespace");
+    let port = site.update("ports", web, json!({ "binding:profile": profile })).unwrap();
+    assert_eq!(port["binding:profile"], json!({}));
+    let named = json!({"binding:profile": {"namespace": "web", "interface": "data0"}});
+    assert_eq!(
+        site.update("ports", web, named.clone()).unwrap()["binding:profile"],
+        named["binding:profile"]
+    );
+}
+
+#[test]
+fn a_host_that_cannot_make_a_vlan_does_not_get_a_vnic_that_has_one() {
+    let (mut site, _) = site();
+    let port = id(&site.create("instance-ports", json!({})).unwrap());
+    let interface =
+        |parent: &str, on: &str, tag: u16| json!({(parent): on, "type": "vlan", "segmentation_id": tag});
+    let vlan = id(&site.create("interfaces", interface("instance_port_id", &port, 5)).unwrap());
+    let move_to = |host: &str| json!({ "host_id": host });
+    let refusal = attempt(&mut site, "instance-ports", Some(&port), &move_to("host2")).unwrap_err();
+    assert_eq!((refusal.reason, refusal.kind), (Reason::Conflict, "HostLacksCapability"));
+    assert!(refusal.message.contains(&vlan) && refusal.message.starts_with("host_id"), "{refusal}");
+    site.update("instance-ports", &port, move_to("host1")).unwrap();
+    site.create("interfaces", interface("parent_interface_id", &vlan, 6)).unwrap();
+    attempt(&mut site, "instance-ports", Some(&port), &move_to("host2")).unwrap_err();
+}
+
+#[test]
+fn a_network_is_not_made_larger_than_any_known_host_carries() {
+    let mut unknown = Site::default();
+    unknown.create("networks", json!({"mtu": 9000})).unwrap();
+    let (mut site, names) = site();
+    let vlan = json!({"provider:network_type": "vlan", "provider:physical_network": "p",
+        "provider:segmentation_id": 9, "mtu": 1501});
+    for (request, largest) in [(json!({"mtu": 1451}), "1450"), (vlan, "1500")] {
+        let refusal = attempt(&mut site, "networks", None, &request).unwrap_err();
+        assert_eq!(refusal.reason, Reason::Invalid);
+        assert!(refusal.message.contains("mtu") && refusal.message.contains(largest), "{refusal}");
+    }
+    site.create("networks", json!({"mtu": 1450})).unwrap();
+    let tiny = &names.iter().find(|(name, _)| *name == "$tiny").unwrap().1;
+    attempt(&mut site, "networks", Some(tiny), &json!({"mtu": 1451})).unwrap_err();
+}
+
+#[test]
+fn a_prefix_of_link_local_ipv4_addresses_can_be_a_subnet() {
+    let (mut site, names) = site();
+    let subnet = json!({"network_id": "$blue", "ip_version": 4, "cidr": "169.254.0.0/16"});
+    site.create("subnets", filled(&subnet, &names)).unwrap();
 }

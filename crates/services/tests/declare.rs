@@ -360,7 +360,7 @@ fn a_declaration_that_cannot_be_carried_out_names_document_and_field() {
         (
             json!({"kind": "port", "name": "x", "network": "blue", "mac_address": "02:00:00:00:00:01"}),
             expect![
-                "11 mac_address: Unable to complete operation for network 4a2d396a-288c-448b-b5c6-7f0227d70f2c. The mac address 02:00:00:00:00:01 is in use."
+                "11 mac_address: mac_address: Unable to complete operation for network 4a2d396a-288c-448b-b5c6-7f0227d70f2c. The mac address 02:00:00:00:00:01 is in use. It is that of port 6ab0f0cc-4c03-4126-ac3e-a03b2d31b31f."
             ],
         ),
         (
@@ -388,7 +388,7 @@ fn a_declaration_that_cannot_be_carried_out_names_document_and_field() {
         (
             json!({"kind": "subnet", "name": "x", "network": "blue", "ip_version": 4, "cidr": "10.1.0.0/16"}),
             expect![
-                "11 cidr: Invalid input for operation: Requested subnet with cidr: 10.1.0.0/16 for network: 4a2d396a-288c-448b-b5c6-7f0227d70f2c overlaps with another subnet."
+                "11 cidr: cidr: Invalid input for operation: Requested subnet with cidr: 10.1.0.0/16 for network: 4a2d396a-288c-448b-b5c6-7f0227d70f2c overlaps with another subnet. It is subnet 521a135c-3d46-4289-ba8c-d95361bf8167 with cidr 10.1.1.0/24."
             ],
         ),
     ];

@@ -1,5 +1,7 @@
 //! Networks, subnets and ports, from request to objects.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::{Site, id};
@@ -53,4 +55,24 @@ fn a_binding_that_failed_because_the_host_was_not_there_yet_is_mended_when_it_co
     }
     assert_eq!(site.get("ports", &id(&port)).unwrap()["binding:vif_type"], "tap");
     assert_eq!(compile::intent_of(&site.model, &"host1".parse().unwrap()).len(), 3);
+}
+
+#[test]
+fn a_vni_is_found_at_once_when_somebody_has_the_last_one() {
+    let mut site = Site::default();
+    let vni = |site: &mut Site, request: serde_json::Value| {
+        let network = site.create("networks", request).unwrap();
+        (id(&network), network["provider:segmentation_id"].as_u64().unwrap())
+    };
+    let asked = |vni: u32| json!({ "provider:segmentation_id": vni });
+    assert_eq!(vni(&mut site, asked(16_777_215)).1, 16_777_215);
+    for lowest in 1..=3 {
+        assert_eq!(vni(&mut site, json!({})).1, lowest);
+    }
+    let (fifth, _) = vni(&mut site, asked(5));
+    assert_eq!(vni(&mut site, json!({})).1, 4);
+    assert_eq!(vni(&mut site, json!({})).1, 6);
+    site.delete("networks", &fifth).unwrap();
+    assert_eq!(vni(&mut site, json!({})).1, 5);
+    site.model.recount_check().unwrap();
 }

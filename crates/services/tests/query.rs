@@ -154,3 +154,24 @@ fn a_query_that_makes_no_sense_is_refused() {
     let refusal = run(&site, "ports", &Query { conditions, ..Query::default() }).unwrap_err();
     assert!(refusal.message.contains("maybe") && refusal.message.contains("admin_state_up"));
 }
+
+#[test]
+fn what_was_changed_since_a_time_is_what_a_list_shows_when_it_is_asked_for_that() {
+    let mut site = Site::default();
+    let early = id(&site.create("networks", json!({"name": "early"})).unwrap());
+    site.create("networks", json!({"name": "late"})).unwrap();
+    let names = |site: &Site, since: &str| {
+        let conditions = vec![Condition::OneOf("changed_since".into(), vec![since.into()])];
+        let found = run(site, "networks", &Query { conditions, ..Query::default() });
+        found.map(|found| found.iter().map(|item| item["name"].clone()).collect::<Vec<Value>>())
+    };
+    // A site in memory counts its changes as seconds.
+    assert_eq!(names(&site, "1970-01-01T00:00:00Z").unwrap().len(), 2);
+    assert_eq!(names(&site, "1970-01-01T00:00:02").unwrap(), [json!("late")]);
+    assert_eq!(names(&site, "2026-11-21T04:45:40Z").unwrap(), [] as [Value; 0]);
+    site.update("networks", &early, json!({"description": "x"})).unwrap();
+    assert_eq!(names(&site, "1970-01-01T00:00:03Z").unwrap(), [json!("early")]);
+    let refusal = names(&site, "yesterday").unwrap_err();
+    assert_eq!(refusal.reason, Reason::Invalid);
+    assert!(refusal.message.contains("yesterday") && refusal.message.contains("changed_since"), "{refusal}");
+}

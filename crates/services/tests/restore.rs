@@ -207,3 +207,35 @@ fn a_host_that_is_gone_by_now_is_noted_as_a_failure() {
     assert_eq!(site.get("ports", &port).unwrap()["binding:vif_type"], "binding_failed");
     common::check(&site.model);
 }
+
+#[test]
+fn the_same_rollback_twice_writes_nothing_the_second_time() {
+    let mut site = Site::with_hosts(2, &[]);
+    let network = vxlan(&mut site, "default");
+    let port = id(&site.create("ports", json!({"network_id": network, "binding:host_id": "host1"})).unwrap());
+    let past = site.model.clone();
+    site.update("ports", &port, json!({"name": "web", "binding:host_id": "host2"})).unwrap();
+    site.update("networks", &network, json!({"name": "azure"})).unwrap();
+    // The host is gone, so the port comes back with a failure; that is no reason to write it again either.
+    site.delete("hosts", "host1").unwrap();
+    let writes = back(&site.model, &past, |_| true);
+    restore(&mut site, writes).unwrap();
+    let again = back(&site.model, &past, |_| true);
+    assert!(!again.is_empty(), "the rows count as written since");
+    let mut change = site.change();
+    check_restored(&mut change, again).unwrap();
+    assert_eq!(change.finish(), []);
+}
+
+#[test]
+fn a_rollback_leaves_alone_what_is_as_it_was() {
+    let mut site = Site::default();
+    let network = vxlan(&mut site, "default");
+    let past = site.model.clone();
+    site.update("networks", &network, json!({"name": "azure"})).unwrap();
+    site.update("networks", &network, json!({"name": "blue"})).unwrap();
+    let before = site.get("networks", &network).unwrap();
+    let writes = back(&site.model, &past, |_| true);
+    restore(&mut site, writes).unwrap();
+    assert_eq!(site.get("networks", &network).unwrap(), before);
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use weft_net::{Capability, HostFact, HostName};
 
 use crate::core::{InstancePort, InterfaceKind, InterfaceParent, ServicePort, VnicKind};
-use crate::network::{Encapsulation, Network};
+use crate::network::{Encapsulation, Network, follow_mac};
 use crate::{Change, Id, Model, Refusal, Row, core::check_mac};
 
 /// What VXLAN adds to a packet: outer IP header, UDP, VXLAN, inner Ethernet (RFC 7348 §5).
@@ -31,7 +31,8 @@ pub(crate) enum OnFailure {
 impl OnFailure {
     /// This, if the change from `stored` to `now` concerns the host; otherwise what was decided stays.
     pub(crate) fn if_host_changes(self, stored: &InstancePort, now: &InstancePort) -> Self {
-        if (&stored.host_id, &stored.vnic) == (&now.host_id, &now.vnic) { Self::Keep } else { self }
+        let decides = |port: &InstancePort| (port.host_id.clone(), port.vnic.clone(), port.vnic_type.clone());
+        if decides(stored) == decides(now) { Self::Keep } else { self }
     }
 }
 
@@ -53,9 +54,27 @@ pub(crate) fn follow_instance_port(
             return Err(Refusal::conflict("HostLacksCapability", format!("host_id: {failure}.")));
         }
         if (stored.mac_address, &stored.binding_failure) != (vnic.mac_address, &binding_failure) {
-            let port =
-                ServicePort { mac_address: vnic.mac_address, binding_failure, ..ServicePort::clone(&stored) };
+            let mac_address = vnic.mac_address;
+            let fixed_ips = follow_mac(change.model(), &stored, mac_address)?;
+            let port = ServicePort { mac_address, binding_failure, fixed_ips, ..ServicePort::clone(&stored) };
             change.put(Row::ServicePort(Arc::new(port)));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a host for an instance port if it cannot make one of the interfaces that are there already.
+pub(crate) fn check_interfaces(model: &Model, vnic: Id) -> Result<(), Refusal> {
+    let mut parents = vec![InterfaceParent::InstancePort(vnic)];
+    while let Some(parent) = parents.pop() {
+        for interface in model.interfaces_of(parent) {
+            if let Some(failure) = cannot_be_made(model, interface.standard.id) {
+                return Err(Refusal::conflict(
+                    "HostLacksCapability",
+                    format!("host_id: {failure}, which interface {} needs.", interface.standard.id),
+                ));
+            }
+            parents.push(InterfaceParent::Interface(interface.standard.id));
         }
     }
     Ok(())
@@ -63,15 +82,16 @@ pub(crate) fn follow_instance_port(
 
 /// Refuses an interface that the host of its instance port cannot make.
 pub(crate) fn check_interface(model: &Model, interface: Id) -> Result<(), Refusal> {
-    let Some(host) = model.instance_port_of(interface).and_then(|vnic| vnic.host_id.clone()) else {
-        return Ok(());
-    };
-    let failure =
-        model.host(&host).and_then(|known| cannot_make_interface(model, interface, &host, &known.fact));
-    match failure {
+    match cannot_be_made(model, interface) {
         Some(failure) => Err(Refusal::conflict("HostLacksCapability", format!("type: {failure}."))),
         None => Ok(()),
     }
+}
+
+/// Why the host of an interface's instance port cannot make it, if it has a host that is known and cannot.
+fn cannot_be_made(model: &Model, interface: Id) -> Option<String> {
+    let name = model.instance_port_of(interface)?.host_id.as_ref()?;
+    cannot_make_interface(model, interface, name, &model.host(name)?.fact)
 }
 
 /// Why a service port cannot be carried out on the host of its instance port; `None` while it has no host.
@@ -80,6 +100,10 @@ pub(crate) fn binding_failure(model: &Model, vnic: &InstancePort, port: &Service
     let Some(host) = model.host(name) else { return Some(format!("host '{name}' is not known")) };
     if let Err(rule) = check_can_make(&host.fact, &vnic.vnic) {
         return Some(format!("host '{name}' {rule}"));
+    }
+    if vnic.vnic_type != "normal" {
+        let kind = &vnic.vnic_type;
+        return Some(format!("host '{name}' makes no vNIC with binding:vnic_type '{kind}', only 'normal'"));
     }
     let network = model.networks.get(&port.service_id)?;
     cannot_make_interface(model, port.interface_id, name, &host.fact)

@@ -58,8 +58,11 @@ pub enum VnicKind {
     },
 }
 
+/// The interface in a namespace where none is named.
+pub(crate) const DEFAULT_INTERFACE: &str = "eth0";
+
 fn eth0() -> IfName {
-    "eth0".parse().expect("four letters and digits")
+    DEFAULT_INTERFACE.parse().expect("four letters and digits")
 }
 
 /// An instance port as a request has it.
@@ -181,6 +184,9 @@ impl Resource for InstancePorts {
         }
         let vnic = port.standard.id;
         change.put(Row::InstancePort(Arc::new(port)));
+        if on_failure == OnFailure::Refuse {
+            binding::check_interfaces(change.model(), vnic)?;
+        }
         binding::follow_instance_port(change, vnic, on_failure)
     }
 

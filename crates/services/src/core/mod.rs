@@ -16,8 +16,8 @@ mod service_port;
 mod tests;
 
 pub(crate) use binding::effective_mtu;
+pub(crate) use instance_port::{DEFAULT_INTERFACE, check_vnic, choose_mac};
 pub use instance_port::{InstancePort, InstancePorts, VnicKind};
-pub(crate) use instance_port::{check_vnic, choose_mac};
 pub use interface::{Interface, InterfaceKind, InterfaceParent, Interfaces};
 pub use service::Services;
 pub(crate) use service_port::check_mac;

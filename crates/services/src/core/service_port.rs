@@ -143,7 +143,7 @@ impl Resource for ServicePorts {
             port.fixed_ips = allocate(change, spec.service_id, stored.mac_address, asked)?;
             port.service_id = spec.service_id;
         } else if !as_stored {
-            port.fixed_ips = reallocate(change, &stored, &asked)?;
+            port.fixed_ips = reallocate(change, &stored, stored.mac_address, &asked)?;
         }
         port.standard.name = spec.named.name;
         port.standard.description = spec.named.description;
@@ -187,7 +187,10 @@ pub(crate) fn check_mac(model: &Model, network: Id, mac: Mac, but: Option<Id>) -
     match model.index.macs.get(&(network, mac)) {
         Some(taken) if Some(*taken) != but => Err(Refusal::conflict(
             "MacAddressInUse",
-            format!("Unable to complete operation for network {network}. The mac address {mac} is in use."),
+            format!(
+                "mac_address: Unable to complete operation for network {network}. The mac address {mac} is in use. It is that of {}.",
+                model.port_of(*taken)
+            ),
         )),
         _ => Ok(()),
     }

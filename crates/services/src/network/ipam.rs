@@ -43,10 +43,12 @@ pub(crate) fn allocate(
     Ok(picker.picked)
 }
 
-/// The addresses for a binding that has some: it keeps those that the request still means.
+/// The addresses for a binding that has some: it keeps those that the request still means, and gets others for this MAC
+/// address.
 pub(crate) fn reallocate(
     change: &Change,
     stored: &ServicePort,
+    mac: Mac,
     asked: &[FixedIpRequest],
 ) -> Result<Vec<FixedIp>, Refusal> {
     check_count(asked)?;
@@ -63,7 +65,7 @@ pub(crate) fn reallocate(
             None => fresh.push(request.clone()),
         }
     }
-    result.extend(allocate(change, stored.service_id, stored.mac_address, Some(&fresh))?);
+    result.extend(allocate(change, stored.service_id, mac, Some(&fresh))?);
     Ok(result)
 }
 
@@ -119,6 +121,7 @@ impl Picker<'_> {
         for request in asked {
             if let Some(address) = request.ip_address {
                 let subnet = self.subnet_for(request, address)?;
+                self.check_can_be_made(&subnet, address)?;
                 self.take(&subnet, address)?;
             }
         }
@@ -173,6 +176,20 @@ impl Picker<'_> {
         })
     }
 
+    /// Where workloads make their addresses themselves, they have the one that their MAC address makes, and no other.
+    fn check_can_be_made(&self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
+        if !subnet.is_slaac() || address == from_mac(subnet, self.mac) {
+            return Ok(());
+        }
+        Err(Refusal::invalid(
+            "InvalidInput",
+            format!(
+                "Invalid input for operation: fixed_ips: IPv6 address {address} can not be directly assigned to a port on subnet {} since the subnet is configured for automatic addresses.",
+                subnet.standard.id
+            ),
+        ))
+    }
+
     fn lowest(&self, subnet: &Subnet) -> Option<IpAddr> {
         self.free.0.as_ref().unwrap_or(&self.model.index.free).lowest(subnet)
     }
@@ -181,13 +198,7 @@ impl Picker<'_> {
         let by_others = self.model.index.addresses.contains_key(&(self.network, address));
         let by_us = self.picked.iter().any(|picked| picked.ip_address == address);
         if by_others || by_us {
-            return Err(Refusal::conflict(
-                "IpAddressAlreadyAllocated",
-                format!(
-                    "fixed_ips: IP address {address} already allocated in subnet {}.",
-                    subnet.standard.id
-                ),
-            ));
+            return Err(already_allocated(address, subnet.standard.id));
         }
         self.free.0.get_or_insert_with(|| self.model.index.free.clone()).take(subnet.standard.id, address);
         self.picked.push(FixedIp { subnet_id: subnet.standard.id, ip_address: address });
@@ -201,6 +212,29 @@ impl Picker<'_> {
             format!("No more IP addresses available on network {network}."),
         )
     }
+}
+
+/// The addresses of a binding whose MAC address changes: those that were made of the old one are made of the new one.
+pub(crate) fn follow_mac(model: &Model, port: &ServicePort, mac: Mac) -> Result<Vec<FixedIp>, Refusal> {
+    let follow = |fixed_ip: &FixedIp| {
+        let subnet = model.subnets.get(&fixed_ip.subnet_id).filter(|subnet| subnet.is_slaac());
+        let made = subnet.filter(|subnet| from_mac(subnet, port.mac_address) == fixed_ip.ip_address);
+        let Some(subnet) = made else { return Ok(*fixed_ip) };
+        let ip_address = from_mac(subnet, mac);
+        let taken = model.index.addresses.get(&(port.service_id, ip_address));
+        match taken.filter(|taken| **taken != port.standard.id) {
+            Some(_) => Err(already_allocated(ip_address, fixed_ip.subnet_id)),
+            None => Ok(FixedIp { ip_address, ..*fixed_ip }),
+        }
+    };
+    port.fixed_ips.iter().map(follow).collect()
+}
+
+fn already_allocated(address: IpAddr, subnet: Id) -> Refusal {
+    Refusal::conflict(
+        "IpAddressAlreadyAllocated",
+        format!("fixed_ips: IP address {address} already allocated in subnet {subnet}."),
+    )
 }
 
 /// The address that a workload makes of a prefix and its MAC address (RFC 4291 appendix A).

@@ -1,7 +1,8 @@
 //! Layer-2 networks, in Neutron's words: networks, subnets, ports.
 //!
 //! Files: [`Network`] here, `subnet.rs`, `port.rs` (the view of the core that Neutron calls a port), `ipam.rs` (which
-//! addresses a port gets), `addresses.rs` (which are free), `compile.rs` (what of it is on which host).
+//! addresses a port gets), `addresses.rs` (which are free), `vnis.rs` (which VNIs are
+//! free), `compile.rs` (what of it is on which host).
 
 mod addresses;
 pub(crate) mod compile;
@@ -11,10 +12,12 @@ mod resource;
 mod subnet;
 #[cfg(test)]
 mod tests;
+mod vnis;
 
 pub(crate) use addresses::FreeAddresses;
-pub(crate) use ipam::{FixedIpRequest, allocate, reallocate};
+pub(crate) use ipam::{FixedIpRequest, allocate, follow_mac, reallocate};
 pub use port::Ports;
 pub use resource::{Encapsulation, Network, Networks};
 pub(crate) use subnet::check as check_subnet;
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};
+pub(crate) use vnis::FreeVnis;

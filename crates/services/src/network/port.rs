@@ -12,12 +12,12 @@ use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding::{self, OnFailure};
 use crate::core::{
-    InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort, VnicKind, check_mac, check_vnic,
-    choose_mac,
+    DEFAULT_INTERFACE, FixedIp, InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort,
+    VnicKind, check_mac, check_vnic, choose_mac,
 };
 use crate::network::{FixedIpRequest, allocate, reallocate};
 use crate::standard::standard_attributes;
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 #[derive(serde::Deserialize)]
 struct Spec {
@@ -244,16 +244,11 @@ impl Resource for Ports {
         (port.vnic, port.profile) = (vnic, profile);
         check_vnic(change.model(), &port)?;
         let asked = spec.fixed_ips.unwrap_or_default();
-        let fixed_ips = reallocate(change, &stored.binding, &asked)?;
+        let fixed_ips = reallocate(change, &stored.binding, port.mac_address, &asked)?;
         let on_failure = OnFailure::Note.if_host_changes(&stored.vnic, &port);
-        let vnic = port.standard.id;
+        let (vnic, standard) = (port.standard.id, port.standard.clone());
         change.put(Row::InstancePort(Arc::new(port)));
-        if fixed_ips != stored.binding.fixed_ips {
-            let mut binding = ServicePort::clone(&stored.binding);
-            binding.fixed_ips = fixed_ips;
-            binding.standard.touch(change.now());
-            change.put(Row::ServicePort(Arc::new(binding)));
-        }
+        write_parts(change, &stored, &standard, fixed_ips);
         binding::follow_instance_port(change, vnic, on_failure)
     }
 
@@ -279,6 +274,33 @@ impl Resource for Ports {
     }
 }
 
+/// Writes what of a port is in its interface and its binding: addresses, and the new name of those that were made with it.
+fn write_parts(change: &mut Change, stored: &Rows, standard: &Standard, fixed_ips: Vec<FixedIp>) {
+    let (now, before) = (change.now(), &stored.vnic.standard);
+    let renamed = |part: &Standard| {
+        let mut part = part.clone();
+        if part.id == standard.id && before.name != standard.name {
+            part.name.clone_from(&standard.name);
+        }
+        if part.id == standard.id && before.description != standard.description {
+            part.description.clone_from(&standard.description);
+        }
+        part
+    };
+    let mut interface = Interface::clone(&stored.interface);
+    interface.standard = renamed(&interface.standard);
+    if interface != *stored.interface {
+        interface.standard.touch(now);
+        change.put(Row::Interface(Arc::new(interface)));
+    }
+    let mut binding = ServicePort::clone(&stored.binding);
+    (binding.standard, binding.fixed_ips) = (renamed(&binding.standard), fixed_ips);
+    if binding != *stored.binding {
+        binding.standard.touch(now);
+        change.put(Row::ServicePort(Arc::new(binding)));
+    }
+}
+
 /// Whether a vNIC has interfaces besides its untagged one.
 fn is_sliced(model: &Model, vnic: Id, untagged: Id) -> bool {
     let below = |parent| model.interfaces_of(parent).count();
@@ -301,7 +323,7 @@ fn split_profile(mut profile: Map<String, Value>) -> Result<(VnicKind, Map<Strin
     if let Some(namespace) = namespace {
         let namespace: NamespaceName =
             serde_json::from_value(namespace).map_err(|error| refuse(error.to_string()))?;
-        let interface = interface.unwrap_or_else(|| json!("eth0"));
+        let interface = interface.unwrap_or_else(|| json!(DEFAULT_INTERFACE));
         let interface: IfName =
             serde_json::from_value(interface).map_err(|error| refuse(error.to_string()))?;
         return Ok((VnicKind::Namespace { namespace, interface }, profile));
@@ -324,7 +346,10 @@ fn profile_of(vnic: &InstancePort) -> Map<String, Value> {
         VnicKind::Tap => drop(profile.insert("vnic".into(), json!("tap"))),
         VnicKind::Namespace { namespace, interface } => {
             profile.insert("namespace".into(), json!(namespace));
-            profile.insert("interface".into(), json!(interface));
+            // What nobody gave is not there to be in the way when the namespace is taken out.
+            if interface.as_str() != DEFAULT_INTERFACE {
+                profile.insert("interface".into(), json!(interface));
+            }
         }
     }
     profile

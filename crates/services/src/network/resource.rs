@@ -12,9 +12,6 @@ use crate::core::binding::vxlan_overhead;
 use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
-/// The first VNI that is given out where none is asked for.
-const FIRST_VNI: u32 = 1;
-
 /// A layer-2 network.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Network {
@@ -160,6 +157,9 @@ impl Resource for Networks {
             mtu,
             encapsulation,
         };
+        if spec.mtu.is_some_and(|asked| asked == network.mtu) {
+            check_mtu_possible(change.model(), &network)?;
+        }
         change.put(Row::Network(Arc::new(network)));
         Ok(id.to_string())
     }
@@ -175,6 +175,7 @@ impl Resource for Networks {
         network.shared = spec.shared;
         network.mtu = choose_mtu(change.model(), &network.encapsulation, spec.mtu)?;
         if network.mtu != stored.mtu {
+            check_mtu_possible(change.model(), &network)?;
             check_ipv6_fits(change.model(), &network)?;
             check_hosts_carry(change.model(), &network)?;
         }
@@ -187,11 +188,12 @@ impl Resource for Networks {
         let Some(RowKey::Resource(_, network)) = self.row_key(change.model(), id) else {
             return Err(self.not_found(id));
         };
-        if crate::index::pairs(&change.model().index.by_network, network).next().is_some() {
+        if let Some(first) = crate::index::pairs(&change.model().index.by_network, network).next() {
+            let first = change.model().port_of(first);
             return Err(Refusal::conflict(
                 "NetworkInUse",
                 format!(
-                    "Unable to complete operation on network {id}. There are one or more ports still in use on the network."
+                    "Unable to complete operation on network {id}. There are one or more ports still in use on the network. The first is {first}."
                 ),
             ));
         }
@@ -219,12 +221,7 @@ fn choose_encapsulation(model: &Model, spec: &Spec) -> Result<Encapsulation, Ref
         Some(number) => {
             let vni = Vni::try_from(number)
                 .map_err(|error| Refusal::attribute("provider:segmentation_id", error))?;
-            if !is_free(model, vni) {
-                return Err(Refusal::conflict(
-                    "TunnelIdInUse",
-                    format!("Unable to create the network. The tunnel ID {vni} is in use."),
-                ));
-            }
+            check_vni(model, vni)?;
             vni
         }
         None => free_vni(model)?,
@@ -255,19 +252,30 @@ fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
     }
 }
 
-/// Neither in use nor in quarantine.
-fn is_free(model: &Model, vni: Vni) -> bool {
-    !model.index.vnis.contains_key(&vni) && model.departures_of(vni).next().is_none()
+/// Refuses a VNI that is in use or in quarantine.
+fn check_vni(model: &Model, vni: Vni) -> Result<(), Refusal> {
+    let message = if let Some(other) = model.index.vnis.get(&vni) {
+        format!(
+            "provider:segmentation_id: Unable to create the network. The tunnel ID {vni} is in use. It is that of network {other}."
+        )
+    } else if let Some(departure) = model.departures_of(vni).next() {
+        let host = &departure.host;
+        format!(
+            "provider:segmentation_id: VNI {vni} is in quarantine until {host} has confirmed that it has removed it."
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::conflict("TunnelIdInUse", message))
 }
 
-/// The one after the highest in use; after the last, the lowest that is free.
+/// The lowest free one after the highest in use; if there is none, the lowest that is free.
 fn free_vni(model: &Model) -> Result<Vni, Refusal> {
-    let first = Vni::try_from(FIRST_VNI).unwrap_or(Vni::MIN);
     let highest = model.index.vnis.get_max().map(|(vni, _)| *vni);
-    let upwards = |from: Vni| std::iter::successors(Some(from), |vni| vni.next());
-    let after_highest = highest.map_or(Some(first), Vni::next);
-    let mut candidates = after_highest.into_iter().flat_map(upwards).chain(upwards(first));
-    candidates.find(|vni| is_free(model, *vni)).ok_or_else(|| {
+    let after_highest = highest.map_or(Some(Vni::MIN), Vni::next);
+    let free = &model.index.free_vnis;
+    let found = after_highest.and_then(|from| free.lowest_from(from)).or_else(|| free.lowest_from(Vni::MIN));
+    found.ok_or_else(|| {
         Refusal::conflict(
             "NoNetworkAvailable",
             "Unable to create the network. No tenant network is available for allocation.",
@@ -275,18 +283,41 @@ fn free_vni(model: &Model) -> Result<Vni, Refusal> {
     })
 }
 
-/// The MTU that is asked for, if the hosts can carry it; otherwise the largest that every host carries.
-fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) -> Result<u32, Refusal> {
-    let room = |host: &crate::Host| match (encapsulation, host.fact.tunnel_endpoint) {
+/// The largest packet of a network that a host's underlay carries, if it carries any.
+fn room(host: &crate::Host, encapsulation: &Encapsulation) -> Option<u32> {
+    match (encapsulation, host.fact.tunnel_endpoint) {
         (Encapsulation::Vxlan { .. }, Some(endpoint)) => {
             Some(host.fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint)))
         }
         (Encapsulation::Vxlan { .. }, None) => None,
         (Encapsulation::Vlan { .. }, _) => Some(host.fact.underlay_mtu),
-    };
+    }
+}
+
+/// Refuses an MTU that no known host carries: that network could be nowhere.
+fn check_mtu_possible(model: &Model, network: &Network) -> Result<(), Refusal> {
+    let largest = model.hosts.values().filter_map(|host| room(host, &network.encapsulation)).max();
+    match largest.filter(|largest| *largest < network.mtu) {
+        Some(largest) => Err(Refusal::attribute(
+            "mtu",
+            format!(
+                "'{}' is more than any known host's underlay carries; the largest possible is {largest}",
+                network.mtu
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The MTU that is asked for, if the hosts can carry it; otherwise the largest that every host carries.
+fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) -> Result<u32, Refusal> {
     // A host that carries next to nothing does not say what the others get.
-    let carried =
-        model.hosts.values().filter_map(|host| room(host)).filter(|room| *room >= IPV6_MTU_MIN).min();
+    let carried = model
+        .hosts
+        .values()
+        .filter_map(|host| room(host, encapsulation))
+        .filter(|room| *room >= IPV6_MTU_MIN)
+        .min();
     let without_hosts = match encapsulation {
         Encapsulation::Vxlan { .. } => 1500 - vxlan_overhead(std::net::Ipv4Addr::UNSPECIFIED.into()),
         Encapsulation::Vlan { .. } => 1500,

@@ -1,9 +1,9 @@
 //! Subnets: blocks of addresses of a network.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value, json};
 
 use crate::attribute::{Attribute, AttributeType};
@@ -200,11 +200,12 @@ impl Resource for Subnets {
         let Some(RowKey::Resource(_, subnet)) = self.row_key(change.model(), id) else {
             return Err(self.not_found(id));
         };
-        if crate::index::pairs(&change.model().index.by_subnet, subnet).next().is_some() {
+        if let Some(first) = crate::index::pairs(&change.model().index.by_subnet, subnet).next() {
+            let first = change.model().port_of(first);
             return Err(Refusal::conflict(
                 "SubnetInUse",
                 format!(
-                    "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
+                    "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet. The first is {first}."
                 ),
             ));
         }
@@ -225,6 +226,9 @@ fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subn
             "cidr",
             format!("'{}' does not match the ip_version '{}'", spec.cidr, spec.ip_version),
         ));
+    }
+    if stored.is_none() {
+        check_prefix(spec.cidr)?;
     }
     if is_v4 && (spec.ipv6_ra_mode.is_some() || spec.ipv6_address_mode.is_some()) {
         return Err(Refusal::attribute("ipv6_address_mode", "an IPv4 subnet has no IPv6 modes"));
@@ -263,6 +267,25 @@ fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subn
     };
     check_addresses(&subnet, stored)?;
     Ok(subnet)
+}
+
+/// Prefixes whose addresses no workload can have, and what they are.
+const SENSELESS: [(IpNet, &str); 4] = [
+    (IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)), "loopback"),
+    (IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4)), "multicast"),
+    (IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)), "loopback"),
+    (IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8)), "multicast"),
+];
+
+/// Refuses a prefix of which no workload can have addresses. Link-local IPv4 addresses are fine: they are asked for.
+fn check_prefix(cidr: IpNet) -> Result<(), Refusal> {
+    if cidr.prefix_len() == 0 {
+        return Err(Refusal::attribute("cidr", format!("'{cidr}' is every address there is")));
+    }
+    match SENSELESS.iter().find(|(senseless, _)| senseless.contains(&cidr) || cidr.contains(senseless)) {
+        Some((_, what)) => Err(Refusal::attribute("cidr", format!("'{cidr}' has {what} addresses"))),
+        None => Ok(()),
+    }
 }
 
 /// The lowest address of a prefix that a router can have.
@@ -378,8 +401,8 @@ pub(crate) fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
             return Err(Refusal::invalid(
                 "InvalidInput",
                 format!(
-                    "Invalid input for operation: Requested subnet with cidr: {} for network: {network} overlaps with another subnet.",
-                    subnet.cidr
+                    "cidr: Invalid input for operation: Requested subnet with cidr: {} for network: {network} overlaps with another subnet. It is subnet {} with cidr {}.",
+                    subnet.cidr, other.standard.id, other.cidr
                 ),
             ));
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use clap::{Args, Command, Subcommand};
 
 use crate::commands::{
-    apply, certificates, completion, delete, describe, diff, doctor, explain, get, history, lab, man, plan,
+    apply, certificates, completion, delete, describe, diff, doctor, explain, history, lab, man, plan,
     restore, rollback, snapshot, status, watch,
 };
 use crate::environment;
 use crate::exit::Exit;
-use crate::generated::{Create, Set};
+use crate::generated::{Create, Get, Set};
 use crate::output::Format;
 
 const ABOUT: &str = "Weave networks across hosts: say what should be connected, and see that it is";
@@ -111,7 +111,8 @@ pub(crate) enum Verb {
     /// Show how what is there differs from what the files say
     Diff(diff::Arguments),
     /// List resources
-    Get(get::Arguments),
+    #[command(subcommand)]
+    Get(Get),
     /// Show everything about one resource: attributes, surroundings, history
     Describe(describe::Arguments),
     /// Make one resource

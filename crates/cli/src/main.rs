@@ -9,6 +9,7 @@
 
 mod arguments;
 mod attributes;
+mod bindings;
 mod commands;
 mod console;
 mod context;

@@ -10,7 +10,7 @@ use weft_services::{Attribute, AttributeType, Id};
 use crate::kind::Kind;
 
 /// How many identifiers one request asks about.
-const IDS_PER_REQUEST: usize = 40;
+pub(crate) const IDS_PER_REQUEST: usize = 40;
 
 /// The attribute's name without `_id`, if it refers to a resource, and the kind of that.
 pub(crate) fn reference(attribute: &Attribute) -> Option<(&'static str, Kind)> {
@@ -63,7 +63,8 @@ pub(crate) async fn of_references(
     names
 }
 
-async fn of_ids(client: &Client, kind: Kind, ids: &[&str]) -> Vec<(String, String)> {
+/// The names of these resources of a kind, by identifier, where they have one and it can be had.
+pub(crate) async fn of_ids(client: &Client, kind: Kind, ids: &[&str]) -> Vec<(String, String)> {
     let filters: Vec<(String, String)> = ids.iter().map(|id| ("id".to_owned(), (*id).to_owned())).collect();
     // A name is a comfort: where it cannot be had, the identifier is shown.
     let objects = client.list(kind, &filters).await.unwrap_or_default();

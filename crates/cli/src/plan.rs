@@ -134,7 +134,8 @@ pub(crate) fn refuse_unasked(context: &Context, is_agreed: bool, what: &str) -> 
     if is_agreed || context.console.is_interactive() {
         return Ok(None);
     }
-    let message = format!("{what} is asked about, and there is no terminal to ask at: --yes says yes in advance");
+    let message =
+        format!("{what} is asked about, and there is no terminal to ask at: --yes says yes in advance");
     context.console.complain(&message)?;
     Ok(Some(Exit::Usage))
 }

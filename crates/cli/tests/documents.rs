@@ -296,7 +296,11 @@ fn a_diff_names_what_is_not_made_yet_wherever_it_is_referred_to() {
             "fixed_ips": { "from": null, "to": [{ "subnet_id": id(11), "ip_address": "10.1.0.5" }] } } },
     ]});
     let fake = Fake::start().canned("POST /v1/apply", 200, plan);
-    check_with_input(&fake, &["diff", "-f", "-"], FILE, expect![[r#"
+    check_with_input(
+        &fake,
+        &["diff", "-f", "-"],
+        FILE,
+        expect![[r#"
         exit 1
         out| --- /dev/null
         out| +++ wanted/subnet/s2
@@ -311,14 +315,20 @@ fn a_diff_names_what_is_not_made_yet_wherever_it_is_referred_to() {
         out| +fixed_ips:
         out| +- subnet_id: s2
         out| +  ip_address: "10.1.0.5"
-    "#]]);
-    check_with_input(&fake, &["plan", "-f", "-"], FILE, expect![[r#"
+    "#]],
+    );
+    check_with_input(
+        &fake,
+        &["plan", "-f", "-"],
+        FILE,
+        expect![[r#"
         exit 0
         out| + subnet s2
         out| + port web
         out|     fixed_ips: 10.1.0.5
         out| Plan: 2 to create, 0 to update, 0 to delete; 0 unchanged.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -332,20 +342,20 @@ fn the_history_is_a_table() {
         &fake,
         &["history", "--before", "1.43", "--limit", "5"],
         expect![[r#"
-        exit 0
-        out| VERSION   AT                     PROJECT   SET      SUMMARY
-        out| 1.42      2026-01-01T00:00:00Z   p         tenant   create network blue
-    "#]],
+            exit 0
+            out| VERSION   AT                     REQUEST   PROJECT   SET      SUMMARY               NAMES
+            out| 1.42      2026-01-01T00:00:00Z   req-1     p         tenant   create network blue   +network blue
+        "#]],
     );
     assert_eq!(fake.lines("GET"), ["GET /v1/history?limit=5&before=43"]);
     check(
         &fake,
         &["history", "-o", "wide"],
         expect![[r#"
-        exit 0
-        out| VERSION   AT                     PROJECT   SET      SUMMARY               CHANGES         REQUEST
-        out| 1.42      2026-01-01T00:00:00Z   p         tenant   create network blue   +network blue   req-1
-    "#]],
+            exit 0
+            out| VERSION   AT                     REQUEST   PROJECT   SET      SUMMARY               CHANGES
+            out| 1.42      2026-01-01T00:00:00Z   req-1     p         tenant   create network blue   +network blue
+        "#]],
     );
     let empty = Fake::start().canned("GET /v1/history", 200, json!({ "history": [] }));
     check(
@@ -356,6 +366,32 @@ fn the_history_is_a_table() {
         err| Nothing has been changed yet.
     "#]],
     );
+}
+
+#[test]
+fn the_history_of_a_set_is_found_page_by_page_with_names_and_rollbacks_marked() {
+    let history = json!({ "history": [
+        { "version": "1.9", "request_id": "req-0123456789abcdef", "project_id": "p", "set": "tenant", "summary": "POST /v1/rollback to 3",
+          "changes": [{ "action": "delete", "kind": "network", "id": id(1), "name": null }, { "action": "update", "kind": "port", "id": id(2), "name": "web" }] },
+        { "version": "1.8", "project_id": "p", "set": "other", "summary": "POST /v1/apply", "changes": [] },
+        { "version": "1.7", "project_id": "q", "set": "tenant", "summary": "POST /v1/apply", "changes": [] },
+        { "version": "1.6", "project_id": "p", "set": "tenant", "summary": "POST /v1/apply",
+          "changes": [{ "action": "create", "kind": "network", "id": id(1), "name": "blue" }] },
+    ]});
+    let fake = Fake::start().canned("GET /v1/history", 200, history);
+    let arguments = ["history", "--set", "tenant", "--project", "p", "--limit", "2"];
+    check(&fake, &arguments, expect![[r#"
+        exit 0
+        out| VERSION   AT   REQUEST        PROJECT   SET      SUMMARY          NAMES
+        out| 1.9            req-01234567   p         tenant   rollback to 3    -network blue, 1 more
+        out| 1.6                           p         tenant   POST /v1/apply   +network blue
+    "#]]);
+    assert_eq!(fake.lines("GET"), ["GET /v1/history?limit=500"]);
+    check(&fake, &["history", "--set", "absent"], expect![[r#"
+        exit 0
+        err| Nothing has been changed yet.
+    "#]]);
+    assert_eq!(fake.lines("GET")[1..], ["GET /v1/history?limit=500", "GET /v1/history?limit=500&before=6"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use expect_test::expect;
 use serde_json::{Value, json};
 use support::fake::Fake;
-use support::{check, text, weft};
+use support::{blue, check, id, text, weft};
 
 fn status(is_at_rest: bool) -> Value {
     let not_done = if is_at_rest {
@@ -30,14 +30,14 @@ fn the_status_fails_unless_all_hosts_are_at_rest() {
         &Fake::start().canned("GET /v1/status", 200, status(false)),
         &["status"],
         expect![[r#"
-        exit 1
-        out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED
-        out| hv1    yes     yes       1.42      0        0
-        out| hv2    yes     no        1.41      1        1
-        out| hv2: failed link vx100: No such device (network/x)
-        err| weft 0.1.0, version 1.42, up for 1 h 6 min
-        err| 2 networks
-    "#]],
+            exit 1
+            out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED
+            out| hv1    yes     yes       1.42      0        0
+            out| hv2    yes     no        1.41      1        1
+            out| hv2: failed link vx100: No such device (for network/x)
+            err| weft 0.1.0, version 1.42, up for 1 h 6 min
+            err| 2 networks
+        "#]],
     );
     check(
         &Fake::start().canned("GET /v1/status", 200, status(true)),
@@ -58,6 +58,56 @@ fn the_status_fails_unless_all_hosts_are_at_rest() {
             out| hv2
         "#]],
     );
+}
+
+/// A host that is not at rest because of a port of `blue`, another port whose binding failed, an older agent.
+fn troubled() -> Fake {
+    let not_done = json!([
+        { "fragment": format!("port/{} of network/{}", id(21), id(1)), "state": "waiting", "object": "tap web", "reason": "not there yet" },
+        { "fragment": format!("service-port/{} of network/{}", id(77), id(1)), "state": "failed", "object": null, "reason": "No" },
+    ]);
+    let status = json!({ "version": "1.42", "software_version": "0.1.0", "uptime_s": 5, "counts": {}, "hosts": [
+        { "name": "hv1", "software_version": "0.0.9", "alive": true, "at_rest": false, "version": "1.42", "behind": 0,
+          "steps_done": 7, "steps_failed": 0, "not_done": not_done },
+    ]});
+    let fake = blue().canned("GET /v1/status", 200, status);
+    let port = json!({ "id": id(23), "name": "lost", "binding:host_id": "hv9", "binding:vif_type": "binding_failed",
+        "binding:vif_details": { "failure": "the host hv9 is not known" } });
+    fake.state.lock().unwrap().resources.get_mut("ports").unwrap().push(port.as_object().unwrap().clone());
+    fake
+}
+
+#[test]
+fn the_status_calls_resources_by_name_and_tells_of_failed_bindings() {
+    check(&troubled(), &["status", "-q"], expect![[r#"
+        exit 1
+        out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED
+        out| hv1    yes     no        1.42      0        0
+        out| hv1: waiting tap web: not there yet (for port web of network blue)
+        out| hv1: failed service port 10000000-0000-4000-8000-000000000077 of network blue: No
+        out| port lost: its binding to hv9 has failed: the host hv9 is not known
+    "#]]);
+    check(&troubled(), &["status", "-q", "-o", "wide"], expect![[r#"
+        exit 1
+        out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED   DONE   SOFTWARE
+        out| hv1    yes     no        1.42      0        0        7      0.0.9
+        out| hv1: waiting tap web: not there yet (for port web of network blue)
+        out| hv1: failed service port 10000000-0000-4000-8000-000000000077 of network blue: No
+        out| port lost: its binding to hv9 has failed: the host hv9 is not known
+    "#]]);
+}
+
+#[test]
+fn the_doctor_tells_of_failed_bindings_and_other_versions_of_agents() {
+    let fake = troubled();
+    let output = weft(&fake, &["doctor"]).output().unwrap();
+    let said = text(&fake, &output);
+    for line in [
+        "out| warn  agent of hv1: is 0.0.9, the controller is 0.1.0",
+        "out| warn  port lost: its binding to hv9 has failed: the host hv9 is not known",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{said}");
+    }
 }
 
 #[test]
@@ -127,8 +177,10 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     let made = weft(&fake, &["certificates", "--directory", &tls, "--host", "hv1,hv2"]).output().unwrap();
     assert!(made.status.success(), "{}", text(&fake, &made));
     let output = weft(&fake, &["doctor", "--tls-directory", &tls]).output().unwrap();
-    // What this machine's kernel can do is another matter.
+    // A second later a day has begun; and what this machine's kernel can do is another matter.
     let said: String = text(&fake, &output)
+        .replace("for 3649 days", "for 3650 days")
+        .replace("for 364 days", "for 365 days")
         .lines()
         .filter(|line| !line.contains("kernel"))
         .map(|line| format!("{line}\n"))

@@ -138,6 +138,94 @@ fn a_filter_takes_names_and_is_checked() {
 }
 
 #[test]
+fn every_attribute_is_a_filter_and_an_order() {
+    let fake = blue();
+    check(
+        &fake,
+        &[
+            "get",
+            "ports",
+            "--network",
+            "blue",
+            "--status",
+            "ACTIVE",
+            "--host",
+            "hv1",
+            "--sort",
+            "name:desc",
+            "--sort",
+            "host",
+            "-o",
+            "name",
+        ],
+        expect![[r#"
+            exit 0
+            out| web
+        "#]],
+    );
+    let line = fake.lines("GET /v2.0/ports").remove(0);
+    expect!["GET /v2.0/ports?network_id=10000000-0000-4000-8000-000000000001&binding%3Ahost_id=hv1&status=ACTIVE&sort_key=name&sort_dir=desc&sort_key=binding%3Ahost_id&sort_dir=asc&limit=500"].assert_eq(&line);
+    check(
+        &blue(),
+        &["get", "port", "--sort", "nmae"],
+        expect![[r#"
+        exit 1
+        err| error: a port has no attribute 'nmae'; did you mean 'name'?
+    "#]],
+    );
+    let said = |arguments: &[&str]| text(&fake, &weft(&fake, arguments).output().unwrap());
+    assert!(said(&["get", "ports", "--all"]).contains("unexpected argument '--all'"));
+    let help = said(&["get", "interfaces", "-h"]);
+    for flag in ["--filter", "--sort", "--parent-interface", "--type", "--segmentation-id", "--tags"] {
+        assert!(help.contains(flag), "{help}");
+    }
+}
+
+#[test]
+fn what_can_be_made_is_described_in_sentences() {
+    let fake = blue();
+    let help = text(&fake, &weft(&fake, &["create", "-h"]).output().unwrap());
+    let of_kinds = help.lines().filter(|line| line.contains("  Make "));
+    expect![[r#"
+        out|   network        Make a network
+        out|   subnet         Make a subnet
+        out|   port           Make a port
+        out|   instance-port  Make an instance port
+        out|   interface      Make an interface
+        out|   service        Make a service
+        out|   service-port   Make a service port
+    "#]].assert_eq(&of_kinds.map(|line| format!("{line}\n")).collect::<String>());
+    let output = weft(&fake, &["create", "port", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        help.starts_with("Make a port.\n\nPorts of a network: a vNIC and its binding in one.\n"),
+        "{help}"
+    );
+}
+
+#[test]
+fn what_cannot_be_changed_is_told_as_that() {
+    let fake = blue();
+    check(
+        &fake,
+        &["set", "port", "web", "--network", "red"],
+        expect![[r#"
+        exit 2
+        err| error: the network_id of a port cannot be changed
+    "#]],
+    );
+    check(
+        &fake,
+        &["set", "port", "web", "--status", "DOWN", "--description", "x"],
+        expect![[r#"
+        exit 2
+        err| error: the status of a port cannot be changed
+    "#]],
+    );
+    assert_eq!(fake.requests().len(), 0);
+}
+
+#[test]
 fn what_is_not_there_is_an_error() {
     check(
         &blue(),
@@ -151,14 +239,15 @@ fn what_is_not_there_is_an_error() {
         &blue(),
         &["get", "netwroks"],
         expect![[r#"
-        exit 2
-        err| error: invalid value 'netwroks' for '<KIND>'
-        err|   [possible values: networks, subnets, ports, instance-ports, interfaces, services, service-ports, hosts]
-        err|
-        err|   tip: a similar value exists: 'networks'
-        err|
-        err| For more information, try '--help'.
-    "#]],
+            exit 2
+            err| error: unrecognized subcommand 'netwroks'
+            err|
+            err|   tip: some similar subcommands exist: 'network', 'networks'
+            err|
+            err| Usage: weft get [OPTIONS] <KIND>
+            err|
+            err| For more information, try '--help'.
+        "#]],
     );
 }
 

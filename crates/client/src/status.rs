@@ -38,6 +38,9 @@ impl Status {
 pub struct HostStatus {
     /// Its name.
     pub name: String,
+    /// The version of its agent's software, once it has been connected.
+    #[serde(default)]
+    pub software_version: Option<String>,
     /// Whether its agent is connected.
     pub alive: bool,
     /// Whether it is as its intent says.
@@ -48,6 +51,9 @@ pub struct HostStatus {
     /// How many revisions it is behind.
     #[serde(default)]
     pub behind: Option<u64>,
+    /// How many steps were done in its last turn.
+    #[serde(default)]
+    pub steps_done: u64,
     /// How many steps failed in its last turn.
     #[serde(default)]
     pub steps_failed: u64,

@@ -61,7 +61,9 @@ async fn difference(client: &Client, change: &Change, new: &HashMap<&str, String
         if text.is_empty() { "/dev/null".to_owned() } else { format!("{side}/{}/{called}", change.kind) }
     };
     let (from, to) = (title("current", &before), title("wanted", &after));
-    Ok(TextDiff::from_lines(before.as_str(), after.as_str()).unified_diff().header(&from, &to).to_string())
+    let text =
+        TextDiff::from_lines(before.as_str(), after.as_str()).unified_diff().header(&from, &to).to_string();
+    Ok(if text.is_empty() { format!("--- {from}\n+++ {to}\n") } else { text })
 }
 
 /// What even a resource without attributes has.

@@ -1,98 +1,84 @@
 //! `get`: lists resources.
 
 use anyhow::Result;
-use clap::Args;
-use weft_services::AttributeType;
+use weft_client::Client;
+use weft_services::Attribute;
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::kind::{self, Kind};
+use crate::generated::Get;
+use crate::kind::Kind;
 use crate::output::print_objects;
 use crate::{names, suggest};
 
-/// What `get` takes.
-#[derive(Args)]
-pub(crate) struct Arguments {
-    /// The kind of resource
-    #[arg(value_parser = kind::parser())]
-    kind: Kind,
-
-    /// Only these
-    #[arg(value_name = "NAME|ID")]
-    names: Vec<String>,
-
-    /// Only those with this value of an attribute, as in --filter network=blue; may be repeated
-    #[arg(long = "filter", value_name = "ATTRIBUTE=VALUE", value_parser = filter)]
-    filters: Vec<(String, String)>,
-
-    /// Those of all projects, not only one's own
-    #[arg(long)]
-    all: bool,
-}
-
-fn filter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("it has the form ATTRIBUTE=VALUE".to_owned()),
-    }
-}
-
 /// Runs the verb.
-pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
+pub(crate) async fn run(context: &Context, get: &Get) -> Result<Exit> {
     let client = context.client()?;
-    let kind = arguments.kind;
     let mut objects = Vec::new();
-    for name in &arguments.names {
-        objects.push(client.find(kind, name).await?);
+    for name in &get.names {
+        objects.push(client.find(get.kind, name).await?);
     }
-    if arguments.names.is_empty() {
-        let mut filters = Vec::new();
-        for (name, value) in &arguments.filters {
-            filters.push(resolved(&client, kind, name, value).await?);
-        }
-        if arguments.all {
-            filters.push(("all_projects".to_owned(), "true".to_owned()));
-        }
-        objects = client.list(kind, &filters).await?;
+    if get.names.is_empty() {
+        objects = client.list(get.kind, &query(&client, get).await?).await?;
     }
-    print_objects(context, &client, kind, &objects, arguments.names.len() == 1).await?;
+    print_objects(context, &client, get.kind, &objects, get.names.len() == 1).await?;
     Ok(Exit::Ok)
 }
 
-/// A filter as the API has it: `network=blue` is by the network's identifier.
-async fn resolved(
-    client: &weft_client::Client,
-    kind: Kind,
-    name: &str,
-    value: &str,
-) -> Result<(String, String)> {
-    const QUERIES: &[&str] = &["tags", "tags-any", "not-tags", "not-tags-any", "sort_key", "sort_dir"];
-    let name = name.replace('-', "_");
-    for attribute in kind.attributes {
-        if attribute.name == name && attribute.kind != AttributeType::Id {
-            return Ok((name, value.to_owned()));
-        }
-        let Some((short, target)) = names::reference(attribute) else { continue };
-        if short == name || attribute.name == name {
-            return Ok((attribute.name.to_owned(), names::resolve(client, target, value).await?));
+/// Filters and order as the API has them.
+async fn query(client: &Client, get: &Get) -> Result<Vec<(String, String)>> {
+    let mut query = Vec::new();
+    for (attribute, texts) in &get.given {
+        for text in texts {
+            query.push(resolved(client, get.kind, attribute.name, text).await?);
         }
     }
-    let last = |attribute: &&weft_services::Attribute| {
-        attribute
-            .name
-            .rsplit(':')
-            .next()
-            .is_some_and(|last| last == name || last.strip_suffix("_id") == Some(&name))
+    for (name, value) in &get.filters {
+        query.push(resolved(client, get.kind, name, value).await?);
+    }
+    for (name, is_descending) in &get.sort {
+        let name = name.replace('-', "_");
+        let Some(attribute) = attribute(get.kind, &name) else { return Err(no_attribute(get.kind, &name)) };
+        let direction = if *is_descending { "desc" } else { "asc" };
+        query.push(("sort_key".to_owned(), attribute.name.to_owned()));
+        query.push(("sort_dir".to_owned(), direction.to_owned()));
+    }
+    Ok(query)
+}
+
+/// The attribute that a person calls so: whole, by what it refers to, or without what is before its colon.
+fn attribute(kind: Kind, name: &str) -> Option<&'static Attribute> {
+    let is_whole = |attribute: &&Attribute| {
+        attribute.name == name || names::reference(attribute).is_some_and(|(short, _)| short == name)
     };
-    if let Some(attribute) = kind.attributes.iter().find(last) {
-        return Ok((attribute.name.to_owned(), value.to_owned()));
-    }
-    let dashed = name.replace('_', "-");
-    if let Some(query) = QUERIES.iter().find(|query| **query == name || **query == dashed) {
-        return Ok(((*query).to_owned(), value.to_owned()));
-    }
+    let is_last = |attribute: &&Attribute| {
+        let last = attribute.name.rsplit(':').next().unwrap_or_default();
+        last == name || last.strip_suffix("_id") == Some(name)
+    };
+    kind.attributes.iter().find(is_whole).or_else(|| kind.attributes.iter().find(is_last))
+}
+
+fn no_attribute(kind: Kind, name: &str) -> anyhow::Error {
     let references = kind.attributes.iter().filter_map(|attribute| Some(names::reference(attribute)?.0));
     let candidates = references.chain(kind.attributes.iter().map(|attribute| attribute.name));
-    let hint = suggest::hint(&name, candidates);
-    anyhow::bail!("a {} has no attribute '{name}'{hint}", kind.member)
+    let hint = suggest::hint(name, candidates);
+    anyhow::anyhow!("a {} has no attribute '{name}'{hint}", kind.member)
+}
+
+/// A filter as the API has it: `network=blue` is by the network's identifier.
+async fn resolved(client: &Client, kind: Kind, name: &str, value: &str) -> Result<(String, String)> {
+    const QUERIES: &[&str] = &["tags", "tags-any", "not-tags", "not-tags-any", "sort_key", "sort_dir"];
+    let name = name.replace('-', "_");
+    let dashed = name.replace('_', "-");
+    if let Some(attribute) = attribute(kind, &name) {
+        let value = match names::reference(attribute) {
+            Some((_, target)) => names::resolve(client, target, value).await?,
+            _ => value.to_owned(),
+        };
+        return Ok((attribute.name.to_owned(), value));
+    }
+    match QUERIES.iter().find(|query| **query == name || **query == dashed) {
+        Some(query) => Ok(((*query).to_owned(), value.to_owned())),
+        None => Err(no_attribute(kind, &name)),
+    }
 }

@@ -1,8 +1,10 @@
 //! `history`: what was changed when by whom.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use clap::Args;
-use weft_client::{Action, HistoryEntry};
+use weft_client::{Action, Client, Error, HistoryChange, HistoryEntry};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -18,7 +20,20 @@ pub(crate) struct Arguments {
     /// Only those before this revision
     #[arg(long, value_name = "REVISION", value_parser = revision)]
     before: Option<u64>,
+
+    /// Only applies and rollbacks of this set
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+
+    /// Only what was changed on behalf of this project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
 }
+
+/// How many commits are asked for at once, to find those of a set or project among them.
+const PAGE: usize = 500;
+/// How much of a request's identifier the table shows; `-o wide` shows all of it.
+const REQUEST_CHARS: usize = 12;
 
 /// Reads a revision: `42`, or as part of a version `1.42`.
 pub(crate) fn revision(text: &str) -> Result<u64, String> {
@@ -28,7 +43,7 @@ pub(crate) fn revision(text: &str) -> Result<u64, String> {
 
 /// Runs the verb.
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let history = context.client()?.history(arguments.limit, arguments.before).await?;
+    let history = read(&context.client()?, arguments).await?;
     if context.print_value(&history)? {
         return Ok(Exit::Ok);
     }
@@ -41,39 +56,89 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit
     Ok(Exit::Ok)
 }
 
-fn table(history: &[HistoryEntry], is_wide: bool) -> Table {
-    let mut headers = vec!["VERSION", "AT", "PROJECT", "SET", "SUMMARY"];
-    if is_wide {
-        headers.extend(["CHANGES", "REQUEST"]);
+/// The last commits that were asked for; page after page, where only some are wanted.
+async fn read(client: &Client, arguments: &Arguments) -> Result<Vec<HistoryEntry>, Error> {
+    if arguments.set.is_none() && arguments.project.is_none() {
+        return client.history(arguments.limit, arguments.before).await;
     }
-    let mut table = Table::new(headers);
+    let is_wanted = |entry: &HistoryEntry| {
+        let is_of = |wanted: &Option<String>, is: &Option<String>| wanted.is_none() || wanted == is;
+        is_of(&arguments.set, &entry.set) && is_of(&arguments.project, &entry.project_id)
+    };
+    let (mut found, mut before) = (Vec::new(), arguments.before);
+    while found.len() < arguments.limit {
+        let page = match client.history(PAGE, before).await {
+            // What is older is no longer kept.
+            Err(Error::Refused(refusal)) if refusal.status == 410 && before.is_some() => break,
+            page => page?,
+        };
+        let oldest = page.last().and_then(|entry| revision(&entry.version).ok());
+        found.extend(page.into_iter().filter(is_wanted));
+        match oldest {
+            Some(oldest) if oldest > 1 && before.is_none_or(|before| oldest < before) => {
+                before = Some(oldest)
+            }
+            _ => break,
+        }
+    }
+    found.truncate(arguments.limit);
+    Ok(found)
+}
+
+fn table(history: &[HistoryEntry], is_wide: bool) -> Table {
+    let last = if is_wide { "CHANGES" } else { "NAMES" };
+    let mut table = Table::new(["VERSION", "AT", "REQUEST", "PROJECT", "SET", "SUMMARY", last]);
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    let names = names(history);
     for entry in history {
-        let mut cells = vec![
+        let request = part(&entry.request_id);
+        table.row([
             entry.version.clone(),
             part(&entry.at),
+            if is_wide { request } else { request.chars().take(REQUEST_CHARS).collect() },
             part(&entry.project_id),
             part(&entry.set),
-            part(&entry.summary),
-        ];
-        if is_wide {
-            cells.extend([changes(entry), part(&entry.request_id)]);
-        }
-        table.row(cells);
+            summary(entry),
+            changes(entry, &names, is_wide),
+        ]);
     }
     table
 }
 
-fn changes(entry: &HistoryEntry) -> String {
-    let change = |change: &weft_client::HistoryChange| {
+/// What was asked for; of a rollback, to where it led.
+fn summary(entry: &HistoryEntry) -> String {
+    let summary = entry.summary.as_deref().unwrap_or_default();
+    match summary.split_once("/v1/rollback to ") {
+        Some((_, to)) => format!("rollback to {to}"),
+        None => summary.to_owned(),
+    }
+}
+
+/// What is deleted has no name any more, but may have had one in what was done before.
+fn names(history: &[HistoryEntry]) -> HashMap<&str, &str> {
+    let name = |change: &'_ HistoryChange| change.name.as_deref().is_some_and(|name| !name.is_empty());
+    let named = history.iter().rev().flat_map(|entry| &entry.changes).filter(|change| name(change));
+    named.filter_map(|change| Some((change.id.as_deref()?, change.name.as_deref()?))).collect()
+}
+
+/// All changes or, where that is too much, the first and how many more there are.
+fn changes(entry: &HistoryEntry, names: &HashMap<&str, &str>, is_wide: bool) -> String {
+    let change = |change: &HistoryChange| {
         let sign = match change.action {
             Action::Create => '+',
             Action::Update => '~',
             Action::Delete => '-',
             Action::None => ' ',
         };
-        let name = change.name.as_ref().filter(|name| !name.is_empty()).or(change.id.as_ref());
-        format!("{sign}{} {}", change.kind, name.map_or("", String::as_str))
+        let id = change.id.as_deref().unwrap_or_default();
+        let own = change.name.as_deref().filter(|name| !name.is_empty());
+        let name = own.or_else(|| names.get(id).copied()).unwrap_or(id);
+        format!("{sign}{} {name}", change.kind)
     };
-    entry.changes.iter().map(change).collect::<Vec<_>>().join(", ")
+    let shown = if is_wide { entry.changes.len() } else { 1 };
+    let mut texts: Vec<String> = entry.changes.iter().take(shown).map(change).collect();
+    if entry.changes.len() > shown {
+        texts.push(format!("{} more", entry.changes.len() - shown));
+    }
+    texts.join(", ")
 }

@@ -34,7 +34,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
         Verb::Apply(arguments) => apply::run(context, &arguments).await,
         Verb::Plan(arguments) => plan::run(context, &arguments).await,
         Verb::Diff(arguments) => diff::run(context, &arguments).await,
-        Verb::Get(arguments) => get::run(context, &arguments).await,
+        Verb::Get(get) => get::run(context, &get).await,
         Verb::Describe(arguments) => describe::run(context, &arguments).await,
         Verb::Create(create) => create::run(context, &create).await,
         Verb::Set(set) => set::run(context, &set).await,

@@ -3,6 +3,7 @@
 use weft_client::{Client, Error, HostStatus};
 
 use super::Check;
+use crate::bindings;
 
 pub(super) async fn checks(client: &Client) -> Vec<Check> {
     let mut checks = vec![match client.health().await {
@@ -26,10 +27,36 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
             let advice = "make a certificate for each by `weft certificates`, and start weft-agent there";
             checks.push(Check::warn("hosts", "there are none yet", advice));
         }
-        Ok(status) => checks.extend(status.hosts.iter().map(host)),
+        Ok(status) => {
+            checks.extend(status.hosts.iter().map(host));
+            let of_controller = status.software_version.as_deref();
+            checks.extend(status.hosts.iter().filter_map(|host| agent(host, of_controller)));
+        }
         Err(error) => checks.push(Check::fail("hosts", error.to_string(), "see the controller's log")),
     }
+    checks.extend(failed_bindings(client).await);
     checks
+}
+
+/// An agent that is of another version than the controller.
+fn agent(host: &HostStatus, of_controller: Option<&str>) -> Option<Check> {
+    let (own, of_controller) = (host.software_version.as_deref()?, of_controller?);
+    (host.alive && own != of_controller).then(|| {
+        let finding = format!("is {own}, the controller is {of_controller}");
+        Check::warn(format!("agent of {}", host.name), finding, "install the same version of both")
+    })
+}
+
+async fn failed_bindings(client: &Client) -> Vec<Check> {
+    let failed = match bindings::failed(client).await {
+        Ok(failed) => failed,
+        Err(error) => return vec![Check::warn("ports", error.to_string(), "see the controller's log")],
+    };
+    let check = |one: &bindings::FailedBinding| {
+        let advice = format!("mend that, or bind it elsewhere: `weft set port {} --host HOST`", one.port);
+        Check::warn(format!("port {}", one.port), one.finding(), advice)
+    };
+    failed.iter().map(check).collect()
 }
 
 fn first_cause(error: &Error) -> String {

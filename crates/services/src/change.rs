@@ -119,6 +119,8 @@ impl Change {
 
     /// The standard attributes of a new resource.
     pub(crate) fn standard(&self, id: Id, named: Named) -> Standard {
+        // A declared resource has the name of its document when it is made.
+        let declared_as = self.apply_set.as_ref().map(|_| named.name.as_str().into());
         Standard {
             id,
             project_id: named.project_id.map_or_else(|| self.project_id.clone(), Arc::from),
@@ -129,6 +131,7 @@ impl Change {
             revision_number: 1,
             tags: BTreeSet::new(),
             apply_set: self.apply_set.clone(),
+            declared_as,
         }
     }
 

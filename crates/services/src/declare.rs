@@ -126,8 +126,10 @@ pub fn declare(change: &mut Change, declaration: &Declaration) -> Result<Vec<Dec
 pub fn in_set<'m>(model: &'m Model, set: &str) -> impl Iterator<Item = RowKey> + use<'m> {
     let set: Arc<str> = set.into();
     let of_kind = move |kind: RowKind| {
-        let range = (set.clone(), kind, Id::MIN)..=(set.clone(), kind, Id::MAX);
-        model.index.apply_sets.range(range).map(|(_, kind, id)| RowKey::Resource(*kind, *id))
+        let set = set.clone();
+        let made = model.index.apply_sets.range((set.clone(), kind, "".into(), Id::MIN)..);
+        let of_kind = made.take_while(move |(of, its_kind, ..)| *of == set && *its_kind == kind);
+        of_kind.map(|(_, kind, _, id)| RowKey::Resource(*kind, *id))
     };
     RowKind::ALL.into_iter().flat_map(of_kind)
 }
@@ -145,6 +147,19 @@ impl Scope {
         row.as_ref().and_then(crate::Row::standard).is_some_and(|standard| {
             standard.apply_set.as_ref() == Some(&self.set) && standard.project_id == self.project
         })
+    }
+
+    /// The rows of a kind that the set made by a name, whatever they are called now.
+    fn declared_as<'m>(
+        &'m self,
+        model: &'m Model,
+        kind: RowKind,
+        name: &str,
+    ) -> impl Iterator<Item = Id> + 'm {
+        let name: Arc<str> = name.into();
+        let range = (self.set.clone(), kind, name.clone(), Id::MIN)..=(self.set.clone(), kind, name, Id::MAX);
+        let made = model.index.apply_sets.range(range).map(|(.., id)| *id);
+        made.filter(move |id| self.has(model, &RowKey::Resource(kind, *id)))
     }
 }
 
@@ -191,13 +206,11 @@ impl<'d> Plan<'d> {
 
     /// What the set made by the kind and name of a document.
     fn existing(&self, model: &Model, document: &Document<'_>) -> Result<Option<String>, DeclareError> {
-        let named = document.entry.candidates(model, "name", document.name).unwrap_or_default();
-        let mut found = named.into_iter().filter(|id| {
-            document.entry.row_key(model, id).is_some_and(|key| {
-                self.scope.has(model, &key)
-                    && kind_of(model, &key) == Some(names::identity(document.entry.member))
-            })
-        });
+        let identity = names::identity(document.entry.member);
+        let Some(kind) = row_kind(identity) else { return Ok(None) };
+        let of_kind = |id: &Id| kind_of(model, &RowKey::Resource(kind, *id)) == Some(identity);
+        let declared = self.scope.declared_as(model, kind, document.name).filter(of_kind);
+        let mut found = declared.map(|id| id.to_string());
         match (found.next(), found.next()) {
             (Some(_), Some(_)) => {
                 let message = format!(
@@ -285,6 +298,18 @@ fn kind_of(model: &Model, key: &RowKey) -> Option<&'static str> {
     }
 }
 
+/// The kind of the row that holds the name of a resource of this kind.
+fn row_kind(member: &str) -> Option<RowKind> {
+    match member {
+        "network" => Some(RowKind::Network),
+        "subnet" => Some(RowKind::Subnet),
+        "port" | "instance_port" => Some(RowKind::InstancePort),
+        "interface" => Some(RowKind::Interface),
+        "service_port" => Some(RowKind::ServicePort),
+        _ => None,
+    }
+}
+
 fn create(
     change: &mut Change,
     document: &Document<'_>,
@@ -363,7 +388,7 @@ impl Doomed {
     fn find(model: &Model, key: &RowKey) -> Option<Self> {
         let (entry, row) = (by_any_name(kind_of(model, key)?)?, model.row(key)?);
         let standard = row.standard()?;
-        Some(Self { entry, id: standard.id.to_string(), name: standard.name.clone() })
+        Some(Self { entry, id: standard.id.to_string(), name: standard.declared_name().to_string() })
     }
 
     fn delete(&self, change: &mut Change) -> Result<Declared, Refusal> {

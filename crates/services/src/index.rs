@@ -15,8 +15,8 @@ use crate::{Id, Row, RowKind};
 pub(crate) struct Index {
     /// By kind and name.
     pub(crate) names: OrdSet<(RowKind, Arc<str>, Id)>,
-    /// By the declared set that made it.
-    pub(crate) apply_sets: OrdSet<(Arc<str>, RowKind, Id)>,
+    /// By the declared set that made it, kind, and the name by which the set declares it.
+    pub(crate) apply_sets: OrdSet<(Arc<str>, RowKind, Arc<str>, Id)>,
     /// VNIs in use, and by which network.
     pub(crate) vnis: OrdMap<Vni, Id>,
     /// VNIs that are neither in use nor in quarantine.
@@ -125,7 +125,11 @@ impl Index {
         if let Some(standard) = row.standard() {
             put(&mut self.names, (row.key().kind(), standard.name.as_str().into(), standard.id), there);
             if let Some(set) = &standard.apply_set {
-                put(&mut self.apply_sets, (set.clone(), row.key().kind(), standard.id), there);
+                put(
+                    &mut self.apply_sets,
+                    (set.clone(), row.key().kind(), standard.declared_name(), standard.id),
+                    there,
+                );
             }
         }
         match row {

@@ -49,6 +49,9 @@ pub struct Standard {
     /// The declared set that made it, if one did; the set is one of its project's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apply_set: Option<Arc<str>>,
+    /// The name by which that set declares it, whatever it has been renamed to since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_as: Option<Arc<str>>,
 }
 
 impl Standard {
@@ -56,6 +59,11 @@ impl Standard {
     pub fn touch(&mut self, now: Timestamp) {
         self.updated_at = now;
         self.revision_number += 1;
+    }
+
+    /// The name by which its set knows it: that by which it was declared.
+    pub(crate) fn declared_name(&self) -> Arc<str> {
+        self.declared_as.clone().unwrap_or_else(|| self.name.as_str().into())
     }
 
     /// Adds the attributes that every resource shows.

@@ -156,8 +156,8 @@ fn what_is_no_longer_declared_is_deleted_with_prune_and_stays_without() {
         none subnet blue6
         none network blue
         delete service_port vm-blue
-        delete interface web1.5
         delete interface vm.10.20
+        delete interface web1.5
         delete port db
         delete port web1
         delete subnet blue4
@@ -400,4 +400,32 @@ fn a_declaration_that_cannot_be_carried_out_names_document_and_field() {
     let mut all = documents();
     all[2]["cidr"] = json!("10.2.0.0/24");
     check_error(&mut site, &all, expect!["3 cidr: Cannot update read-only attribute cidr"]);
+}
+
+#[test]
+fn what_somebody_renamed_is_still_what_its_document_declares() {
+    let mut site = applied(&documents());
+    let before = common::all(&site, "ports").len();
+    for (path, name) in [("networks", "blue"), ("ports", "db"), ("service-ports", "vm-blue")] {
+        let id = common::id_named(&site, path, name);
+        site.update(path, &id, json!({"name": ""})).unwrap();
+    }
+    // Others that are declared, and refer to it by the name that it was declared by, find it as well.
+    let alone =
+        json!({"kind": "subnet", "name": "blue4", "network": "blue", "ip_version": 4, "cidr": "10.1.1.0/24"});
+    assert_eq!(apply(&mut site, false, &[alone]).unwrap()[0].action, Action::None);
+    let declared = apply(&mut site, true, &documents()).unwrap();
+    let changed: Vec<Declared> =
+        declared.into_iter().filter(|declared| declared.action != Action::None).collect();
+    check_actions(
+        &changed,
+        expect![[r#"
+            update port db name: "" -> "db"
+            update network blue name: "" -> "blue"
+            update service_port vm-blue name: "" -> "vm-blue"
+        "#]],
+    );
+    assert_eq!(common::all(&site, "ports").len(), before);
+    let again = apply(&mut site, true, &documents()).unwrap();
+    assert!(again.iter().all(|declared| declared.action == Action::None));
 }

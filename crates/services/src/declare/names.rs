@@ -53,6 +53,11 @@ impl Plan<'_> {
         if let Ok(id) = name.parse::<Id>() {
             return Ok(id.to_string());
         }
+        let kind = super::row_kind(identity(target.member));
+        let mut declared = kind.into_iter().flat_map(|kind| self.scope.declared_as(model, kind, name));
+        if let (Some(id), None) = (declared.next(), declared.next()) {
+            return Ok(id.to_string());
+        }
         let named = target.candidates(model, "name", name).unwrap_or_default();
         let keys = named.into_iter().filter_map(|id| target.row_key(model, &id).map(|key| (id, key)));
         let (of_set, others): (Vec<_>, Vec<_>) = keys.partition(|(_, key)| self.scope.has(model, key));

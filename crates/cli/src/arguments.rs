@@ -157,6 +157,11 @@ impl Verb {
     pub(crate) fn exit_on_error(&self) -> Exit {
         if matches!(self, Self::Diff(_)) { Exit::DiffFailed } else { Exit::Failed }
     }
+
+    /// Whether it is to run a command for somebody.
+    pub(crate) const fn runs_command(&self) -> bool {
+        matches!(self, Self::Lab(lab::Verb::Exec(_)))
+    }
 }
 
 /// Reads a time.

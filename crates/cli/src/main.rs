@@ -37,10 +37,12 @@ fn main() -> ExitCode {
     let verb = Verb::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     environment::start_log(globals.verbose);
     let context = Context::new(globals);
-    let on_error = verb.exit_on_error();
+    let (on_error, runs_command) = (verb.exit_on_error(), verb.runs_command());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(deadline::keep(&context, commands::run(verb, &context))),
+        Ok(runtime) => {
+            runtime.block_on(deadline::keep(&context, runs_command, commands::run(verb, &context)))
+        }
         Err(error) => Err(error.into()),
     };
     match outcome {

@@ -380,17 +380,25 @@ fn the_history_of_a_set_is_found_page_by_page_with_names_and_rollbacks_marked() 
     ]});
     let fake = Fake::start().canned("GET /v1/history", 200, history);
     let arguments = ["history", "--set", "tenant", "--project", "p", "--limit", "2"];
-    check(&fake, &arguments, expect![[r#"
+    check(
+        &fake,
+        &arguments,
+        expect![[r#"
         exit 0
         out| VERSION   AT   REQUEST        PROJECT   SET      SUMMARY          NAMES
         out| 1.9            req-01234567   p         tenant   rollback to 3    -network blue, 1 more
         out| 1.6                           p         tenant   POST /v1/apply   +network blue
-    "#]]);
+    "#]],
+    );
     assert_eq!(fake.lines("GET"), ["GET /v1/history?limit=500"]);
-    check(&fake, &["history", "--set", "absent"], expect![[r#"
-        exit 0
-        err| Nothing has been changed yet.
-    "#]]);
+    check(
+        &fake,
+        &["history", "--set", "absent"],
+        expect![[r#"
+            exit 0
+            err| There are no such changes.
+        "#]],
+    );
     assert_eq!(fake.lines("GET")[1..], ["GET /v1/history?limit=500", "GET /v1/history?limit=500&before=6"]);
 }
 

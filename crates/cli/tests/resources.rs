@@ -194,7 +194,8 @@ fn what_can_be_made_is_described_in_sentences() {
         out|   interface      Make an interface
         out|   service        Make a service
         out|   service-port   Make a service port
-    "#]].assert_eq(&of_kinds.map(|line| format!("{line}\n")).collect::<String>());
+    "#]]
+    .assert_eq(&of_kinds.map(|line| format!("{line}\n")).collect::<String>());
     let output = weft(&fake, &["create", "port", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(

@@ -52,7 +52,9 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit
         context.print_names(&versions)?;
         return Ok(Exit::Ok);
     }
-    context.print_table(&table(&history, context.format == Format::Wide), "Nothing has been changed yet.")?;
+    let is_part = arguments.before.is_some() || arguments.set.is_some() || arguments.project.is_some();
+    let if_empty = if is_part { "There are no such changes." } else { "Nothing has been changed yet." };
+    context.print_table(&table(&history, context.format == Format::Wide), if_empty)?;
     Ok(Exit::Ok)
 }
 

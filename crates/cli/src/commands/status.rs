@@ -86,7 +86,7 @@ async fn print(context: &Context, client: &Client, status: &Status) -> Result<()
     console.out(&not_done)?;
     // What the hosts do is told; that more cannot be asked about is no reason to fail.
     for failed in bindings::failed(client).await.unwrap_or_default() {
-        console.out(&format!("port {}: {}\n", failed.port, failed.finding()))?;
+        console.out(&format!("warning: port {}: {}\n", failed.port, failed.finding()))?;
     }
     Ok(())
 }

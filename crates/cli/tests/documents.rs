@@ -373,12 +373,12 @@ fn the_history_of_a_set_is_found_page_by_page_with_names_and_rollbacks_marked() 
     let history = json!({ "history": [
         { "version": "1.9", "request_id": "req-0123456789abcdef", "project_id": "p", "set": "tenant", "summary": "POST /v1/rollback to 3",
           "changes": [{ "action": "delete", "kind": "network", "id": id(1), "name": null }, { "action": "update", "kind": "port", "id": id(2), "name": "web" }] },
-        { "version": "1.8", "project_id": "p", "set": "other", "summary": "POST /v1/apply", "changes": [] },
+        { "version": "1.8", "project_id": "p", "set": "other", "summary": format!("DELETE /v2.0/ports/{}", id(9)), "changes": [] },
         { "version": "1.7", "project_id": "q", "set": "tenant", "summary": "POST /v1/apply", "changes": [] },
         { "version": "1.6", "project_id": "p", "set": "tenant", "summary": "POST /v1/apply",
           "changes": [{ "action": "create", "kind": "network", "id": id(1), "name": "blue" }] },
     ]});
-    let fake = Fake::start().canned("GET /v1/history", 200, history);
+    let fake = Fake::start().canned("GET /v1/history", 200, history.clone());
     let arguments = ["history", "--set", "tenant", "--project", "p", "--limit", "2"];
     check(
         &fake,
@@ -391,6 +391,9 @@ fn the_history_of_a_set_is_found_page_by_page_with_names_and_rollbacks_marked() 
     "#]],
     );
     assert_eq!(fake.lines("GET"), ["GET /v1/history?limit=500"]);
+    let all = text(&fake, &weft(&fake, &["history"]).output().unwrap());
+    assert!(all.contains(" DELETE /v2.0/ports\n"), "{all}");
+    let fake = Fake::start().canned("GET /v1/history", 200, history);
     check(
         &fake,
         &["history", "--set", "absent"],
@@ -399,7 +402,7 @@ fn the_history_of_a_set_is_found_page_by_page_with_names_and_rollbacks_marked() 
             err| There are no such changes.
         "#]],
     );
-    assert_eq!(fake.lines("GET")[1..], ["GET /v1/history?limit=500", "GET /v1/history?limit=500&before=6"]);
+    assert_eq!(fake.lines("GET"), ["GET /v1/history?limit=500", "GET /v1/history?limit=500&before=6"]);
 }
 
 #[test]

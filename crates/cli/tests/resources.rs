@@ -490,7 +490,7 @@ fn changes_are_shown_as_they_happen() {
         id(21)
     );
     check(
-        &Fake::start().watches(&[&events]),
+        &Fake::start().watches(&[&events, ""]),
         &["watch", "--events", "3"],
         expect![[r#"
             exit 0

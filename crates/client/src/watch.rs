@@ -104,6 +104,8 @@ pub struct Watch {
     parser: Parser,
     ready: VecDeque<Event>,
     failures: u32,
+    /// What is told as soon as there is a new connection.
+    held: Option<Event>,
     /// Whether to wait before the next connection.
     is_to_pause: bool,
     has_connected: bool,
@@ -123,6 +125,7 @@ impl Client {
             parser: Parser::default(),
             ready: VecDeque::new(),
             failures: 0,
+            held: None,
             is_to_pause: false,
             has_connected: false,
         }
@@ -139,9 +142,14 @@ impl Watch {
             if let Some(event) = self.ready.pop_front() {
                 if WatchKind::read(&event.event).is_break() {
                     self.begin_anew();
-                } else {
-                    self.last_id.clone_from(&event.id);
+                    self.held = Some(event);
+                    continue;
                 }
+                self.last_id.clone_from(&event.id);
+                return self.read(event);
+            }
+            // Who now reads again misses nothing: what happens from here on is told.
+            if let Some(event) = self.held.take_if(|_| self.connection.is_some()) {
                 return self.read(event);
             }
             if self.is_to_pause {

@@ -197,7 +197,7 @@ async fn a_watch_whose_connection_is_lost_goes_on_after_the_last_event() {
     );
     let second = "id: 1.6\n\n".to_owned();
     let third = event("1.7", "status", "c") + "id: 2.1\nevent: epoch\ndata: {}\n\n";
-    let fake = Fake::start().watches(&[&first, &second, &third]);
+    let fake = Fake::start().watches(&[&first, &second, &third, ""]);
     let mut watch = client(&fake).watch(Some(networks()), Some("1.3".into()));
     let mut seen = Vec::new();
     for _ in 0..4 {
@@ -223,6 +223,7 @@ async fn a_watch_whose_connection_is_lost_goes_on_after_the_last_event() {
             ("GET /v2.0/networks?watch=true&since=1.3".to_owned(), None),
             ("GET /v2.0/networks?watch=true".to_owned(), Some("1.5".to_owned())),
             ("GET /v2.0/networks?watch=true".to_owned(), Some("1.6".to_owned())),
+            ("GET /v2.0/networks?watch=true".to_owned(), None),
         ]
     );
 }

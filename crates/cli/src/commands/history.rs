@@ -100,19 +100,23 @@ fn table(history: &[HistoryEntry], is_wide: bool) -> Table {
             if is_wide { request } else { request.chars().take(REQUEST_CHARS).collect() },
             part(&entry.project_id),
             part(&entry.set),
-            summary(entry),
+            summary(entry, is_wide),
             changes(entry, &names, is_wide),
         ]);
     }
     table
 }
 
-/// What was asked for; of a rollback, to where it led.
-fn summary(entry: &HistoryEntry) -> String {
+/// What was asked for, with identifiers only where there is space; of a rollback, to where it led.
+fn summary(entry: &HistoryEntry, is_wide: bool) -> String {
     let summary = entry.summary.as_deref().unwrap_or_default();
     match summary.split_once("/v1/rollback to ") {
         Some((_, to)) => format!("rollback to {to}"),
-        None => summary.to_owned(),
+        None if is_wide => summary.to_owned(),
+        None => {
+            let is_short = |segment: &&str| segment.parse::<weft_services::Id>().is_err();
+            summary.split('/').filter(is_short).collect::<Vec<_>>().join("/")
+        }
     }
 }
 

@@ -144,6 +144,7 @@ fn inject(bench: &Bench, node: &str, frames: &[Vec<u8>]) {
 struct Listener {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
+    heard: String,
 }
 
 impl Listener {
@@ -153,24 +154,24 @@ impl Listener {
         let mut line = String::new();
         output.read_line(&mut line).expect("a program prints");
         assert_eq!(line, "ready\n");
-        Self { child, output }
+        Self { child, output, heard: String::new() }
     }
 
-    /// Waits for one that comes by the right way.
+    /// Waits for one that comes by the right way; what comes before it is remembered.
     fn hears(&mut self, what: &str) {
         let mut line = String::new();
         while !line.contains(what) {
             line.clear();
             assert_ne!(self.output.read_line(&mut line).expect("a program prints"), 0, "'{what}' never came");
+            self.heard.push_str(&line);
         }
     }
 
-    /// Ends; answers what else it heard.
+    /// Ends; answers all that it heard.
     fn end(mut self) -> String {
         drop(self.child.stdin.take());
-        let mut heard = String::new();
-        self.output.read_to_string(&mut heard).expect("a program prints");
-        heard
+        self.output.read_to_string(&mut self.heard).expect("a program prints");
+        std::mem::take(&mut self.heard)
     }
 }
 
@@ -270,7 +271,7 @@ fn forged_frames_reach_neither_the_other_tenant_nor_a_host() {
     }
     let heard: Vec<String> = blue.into_iter().chain(hosts).map(Listener::end).collect();
     for heard in &heard {
-        assert!(heard.lines().all(|line| line.contains("control")), "{heard}");
+        assert!(heard.lines().all(|line| line.contains("control")), "a forged frame came through:\n{heard}");
     }
     println!("{} forged frames, five times each: none reached blue or a host", frames.len());
 }

@@ -97,6 +97,10 @@ impl Watcher {
         since: Option<Place>,
         mut notices: tokio::sync::broadcast::Receiver<BTreeSet<FragmentKey>>,
     ) {
+        // Finding the past may take a while; that the stream is there is told at once.
+        if self.send(": alive\n\n".into()).await.is_err() {
+            return;
+        }
         let Some((mut model, from)) = self.begin(since).await else { return };
         let mut watch = self.site.store.watch(from);
         // A commit of which a part was told is told to its end before anything else.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use weft_system_tests::{Bench, Http, SseEvent, SseStream, until};
 
 const PAUSE: Duration = Duration::from_millis(5);
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many commits one answer of the history has.
 const HISTORY_PAGE: usize = 1000;
 
@@ -49,7 +49,7 @@ impl Feed {
         let newest = history.keys().max().copied().unwrap_or_default();
         let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let has_come = || seen().last().is_some_and(|event| revision(event) >= newest);
-        until("the feed has come to the end", Duration::from_secs(20), || has_come().then_some(()));
+        until("the feed has come to the end", Duration::from_secs(60), || has_come().then_some(()));
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("the watcher ends");
         let mut told: BTreeMap<u64, Told> = BTreeMap::new();

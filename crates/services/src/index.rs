@@ -88,12 +88,20 @@ impl Index {
     }
 
     /// Makes the free addresses of a subnet anew where its pools are not what they were.
-    pub(crate) fn refill(&mut self, before: Option<&Row>, subnet: &Subnet) {
+    pub(crate) fn refill(
+        &mut self,
+        before: Option<&Row>,
+        subnet: &Subnet,
+        service_ports: &OrdMap<Id, Arc<ServicePort>>,
+    ) {
         let unchanged =
             matches!(before, Some(Row::Subnet(before)) if before.allocation_pools == subnet.allocation_pools);
         if !unchanged {
-            self.free.clear(subnet.standard.id);
-            self.free.fill(subnet, &self.addresses);
+            let id = subnet.standard.id;
+            let ports = pairs(&self.by_subnet, id).filter_map(|port| service_ports.get(&port));
+            let of_subnet = ports.flat_map(|port| port.fixed_ips.iter().filter(move |ip| ip.subnet_id == id));
+            self.free.clear(id);
+            self.free.fill(subnet, of_subnet.map(|fixed_ip| fixed_ip.ip_address));
         }
     }
 

@@ -261,7 +261,7 @@ impl Model {
         match row {
             Row::Network(row) => drop(self.networks.insert(row.standard.id, row.clone())),
             Row::Subnet(row) => {
-                self.index.refill(before.as_ref(), row);
+                self.index.refill(before.as_ref(), row, &self.service_ports);
                 self.subnets.insert(row.standard.id, row.clone());
             }
             Row::InstancePort(row) => drop(self.instance_ports.insert(row.standard.id, row.clone())),

@@ -84,15 +84,14 @@ impl FreeAddresses {
         }
     }
 
-    /// Puts in the pools of a subnet, less what is in use in its network.
-    pub(crate) fn fill(&mut self, subnet: &Subnet, in_use: &OrdMap<(Id, IpAddr), Id>) {
+    /// Puts in the pools of a subnet, less what is in use of it. An address that is in use in another subnet of the network,
+    /// with the same prefix, is that subnet's to count: within one change the one may come while the other goes.
+    pub(crate) fn fill(&mut self, subnet: &Subnet, in_use: impl Iterator<Item = IpAddr>) {
         for pool in &subnet.allocation_pools {
             self.join(subnet.standard.id, number(pool.start), number(pool.end));
-            let in_pool = in_use.range((subnet.network_id, pool.start)..=(subnet.network_id, pool.end));
-            let taken: Vec<IpAddr> = in_pool.map(|((_, address), _)| *address).collect();
-            for taken in taken {
-                self.take(subnet.standard.id, taken);
-            }
+        }
+        for taken in in_use {
+            self.take(subnet.standard.id, taken);
         }
     }
 

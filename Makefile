@@ -17,7 +17,7 @@ test:
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --quiet -- --deny warnings
 	cargo build --workspace --bins
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 	demo/run
 
 # The same tests in their long form: more seeds, more rounds. SEEDS and ROUNDS say how many.

@@ -75,8 +75,8 @@ impl<M: Model> Store<M> {
         Ok(self.shared.answer(waiting).await?)
     }
 
-    /// Begins an epoch above this one with the content as it is: for a store that learns that it had a life of which it knows
-    /// nothing. No commit is lost; whoever watches is told. Returns the new version.
+    /// Sees that the epoch is above this one; begins a new one, with the content as it is, if it is not. For a store that
+    /// learns that it had a life of which it knows nothing. No commit is lost; whoever watches is told. Returns the version.
     ///
     /// # Errors
     /// When the disk could not be written.

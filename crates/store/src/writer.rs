@@ -169,8 +169,14 @@ impl<M: Model> Writer<M> {
     }
 
     fn raise(&mut self, raise: Raise) {
+        let now = self.durable.snapshot.version;
+        if now.epoch > raise.above {
+            // Somebody else who learned the same was first.
+            let _gone = raise.answer.send(Ok(now)).is_err();
+            return;
+        }
         let mut state = self.durable.clone();
-        let epoch = state.snapshot.version.epoch.max(raise.above).next();
+        let epoch = raise.above.next();
         state.snapshot.version.epoch = epoch;
         let oldest = self.shared.feed.oldest();
         let written = self.ensure_up().and_then(|()| self.shared.engine.write(&[], &head_of(&state, oldest)));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use weft_dataplane::{Fragment, FragmentId, Object};
-use weft_net::{HostName, Vni};
+use weft_net::HostName;
 
 use crate::core::compile as core;
 use crate::network::compile as network;
@@ -147,18 +147,6 @@ pub fn followers(model: &Model, service: ServiceKey) -> Vec<HostName> {
     }
 }
 
-/// Whether a host follows an instance of a service.
-#[must_use]
-pub fn follows(model: &Model, host: &HostName, service: ServiceKey) -> bool {
-    match service {
-        ServiceKey::InstancePort(id) => {
-            let on = model.instance_ports.get(&id).and_then(|port| port.host_id.as_ref());
-            on == Some(host) && model.hosts.contains_key(host)
-        }
-        ServiceKey::Network(id) => model.is_on(id, host) && network::takes_part(model, id, host),
-    }
-}
-
 /// The instances of services that a host follows.
 #[must_use]
 pub fn followed_by(model: &Model, host: &HostName) -> BTreeSet<ServiceKey> {
@@ -229,12 +217,16 @@ pub struct HostDelta {
     pub removals: Vec<FragmentId>,
 }
 
-/// What a change is to each host that it concerns. A host that begins to follow a service gets all of the service's
+/// What a change is to each host that it concerns; [`touched`] says which fragments it is about. A host that begins to follow a service gets all of the service's
 /// fragments, one that stops loses them all, and one that follows it before and after gets those that differ for it.
 #[must_use]
-pub fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName, HostDelta> {
-    let mut services: BTreeMap<ServiceKey, Vec<FragmentKey>> = BTreeMap::new();
-    for key in touched(before, after, writes) {
+pub fn deltas(
+    before: &Model,
+    after: &Model,
+    touched: &BTreeSet<FragmentKey>,
+) -> BTreeMap<HostName, HostDelta> {
+    let mut services: BTreeMap<ServiceKey, Vec<&FragmentKey>> = BTreeMap::new();
+    for key in touched {
         services.entry(key.service()).or_default().push(key);
     }
     let mut deltas = BTreeMap::new();
@@ -245,7 +237,7 @@ pub fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostN
         let joined: Vec<&HostName> = are.difference(&were).collect();
         let left: Vec<&HostName> = were.difference(&are).collect();
         for key in keys {
-            changed(&key, [compile(before, &key), compile(after, &key)], &stayed, &mut deltas);
+            changed(key, [compile(before, key), compile(after, key)], &stayed, &mut deltas);
         }
         let all = |model, hosts: &[&HostName]| {
             if hosts.is_empty() { Vec::new() } else { fragments_of(model, service) }
@@ -288,17 +280,6 @@ impl HostDelta {
         self.upserts.sort();
         self.removals.sort();
     }
-}
-
-/// The VNIs that hosts may still have although nothing asks for them any more, by host.
-#[must_use]
-pub fn quarantined(model: &Model, host: &HostName) -> Vec<Vni> {
-    model
-        .departures
-        .iter()
-        .filter(|departure| departure.host == *host)
-        .map(|departure| departure.vni)
-        .collect()
 }
 
 impl Model {

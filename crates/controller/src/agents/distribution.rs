@@ -128,12 +128,12 @@ impl Advance {
         let mut model = before.clone();
         writes.iter().for_each(|write| model.apply(write));
         let touched = compile::touched(&before, &model, writes);
+        let mut deltas = compile::deltas(&before, &model, &touched);
         let encode = |key: FragmentKey| {
             let encoded = Encoded::of(&model, &key);
             (key, encoded)
         };
         let encoded = touched.into_iter().map(encode).collect();
-        let mut deltas = compile::deltas(&before, &model, writes);
         // Who has to confirm a departure is sent something to confirm, even if nothing differs for it.
         for write in writes {
             if let Write::Put(Row::Departure(departure)) = write {
@@ -301,7 +301,8 @@ impl Distribution {
             state.sent = Some(version);
             return (connection, self.whole_intent(host));
         };
-        let delta = compile::deltas(&before, &self.model, &writes).remove(host).unwrap_or_default();
+        let touched = compile::touched(&before, &self.model, &writes);
+        let delta = compile::deltas(&before, &self.model, &touched).remove(host).unwrap_or_default();
         let nothing = delta.upserts.is_empty() && delta.removals.is_empty();
         if nothing {
             state.sent = Some(have);

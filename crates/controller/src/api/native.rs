@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use weft_dataplane::FragmentId;
 use weft_net::HostName;
-use weft_services::catalogue::{CATALOGUE, NoStatuses, by_path};
+use weft_services::catalogue::{CATALOGUE, NoStatuses, by_kind};
 use weft_services::compile::{self, FragmentKey};
 use weft_services::{
     Change, Choices, Declaration, DeclareError, Model, Refusal, Row, RowKey, Write, check_restored, declare,
@@ -202,7 +202,7 @@ async fn try_rollback(api: &Api, caller: &Caller, body: &RollbackBody) -> Result
     let mut change = Change::new(head.model.0.clone(), choices);
     check_restored(&mut change, writes)?;
     let after = change.model().clone();
-    let writes = change.finish();
+    let (writes, _) = change.finish();
     let changes: Vec<Value> =
         writes.iter().filter_map(|write| rolled_back(&head.model.0, &after, &write.key())).collect();
     if body.dry_run {
@@ -318,10 +318,12 @@ impl Origins<'_> {
         if let Some(found) = self.found.get(id) {
             return found.clone();
         }
-        let resource = FragmentKey::from_id(id).and_then(|key| key.resource());
-        let entry = resource.and_then(|(path, _)| by_path(path));
-        let resource_id = resource.map(|(_, id)| id.to_string()).unwrap_or_default();
-        let row = entry.and_then(|entry| entry.row_key(model, &resource_id));
+        let row = FragmentKey::from_id(id).map(|key| key.asked_by());
+        let entry = row.as_ref().and_then(|row| by_kind(row.kind()));
+        let resource_id = match (entry, &row) {
+            (Some(entry), Some(row)) => entry.shows(model, row).unwrap_or_default(),
+            _ => String::new(),
+        };
         let name = entry
             .and_then(|entry| entry.render(model, &resource_id, &NoStatuses))
             .and_then(|map| map.get("name").cloned());
@@ -372,16 +374,12 @@ async fn restore(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let directory = tempfile::tempdir().map_err(|error| io_problem(&error))?;
     let path = directory.path().join("snapshot");
     tokio::fs::write(&path, &asked.body).await.map_err(|error| io_problem(&error))?;
-    let lost = api.site.durable();
-    let restored = api.site.store.restore_from(&path).await;
+    let note = asked.caller().note(api.site.now(), None).to_text();
+    let occasion = rand::random();
+    let remember =
+        move |lost: &Head, restored: &Head| departures_after_restore(&lost.0, &restored.0, occasion);
+    let restored = api.site.store.restore_from(&path, note, remember).await;
     let version =
         restored.map_err(|error| Problem::malformed(format!("The snapshot cannot be restored: {error}")))?;
-    let remember = |change: &mut Change| {
-        departures_after_restore(&lost.model.0, change.model())
-            .into_iter()
-            .for_each(|write| change.write(write));
-        Ok::<(), Refusal>(())
-    };
-    api.site.transact(&asked.caller(), None, remember).await?;
     Ok(ok(&json!({ "version": version.to_string() })))
 }

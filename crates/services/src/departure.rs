@@ -8,7 +8,7 @@ use std::fmt;
 
 use weft_net::{HostName, Vni};
 
-use crate::compile::{SERVICES, ServiceKey};
+use crate::compile::{SERVICES, Service, ServiceKey};
 use crate::{Change, Id, Model, Row, RowKey, Write};
 
 /// What only one service at a time can have on a host.
@@ -142,10 +142,10 @@ pub fn departures_after_restore(lost: &Model, restored: &Model, occasion: u64) -
 
 /// Whatever exclusive is on any host, and of which instance.
 fn present(model: &Model) -> impl Iterator<Item = (Exclusive, HostName, Id)> {
-    let instances = SERVICES.iter().flat_map(|service| {
-        let ids = model.ids(service.kind(), None);
-        ids.map(|id| RowKey::Resource(service.kind(), id))
-    });
-    let present = instances.flat_map(|row| presences(model, &row).collect::<Vec<_>>());
+    let of_service = |service: &&'static dyn Service| {
+        let instances = model.ids(service.kind(), None).map(|id| RowKey::Resource(service.kind(), id));
+        instances.flat_map(|row| service.presences(model, &row)).collect::<Vec<_>>()
+    };
+    let present = SERVICES.iter().flat_map(of_service);
     present.filter_map(|(service, host)| Some((exclusive(model, service)?, host, service.id)))
 }

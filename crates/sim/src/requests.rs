@@ -9,7 +9,9 @@ use weft_services::{Change, Model, Query, Refusal};
 /// Makes one random request. It may well be refused.
 pub(crate) fn make(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
     match random.random_range(0..12) {
-        0 => create(change, "networks", json!({ "name": "n" })),
+        0 if random.random_bool(0.5) => create(change, "networks", json!({ "name": "n" })),
+        // Few VNIs: what one network had, another soon wants.
+        0 => create(change, "networks", json!({ "provider:segmentation_id": random.random_range(1..6) })),
         1 => {
             let third = random.random_range(0..4);
             let network = pick(random, change.model(), "networks");
@@ -41,11 +43,29 @@ pub(crate) fn make(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), R
             update(random, change, "networks", json!({ "admin_state_up": up }))
         }
         10 => delete(random, change, "ports"),
+        _ if random.random_bool(0.5) => delete_with_ports(random, change),
         _ => {
             let path = ["networks", "subnets"][random.random_range(0..2)];
             delete(random, change, path)
         }
     }
+}
+
+/// A network goes, and all its ports before it.
+fn delete_with_ports(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
+    let network = pick(random, change.model(), "networks");
+    for port in items(change.model(), "ports").iter().filter(|port| port["network_id"] == network) {
+        entry("ports").delete(change, &id(port), None)?;
+    }
+    entry("networks").delete(change, &network, None)
+}
+
+fn items(model: &Model, path: &str) -> Vec<Map<String, Value>> {
+    Query::default().run(entry(path), model, &NoStatuses).map(|page| page.items).unwrap_or_default()
+}
+
+fn id(item: &Map<String, Value>) -> String {
+    item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn host(random: &mut ChaCha8Rng) -> String {
@@ -57,10 +77,7 @@ fn entry(path: &str) -> &'static Entry {
 }
 
 fn pick(random: &mut ChaCha8Rng, model: &Model, path: &str) -> String {
-    let page =
-        Query::default().run(entry(path), model, &NoStatuses).map(|page| page.items).unwrap_or_default();
-    let id =
-        |item: &Map<String, Value>| item.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let page = items(model, path);
     let nobody = || "00000000-0000-4000-8000-000000000000".to_owned();
     if page.is_empty() { nobody() } else { id(&page[random.random_range(0..page.len())]) }
 }

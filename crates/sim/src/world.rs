@@ -36,6 +36,8 @@ pub struct Faults {
 impl Faults {
     /// Everything goes wrong now and then.
     pub const ALL: Self = Self { cut: 30, kill: 15, reboot: 5, controller: 5, restore: 2, damage: 20 };
+    /// The same with one restore after the other.
+    pub const RESTORES: Self = Self { restore: 25, ..Self::ALL };
     /// Nothing goes wrong.
     pub const NONE: Self = Self { cut: 0, kill: 0, reboot: 0, controller: 0, restore: 0, damage: 0 };
 }
@@ -111,7 +113,7 @@ impl World {
         if controller || restore {
             (0..self.hosts.len()).for_each(|index| self.cut(index));
             if restore {
-                let back = self.random.random_range(1..20);
+                let back = self.random.random_range(1..60);
                 self.controller.restore(back);
             } else {
                 self.controller.restart();

@@ -21,6 +21,13 @@ fn whatever_goes_wrong_every_host_ends_as_the_model_says() {
 }
 
 #[test]
+fn whatever_is_restored_no_two_networks_meet() {
+    for seed in seeds() {
+        run(seed, STEPS, Faults::RESTORES).unwrap_or_else(|law| panic!("{law}"));
+    }
+}
+
+#[test]
 fn without_faults_too() {
     for seed in seeds().take(20) {
         run(seed, STEPS, Faults::NONE).unwrap_or_else(|law| panic!("{law}"));

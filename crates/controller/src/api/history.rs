@@ -1,0 +1,81 @@
+//! `GET /v1/history`: what was changed when by whom.
+
+use serde_json::{Value, json};
+use weft_services::{Row, RowKey, Write};
+use weft_store::{Event, ReadError, Revision, Store};
+
+use super::disk;
+use super::respond::{Answer, Problem, ok};
+use super::route::{Api, Asked};
+use crate::head::Head;
+use crate::note::Note;
+
+/// The most entries of the history in one answer, and where nothing is said.
+const ENTRIES_MAX: usize = 1000;
+const ENTRIES_DEFAULT: usize = 50;
+
+pub(crate) async fn history(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+    let query = asked.query();
+    let limit = query.limit()?.unwrap_or(ENTRIES_DEFAULT).min(ENTRIES_MAX);
+    let before = query.get("before").map(parse_revision).transpose()?;
+    let site = api.site.clone();
+    let entries = disk::read(move || {
+        let events = page(&site.store, before, limit).map_err(|error| disk::past_problem(&error))?;
+        Ok(events.iter().rev().map(entry).collect::<Vec<Value>>())
+    });
+    Ok(ok(&json!({ "history": entries.await? })))
+}
+
+fn parse_revision(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::malformed(format!("before: '{text}' is not a revision")))
+}
+
+/// So many commits, oldest first, up to the newest or those before a revision.
+fn page(store: &Store<Head>, before: Option<u64>, limit: usize) -> Result<Vec<Event<Head>>, ReadError> {
+    let now = store.durable().version.revision.get();
+    let to = before.map_or(now, |before| before.saturating_sub(1).min(now));
+    let from = (to + 1).saturating_sub(limit as u64).max(1);
+    commits(store, from, to)
+}
+
+/// The commits of these revisions, oldest first, as far as the log still has them.
+pub(crate) fn commits(store: &Store<Head>, from: u64, to: u64) -> Result<Vec<Event<Head>>, ReadError> {
+    let (to, limit) = (Revision::new(to), usize::try_from(to + 1 - from.min(to)).unwrap_or(usize::MAX));
+    match store.history(Revision::new(from)..=to, limit) {
+        Err(ReadError::Compacted { oldest }) => store.history(oldest..=to, limit),
+        other => other,
+    }
+}
+
+fn entry(event: &Event<Head>) -> Value {
+    let note = Note::from_text(&event.note);
+    let changes: Vec<Value> = event.writes.iter().map(write_entry).collect();
+    json!({
+        "version": event.version.to_string(), "at": note.at.to_string(), "request_id": note.request_id,
+        "project_id": note.project_id, "set": note.set, "summary": note.summary, "changes": changes,
+    })
+}
+
+fn write_entry(write: &Write) -> Value {
+    let (kind, id) = kind_and_id(&write.key());
+    match write {
+        Write::Put(row) => {
+            let action = match row.standard().map(|standard| standard.revision_number) {
+                Some(1) => "create",
+                _ => "update",
+            };
+            json!({ "action": action, "kind": kind, "id": id, "name": name_of(row) })
+        }
+        Write::Delete(_) => json!({ "action": "delete", "kind": kind, "id": id, "name": null }),
+    }
+}
+
+pub(crate) fn kind_and_id(key: &RowKey) -> (&'static str, String) {
+    let text = key.to_text();
+    let id = text.split_once('/').map(|(_, id)| id.to_owned()).unwrap_or_default();
+    (key.kind().as_str(), id)
+}
+
+pub(crate) fn name_of(row: &Row) -> Option<&str> {
+    row.standard().map(|standard| standard.name.as_str())
+}

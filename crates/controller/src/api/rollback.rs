@@ -1,0 +1,128 @@
+//! `POST /v1/rollback`: a set or a project as it was at a revision, as a new revision.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use weft_services::{Change, Choices, Model, Refusal, Row, RowKey, Write, check_restored};
+use weft_store::{CommitError, Event, Revision, Version};
+
+use super::disk;
+use super::history::{kind_and_id, name_of};
+use super::native::typed_body;
+use super::respond::{Answer, Problem, ok};
+use super::route::{Api, Asked};
+use crate::head::Head;
+use crate::note::Note;
+use crate::site::{Caller, Failure, Site};
+
+/// How often a rollback is worked out anew because something else was committed meanwhile.
+const TRIES: usize = 20;
+
+/// What a request asks for.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    revision: u64,
+    set: Option<String>,
+    project_id: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A rollback that has been worked out and passes all checks, on the head of this version.
+struct Plan {
+    base: Version,
+    writes: Vec<Write>,
+    changes: Vec<Value>,
+}
+
+pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+    let body: Body = typed_body(asked)?;
+    if body.set.is_none() && body.project_id.is_none() {
+        return Err(Problem::malformed("set: neither it nor project_id says what is to be rolled back"));
+    }
+    let (body, caller) = (Arc::new(body), asked.caller());
+    for _ in 0..TRIES {
+        if let Some(answer) = attempt(api, &caller, &body).await? {
+            return Ok(answer);
+        }
+    }
+    Err(Refusal::conflict(
+        "RollbackConflict",
+        "The rollback is not possible: other changes keep coming in between.",
+    )
+    .into())
+}
+
+/// `None` if something was committed in between.
+async fn attempt(api: &Api, caller: &Caller, body: &Arc<Body>) -> Result<Option<Answer>, Problem> {
+    let (site, project, wanted) = (api.site.clone(), caller.project_id.clone(), body.clone());
+    let Some(plan) = disk::read(move || plan(&site, project, &wanted)).await? else {
+        return Ok(None);
+    };
+    let Plan { base, writes, changes } = plan;
+    if body.dry_run {
+        return Ok(Some(ok(&json!({ "revision": null, "changes": changes }))));
+    }
+    let note = Note {
+        at: api.site.now(),
+        request_id: caller.request_id.clone(),
+        project_id: body.project_id.clone().unwrap_or_default(),
+        set: body.set.clone(),
+        summary: format!("{} to {}", caller.summary, body.revision),
+    };
+    match api.site.store.commit(base, writes, note.to_text()).await {
+        Ok(version) => Ok(Some(ok(&json!({ "revision": version.to_string(), "changes": changes })))),
+        Err(CommitError::Conflict { .. }) => Ok(None),
+        Err(CommitError::TooLarge { .. }) => Err(Failure::<Refusal>::TooLarge.into()),
+        Err(error @ CommitError::Unavailable(_)) => Err(disk::failed(&error)),
+    }
+}
+
+/// Works a rollback out; `None` if the head is not the one that readers see. Reads the disk.
+fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, Problem> {
+    let store = &site.store;
+    let revision = Revision::new(body.revision);
+    let (past, now) = (store.at(revision).map_err(|error| disk::past_problem(&error))?, store.durable());
+    let in_scope = |_: &Event<Head>, write: &Write| {
+        let key = write.key();
+        let row = now.model.0.row(&key).or_else(|| past.model.0.row(&key));
+        row.is_some_and(|row| is_in_scope(&row, body))
+    };
+    let (base, writes) =
+        store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
+    let head = store.pending();
+    if head.version != base {
+        std::thread::yield_now();
+        return Ok(None);
+    }
+    let choices = Choices { now: site.now(), seed: rand::random(), project_id };
+    let mut change = Change::new(head.model.0.clone(), choices);
+    check_restored(&mut change, writes)?;
+    let after = change.model().clone();
+    let writes = change.finish();
+    let changes = writes.iter().filter_map(|write| rolled_back(&head.model.0, &after, &write.key()));
+    let changes = changes.collect();
+    Ok(Some(Plan { base, writes, changes }))
+}
+
+/// What the set made, what the project owns, or what the set made for the project.
+fn is_in_scope(row: &Row, body: &Body) -> bool {
+    let set = row.standard().and_then(|standard| standard.apply_set.as_deref());
+    let of_set = body.set.is_none() || set == body.set.as_deref();
+    let of_project = body.project_id.is_none() || row.project_id() == body.project_id.as_deref();
+    of_set && of_project
+}
+
+fn rolled_back(before: &Model, after: &Model, key: &RowKey) -> Option<Value> {
+    let (former, row) = (before.row(key), after.row(key));
+    let action = match (&former, &row) {
+        (None, Some(_)) => "create",
+        (Some(_), Some(_)) => "update",
+        (Some(_), None) => "delete",
+        (None, None) => return None,
+    };
+    let (kind, id) = kind_and_id(key);
+    let name = row.as_ref().or(former.as_ref()).and_then(name_of).map(str::to_owned);
+    Some(json!({ "action": action, "kind": kind, "id": id, "name": name, "attributes": {} }))
+}

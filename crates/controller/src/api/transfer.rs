@@ -1,0 +1,61 @@
+//! `GET /v1/snapshot` and `POST /v1/restore`: the store as a file, while it runs.
+
+use std::path::PathBuf;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use serde_json::json;
+use tempfile::TempDir;
+use weft_services::{Change, Refusal, departures_after_restore};
+
+use super::disk;
+use super::respond::{Answer, Problem, ok, typed_answer};
+use super::route::{Api, Asked};
+
+/// A place for a snapshot, which goes with the value.
+struct Place {
+    directory: Option<TempDir>,
+}
+
+impl Place {
+    async fn make() -> Result<Self, Problem> {
+        let directory = disk::read(|| tempfile::tempdir().map_err(|error| disk::failed(&error))).await?;
+        Ok(Self { directory: Some(directory) })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.as_ref().map(|directory| directory.path().join("snapshot")).unwrap_or_default()
+    }
+}
+
+impl Drop for Place {
+    /// To remove a large file takes its time.
+    fn drop(&mut self) {
+        let directory = self.directory.take();
+        tokio::task::spawn_blocking(move || drop(directory));
+    }
+}
+
+pub(crate) async fn snapshot(api: &Api) -> Result<Answer, Problem> {
+    let place = Place::make().await?;
+    api.site.store.snapshot_to(place.path()).await.map_err(|error| disk::failed(&error))?;
+    let bytes = tokio::fs::read(place.path()).await.map_err(|error| disk::failed(&error))?;
+    Ok(typed_answer(StatusCode::OK, "application/octet-stream", Body::from(bytes)))
+}
+
+pub(crate) async fn restore(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+    let place = Place::make().await?;
+    tokio::fs::write(place.path(), &asked.body).await.map_err(|error| disk::failed(&error))?;
+    let lost = api.site.durable();
+    let restored = api.site.store.restore_from(place.path()).await;
+    let version =
+        restored.map_err(|error| Problem::malformed(format!("The snapshot cannot be restored: {error}")))?;
+    let remember = |change: &mut Change| {
+        departures_after_restore(&lost.model.0, change.model())
+            .into_iter()
+            .for_each(|write| change.write(write));
+        Ok::<(), Refusal>(())
+    };
+    api.site.transact(&asked.caller(), None, remember).await?;
+    Ok(ok(&json!({ "version": version.to_string() })))
+}

@@ -1,0 +1,7 @@
+//! The controller in this process, spoken to over real sockets: what it answers, and for whom nobody has to wait.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
+mod disk;
+mod support;
+mod waiting;

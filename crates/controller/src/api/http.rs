@@ -117,7 +117,8 @@ async fn ask(request: Request<Incoming>, request_id: &str) -> Result<Asked, Prob
         }
     };
     Ok(Asked {
-        method: parts.method,
+        // What answers HEAD is GET; the connection leaves the body out.
+        method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
         uri: parts.uri,
         headers: parts.headers,
         body,

@@ -9,6 +9,7 @@
 //!                                                                           └─ documents.rs   /, /v2.0/, /openapi.json, …
 //! ```
 
+mod accept;
 mod disk;
 mod documents;
 mod explain;
@@ -17,6 +18,7 @@ mod http;
 mod native;
 mod notices;
 mod openapi;
+mod percent;
 mod resources;
 mod respond;
 mod rollback;

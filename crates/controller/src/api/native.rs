@@ -1,6 +1,5 @@
 //! What Neutron has no words for, below `/v1/`: declared sets, and the way to everything else there.
 
-use axum::http::Method;
 use serde_json::{Map, Value, json};
 use weft_services::{Change, Declaration, DeclareError, Refusal, declare};
 
@@ -10,18 +9,20 @@ use super::{explain, history, rollback, status, transfer, watch};
 use crate::site::Failure;
 
 pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
-    match (path, &asked.method) {
-        (["apply"], &Method::POST) => apply(api, asked).await,
-        (["history"], &Method::GET) => history::history(api, asked).await,
-        (["rollback"], &Method::POST) => rollback::rollback(api, asked).await,
-        (["status"], &Method::GET) => Ok(status::status(api)),
-        (["explain"], &Method::GET) => explain::explain(api, asked).await,
-        (["watch"], &Method::GET) => watch::everything(api, asked),
-        (["snapshot"], &Method::GET) => transfer::snapshot(api).await,
-        (["restore"], &Method::POST) => transfer::restore(api, asked).await,
-        (["apply" | "history" | "rollback" | "status" | "explain" | "watch" | "snapshot" | "restore"], _) => {
-            Err(Problem::no_such_method())
-        }
+    match path {
+        ["apply" | "rollback" | "restore"] => asked.allow("POST")?,
+        ["history" | "status" | "explain" | "watch" | "snapshot"] => asked.allow("GET, HEAD")?,
+        _ => return Err(Problem::no_such_path()),
+    }
+    match path {
+        ["apply"] => apply(api, asked).await,
+        ["history"] => history::history(api, asked).await,
+        ["rollback"] => rollback::rollback(api, asked).await,
+        ["status"] => Ok(status::status(api)),
+        ["explain"] => explain::explain(api, asked).await,
+        ["watch"] => watch::everything(api, asked),
+        ["snapshot"] => transfer::snapshot(api).await,
+        ["restore"] => transfer::restore(api, asked).await,
         _ => Err(Problem::no_such_path()),
     }
 }

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod disk;
+mod http;
 mod support;
 mod waiting;

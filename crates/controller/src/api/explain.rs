@@ -105,7 +105,7 @@ fn last_commits(store: &Store<Head>, mut wanted: BTreeSet<RowKey>) -> BTreeMap<R
     while to >= oldest && !wanted.is_empty() {
         let from = (to + 1).saturating_sub(STEP).max(oldest);
         // What is older is no longer kept, or cannot be read: then nobody can be named.
-        let Ok(events) = commits(store, from, to) else { break };
+        let Some(events) = commits(store, from, to).ok().filter(|events| !events.is_empty()) else { break };
         for event in events.iter().rev() {
             let written = event.writes.iter().map(weft_services::Write::key);
             let written: Vec<RowKey> = written.filter(|key| wanted.remove(key)).collect();

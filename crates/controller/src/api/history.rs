@@ -38,11 +38,12 @@ fn page(store: &Store<Head>, before: Option<u64>, limit: usize) -> Result<Vec<Ev
     commits(store, from, to)
 }
 
-/// The commits of these revisions, oldest first, as far as the log still has them.
+/// The commits of these revisions, oldest first, as far as the log still has them: none, if it has none of them.
 pub(crate) fn commits(store: &Store<Head>, from: u64, to: u64) -> Result<Vec<Event<Head>>, ReadError> {
-    let (to, limit) = (Revision::new(to), usize::try_from(to + 1 - from.min(to)).unwrap_or(usize::MAX));
-    match store.history(Revision::new(from)..=to, limit) {
-        Err(ReadError::Compacted { oldest }) => store.history(oldest..=to, limit),
+    let to = Revision::new(to);
+    match store.history(Revision::new(from)..=to, usize::MAX) {
+        Err(ReadError::Compacted { oldest }) if oldest > to => Ok(Vec::new()),
+        Err(ReadError::Compacted { oldest }) => store.history(oldest..=to, usize::MAX),
         other => other,
     }
 }

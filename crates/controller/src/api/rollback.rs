@@ -7,7 +7,7 @@ use weft_services::{Change, Choices, Model, Refusal, Row, RowKey, Write, check_r
 use weft_store::{CommitError, Event, Revision, Version};
 
 use super::disk;
-use super::history::{kind_and_id, name_of};
+use super::history::{commits, kind_and_id, name_of};
 use super::native::typed_body;
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
@@ -15,6 +15,8 @@ use crate::head::Head;
 use crate::note::Note;
 use crate::site::{Caller, Failure, Site};
 
+/// How many commits are read at a time.
+const STEP: u64 = 500;
 /// How often a rollback is worked out anew because something else was committed meanwhile.
 const TRIES: usize = 20;
 
@@ -91,6 +93,9 @@ fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, 
     };
     let (base, writes) =
         store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
+    if writes.is_empty() && !has_ever_been(site, &[&now.model.0, &past.model.0], body)? {
+        return Err(unknown_scope(body).into());
+    }
     let head = store.pending();
     if head.version != base {
         std::thread::yield_now();
@@ -112,6 +117,49 @@ fn is_in_scope(row: &Row, body: &Body) -> bool {
     let of_set = body.set.is_none() || set == body.set.as_deref();
     let of_project = body.project_id.is_none() || row.project_id() == body.project_id.as_deref();
     of_set && of_project
+}
+
+/// Whether there is anything of the scope, or has been as far back as the log goes: a name with a slip in it has nothing to
+/// go back to, and who gave it should know.
+fn has_ever_been(site: &Site, models: &[&Model], body: &Body) -> Result<bool, Problem> {
+    if models.iter().any(|model| model.rows().any(|row| is_in_scope(&row, body))) {
+        return Ok(true);
+    }
+    let mut to = site.durable().version.revision.get();
+    while to > 0 {
+        let from = (to + 1).saturating_sub(STEP).max(1);
+        let events = commits(&site.store, from, to).map_err(|error| disk::past_problem(&error))?;
+        if events.iter().any(|event| is_told_of(event, body)) {
+            return Ok(true);
+        }
+        if events.is_empty() {
+            break;
+        }
+        to = from - 1;
+    }
+    Ok(false)
+}
+
+/// Whether a commit was of the scope, or wrote something in it.
+fn is_told_of(event: &Event<Head>, body: &Body) -> bool {
+    let note = Note::from_text(&event.note);
+    let of_set = body.set.is_none() || note.set == body.set;
+    let of_project = body.project_id.as_ref().is_none_or(|project| note.project_id == *project);
+    let wrote = |write: &Write| matches!(write, Write::Put(row) if is_in_scope(row, body));
+    (of_set && of_project) || event.writes.iter().any(wrote)
+}
+
+fn unknown_scope(body: &Body) -> Refusal {
+    match (&body.set, &body.project_id) {
+        (Some(set), None) => Refusal::not_found("SetNotFound", "Set", format!("'{set}'")),
+        (Some(set), Some(project)) => {
+            Refusal::not_found("SetNotFound", "Set", format!("'{set}' of project '{project}'"))
+        }
+        (None, project) => {
+            let project = project.as_deref().unwrap_or_default();
+            Refusal::not_found("ProjectNotFound", "Project", format!("'{project}'"))
+        }
+    }
 }
 
 fn rolled_back(before: &Model, after: &Model, key: &RowKey) -> Option<Value> {

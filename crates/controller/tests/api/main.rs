@@ -4,5 +4,6 @@
 
 mod disk;
 mod http;
+mod rollback;
 mod support;
 mod waiting;

@@ -1,9 +1,12 @@
 //! `GET /v1/history`: what was changed when by whom.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use weft_services::{Row, RowKey, Write};
+use weft_services::Id;
 use weft_store::{Event, ReadError, Revision, Store};
 
+use super::changes::{self, RowChange};
 use super::disk;
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
@@ -21,7 +24,8 @@ pub(crate) async fn history(api: &Api, asked: &Asked) -> Result<Answer, Problem>
     let site = api.site.clone();
     let entries = disk::read(move || {
         let events = page(&site.store, before, limit).map_err(|error| disk::past_problem(&error))?;
-        Ok(events.iter().rev().map(entry).collect::<Vec<Value>>())
+        let ports = changes::ports_among(&site.store, &events);
+        Ok(events.iter().rev().map(|event| entry(event, &ports)).collect::<Vec<Value>>())
     });
     Ok(ok(&json!({ "history": entries.await? })))
 }
@@ -48,35 +52,11 @@ pub(crate) fn commits(store: &Store<Head>, from: u64, to: u64) -> Result<Vec<Eve
     }
 }
 
-fn entry(event: &Event<Head>) -> Value {
+fn entry(event: &Event<Head>, ports: &BTreeSet<Id>) -> Value {
     let note = Note::from_text(&event.note);
-    let changes: Vec<Value> = event.writes.iter().map(write_entry).collect();
+    let changes = changes::shown(event.writes.iter().map(RowChange::of), |id| ports.contains(&id));
     json!({
         "version": event.version.to_string(), "at": note.at.to_string(), "request_id": note.request_id,
         "project_id": note.project_id, "set": note.set, "summary": note.summary, "changes": changes,
     })
-}
-
-fn write_entry(write: &Write) -> Value {
-    let (kind, id) = kind_and_id(&write.key());
-    match write {
-        Write::Put(row) => {
-            let action = match row.standard().map(|standard| standard.revision_number) {
-                Some(1) => "create",
-                _ => "update",
-            };
-            json!({ "action": action, "kind": kind, "id": id, "name": name_of(row) })
-        }
-        Write::Delete(_) => json!({ "action": "delete", "kind": kind, "id": id, "name": null }),
-    }
-}
-
-pub(crate) fn kind_and_id(key: &RowKey) -> (&'static str, String) {
-    let text = key.to_text();
-    let id = text.split_once('/').map(|(_, id)| id.to_owned()).unwrap_or_default();
-    (key.kind().as_str(), id)
-}
-
-pub(crate) fn name_of(row: &Row) -> Option<&str> {
-    row.standard().map(|standard| standard.name.as_str())
 }

@@ -10,6 +10,7 @@
 //! ```
 
 mod accept;
+mod changes;
 mod disk;
 mod documents;
 mod explain;

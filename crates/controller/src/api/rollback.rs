@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use weft_services::{Change, Choices, Model, Refusal, Row, RowKey, Write, check_restored};
+use weft_services::{Change, Choices, Model, Refusal, Row, Write, check_restored};
 use weft_store::{CommitError, Event, Revision, Version};
 
+use super::changes::{self, RowChange};
 use super::disk;
-use super::history::{commits, kind_and_id, name_of};
+use super::history::commits;
 use super::native::typed_body;
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
@@ -106,8 +107,7 @@ fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, 
     check_restored(&mut change, writes)?;
     let after = change.model().clone();
     let writes = change.finish();
-    let changes = writes.iter().filter_map(|write| rolled_back(&head.model.0, &after, &write.key()));
-    let changes = changes.collect();
+    let changes = rolled_back(&head.model.0, &after, &writes);
     Ok(Some(Plan { base, writes, changes }))
 }
 
@@ -162,15 +162,26 @@ fn unknown_scope(body: &Body) -> Refusal {
     }
 }
 
-fn rolled_back(before: &Model, after: &Model, key: &RowKey) -> Option<Value> {
-    let (former, row) = (before.row(key), after.row(key));
-    let action = match (&former, &row) {
-        (None, Some(_)) => "create",
-        (Some(_), Some(_)) => "update",
-        (Some(_), None) => "delete",
-        (None, None) => return None,
+/// What the writes do to resources.
+fn rolled_back(before: &Model, after: &Model, writes: &[Write]) -> Vec<Value> {
+    let change = |write: &Write| {
+        let key = write.key();
+        let (former, row) = (before.row(&key), after.row(&key));
+        let action = match (&former, &row) {
+            (None, Some(_)) => "create",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => "delete",
+            (None, None) => return None,
+        };
+        let name = row.as_ref().or(former.as_ref()).and_then(changes::name_of);
+        Some(RowChange { key, action, name })
     };
-    let (kind, id) = kind_and_id(key);
-    let name = row.as_ref().or(former.as_ref()).and_then(name_of).map(str::to_owned);
-    Some(json!({ "action": action, "kind": kind, "id": id, "name": name, "attributes": {} }))
+    let is_port = |id| changes::is_port(before, id) || changes::is_port(after, id);
+    let changes = changes::shown(writes.iter().filter_map(change), is_port);
+    let with_attributes = |change| {
+        let mut value = json!(change);
+        value["attributes"] = json!({});
+        value
+    };
+    changes.into_iter().map(with_attributes).collect()
 }

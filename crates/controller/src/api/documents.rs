@@ -6,9 +6,10 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weft_services::catalogue::CATALOGUE;
 
-use super::openapi;
 use super::respond::{Answer, Problem, ok, typed_answer};
 use super::route::{Api, Asked};
+use super::{openapi, status};
+use crate::metrics::Moment;
 
 /// Neutron's extensions of which everything works: alias, name.
 const EXTENSIONS: &[(&str, &str)] = &[
@@ -102,9 +103,17 @@ fn ready(api: &Api) -> Answer {
 }
 
 fn metrics(api: &Api) -> Answer {
-    let revision = api.site.durable().version.revision.get();
-    let reports = api.site.reports();
-    let text = api.site.metrics.text(reports.0.connected(), reports.0.behind(), revision);
+    let snapshot = api.site.durable();
+    let (agents, hosts_behind) = {
+        let reports = api.site.reports();
+        (reports.0.connected(), reports.0.behind())
+    };
+    let text = api.site.metrics.text(&Moment {
+        agents,
+        hosts_behind,
+        quarantined: status::quarantined(&snapshot.model.0).count(),
+        revision: snapshot.version.revision.get(),
+    });
     typed_answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 

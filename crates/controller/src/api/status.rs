@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use weft_net::HostName;
+use weft_services::Model;
 use weft_services::catalogue::CATALOGUE;
 use weft_store::Version;
 
@@ -19,10 +20,18 @@ pub(crate) fn status(api: &Api) -> Answer {
         model.hosts().map(|host| host_status(&api.site.reports().0, &host.name)).collect();
     let counts: BTreeMap<&str, usize> =
         CATALOGUE.iter().map(|entry| (entry.collection, entry.count(model))).collect();
+    let quarantine: Vec<Value> =
+        quarantined(model).map(|(what, host)| json!({ "what": what, "host": host })).collect();
     ok(&json!({
         "version": snapshot.version.to_string(), "software_version": env!("CARGO_PKG_VERSION"),
         "uptime_s": api.site.started.elapsed().as_secs(), "hosts": hosts, "counts": counts,
+        "quarantine": quarantine,
     }))
+}
+
+/// What nobody else can have before a host has confirmed that it has it no longer, and which host that is.
+pub(crate) fn quarantined(model: &Model) -> impl Iterator<Item = (String, &HostName)> {
+    model.departures().map(|departure| (format!("VNI {}", departure.vni), &departure.host))
 }
 
 fn host_status(distribution: &Distribution, name: &HostName) -> Value {

@@ -6,5 +6,6 @@ mod disk;
 mod history;
 mod http;
 mod rollback;
+mod status;
 mod support;
 mod waiting;

@@ -16,6 +16,7 @@ mod documents;
 mod explain;
 mod history;
 mod http;
+mod live;
 mod native;
 mod notices;
 mod openapi;

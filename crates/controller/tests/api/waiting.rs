@@ -161,3 +161,29 @@ async fn the_log_is_read_once_for_all_that_is_to_be_explained() {
     println!("{one} objects: {for_one} reads; {all} objects: {for_all} reads");
     assert!(all > 30 && for_all < 2 * for_one, "{one} objects: {for_one} reads, {all}: {for_all}");
 }
+
+#[tokio::test]
+async fn a_list_keeps_no_agent_waiting_and_waits_for_none_of_whose_reports_it_shows_nothing() {
+    let (controller, network) = with_a_port().await;
+    let (taken, is_taken) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let site = controller.site.clone();
+    let holder = std::thread::spawn(move || {
+        let _distribution = site.distribution.lock();
+        taken.send(()).unwrap();
+        // Nobody is kept waiting for longer.
+        let _ = released.recv_timeout(Duration::from_secs(3));
+    });
+    is_taken.await.unwrap();
+    let begin = Instant::now();
+    for path in
+        ["/v2.0/networks", "/v2.0/subnets?sort_key=name&sort_dir=asc", &format!("/v2.0/networks/{network}")]
+    {
+        assert_eq!(controller.get(path).await.status, 200, "{path}");
+    }
+    let answered = begin.elapsed();
+    let _ = release.send(());
+    holder.join().unwrap();
+    assert!(answered < Duration::from_secs(1), "answered after {answered:?}");
+    assert_eq!(controller.get("/v2.0/ports").await.json()["ports"][0]["status"], "BUILD");
+}

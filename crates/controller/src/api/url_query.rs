@@ -12,7 +12,7 @@ pub(crate) struct UrlQuery {
 }
 
 /// What is no filter.
-const RESERVED: [&str; 13] = [
+pub(crate) const RESERVED: [&str; 13] = [
     "fields",
     "limit",
     "marker",

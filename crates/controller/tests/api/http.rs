@@ -152,3 +152,21 @@ async fn an_explanation_without_a_host_says_which_parameter_is_missing() {
     }
     assert_eq!(refused(&controller, ("GET", "/v1/explain?host=nobody"), &[]).await.0, 404);
 }
+
+#[tokio::test]
+async fn all_that_the_document_of_the_api_tells_of_is_there() {
+    let controller = Controller::start().await;
+    let document = controller.get("/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in ["get", "put", "post", "delete"] {
+            let is_told = item[method].is_object();
+            let path = path.replace(['{', '}'], "");
+            if is_told && !matches!(path.as_str(), "/v1/watch" | "/v1/snapshot") {
+                let answer = controller.send(&method.to_uppercase(), &path, &[], b"{}").await;
+                let message = if answer.status < 400 { String::new() } else { answer.error().1 };
+                assert_ne!(answer.status, 405, "{method} {path}");
+                assert_ne!(message, "The resource could not be found.", "{method} {path}");
+            }
+        }
+    }
+}

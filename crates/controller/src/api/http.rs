@@ -63,7 +63,6 @@ async fn connection(api: Arc<Api>, io: TokioIo<tokio::net::TcpStream>, peer: Soc
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
-        .pipeline_flush(true)
         .serve_connection(io, service)
         .await;
     if let Err(error) = served {

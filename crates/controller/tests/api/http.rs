@@ -170,3 +170,21 @@ async fn all_that_the_document_of_the_api_tells_of_is_there() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_is_no_http_is_answered_as_a_bad_request() {
+    let controller = Controller::start().await;
+    for request in [
+        &b"GET /v2.0/networks?name=\xff HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        b"GET /v2.0/networks/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /v2.0/networks HTTP/1.1\r\nno header\r\n\r\n",
+        b"G\x01T /v2.0/networks HTTP/1.1\r\n\r\n",
+    ] {
+        let answer = controller.raw(request).await;
+        assert_eq!(answer.status, 400, "{}: {answer:?}", String::from_utf8_lossy(request));
+    }
+    controller.network("ä").await;
+    let request = "GET /v2.0/networks?name=ä HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let found = controller.raw(request.as_bytes()).await.json();
+    assert_eq!(found["networks"].as_array().unwrap().len(), 1, "UTF-8 needs no escapes");
+}

@@ -32,7 +32,10 @@ impl Drop for Place {
     /// To remove a large file takes its time.
     fn drop(&mut self) {
         let directory = self.directory.take();
-        tokio::task::spawn_blocking(move || drop(directory));
+        // When the process ends, there is nobody left to hold up.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || drop(directory));
+        }
     }
 }
 

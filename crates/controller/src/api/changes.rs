@@ -44,10 +44,10 @@ impl RowChange {
 /// What was done to a resource.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ResourceChange {
-    action: &'static str,
-    kind: &'static str,
-    id: String,
-    name: Option<String>,
+    pub(crate) action: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
 }
 
 /// What was done to resources, each once, where `is_port` tells which identifiers are those of ports.

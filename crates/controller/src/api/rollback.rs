@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use weft_services::{Change, Choices, Model, Refusal, Row, Write, check_restored};
+use serde_json::{Map, Value, json};
+use weft_services::catalogue::{NoStatuses, by_any_name};
+use weft_services::{Attribute, Change, Choices, Model, OnCreate, Refusal, Row, Write, check_restored};
 use weft_store::{CommitError, Event, Revision, Version};
 
-use super::changes::{self, RowChange};
+use super::changes::{self, ResourceChange, RowChange};
 use super::disk;
 use super::history::commits;
 use super::native::typed_body;
@@ -178,10 +179,42 @@ fn rolled_back(before: &Model, after: &Model, writes: &[Write]) -> Vec<Value> {
     };
     let is_port = |id| changes::is_port(before, id) || changes::is_port(after, id);
     let changes = changes::shown(writes.iter().filter_map(change), is_port);
-    let with_attributes = |change| {
+    let with_attributes = |change: ResourceChange| {
+        let attributes = differences(before, after, &change);
         let mut value = json!(change);
-        value["attributes"] = json!({});
+        value["attributes"] = Value::Object(attributes);
         value
     };
     changes.into_iter().map(with_attributes).collect()
+}
+
+/// The attributes that somebody could have given, and that differ; what is made has not had any, what goes needs none.
+fn differences(before: &Model, after: &Model, change: &ResourceChange) -> Map<String, Value> {
+    let Some(entry) = by_any_name(change.kind) else { return Map::new() };
+    let render = |model| entry.render(model, &change.id, &NoStatuses);
+    let (former, Some(now)) = (render(before), render(after)) else { return Map::new() };
+    let given = entry.attributes.iter().filter(|attribute| {
+        let is_of_all = ["project_id", "tenant_id"].contains(&attribute.name);
+        attribute.on_create != OnCreate::ReadOnly && !is_of_all
+    });
+    let difference = |attribute: &Attribute| {
+        let to = now.get(attribute.name).cloned().unwrap_or_default();
+        let from = match &former {
+            Some(former) => former.get(attribute.name).cloned().unwrap_or_default(),
+            // The name is told of as such; a default says nothing.
+            None if attribute.name == "name" || is_default(attribute, &to) => return None,
+            None => Value::Null,
+        };
+        (from != to).then(|| (attribute.name.to_owned(), json!({ "from": from, "to": to })))
+    };
+    given.filter_map(difference).collect()
+}
+
+fn is_default(attribute: &Attribute, value: &Value) -> bool {
+    match attribute.on_create {
+        OnCreate::Default(text) => serde_json::from_str(text).is_ok_and(|default: Value| default == *value),
+        OnCreate::Required | OnCreate::Optional | OnCreate::ReadOnly => {
+            value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+        }
+    }
 }

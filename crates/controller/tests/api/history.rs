@@ -45,6 +45,26 @@ async fn a_port_is_one_change_whatever_it_is_kept_as() {
     let plan = controller.ask("POST", "/v1/rollback", body).await.json();
     assert_eq!(changes(&plan["changes"]), ["create port www"], "{plan}");
     assert_eq!(plan["changes"][0]["id"], json!(port));
+    let made = plan["changes"][0]["attributes"].as_object().unwrap();
+    assert_eq!(made["device_id"], json!({ "from": null, "to": "vm1" }));
+    assert!(!made.contains_key("status") && !made.contains_key("description"), "{made:?}");
+}
+
+#[tokio::test]
+async fn a_rollback_tells_of_the_attributes_that_differ() {
+    let controller = Controller::start().await;
+    let network = controller.network("blue").await;
+    let port = controller.port(&network, "", "web").await;
+    let revision = controller.revision();
+    let update = json!({ "port": { "name": "www", "fixed_ips": [{ "ip_address": "10.1.0.77" }] } });
+    controller.ask("PUT", &format!("/v2.0/ports/{port}"), update).await;
+    let body = json!({ "revision": revision, "project_id": "default" });
+    let done = controller.ask("POST", "/v1/rollback", body).await.json();
+    assert_eq!(changes(&done["changes"]), ["update port web"], "{done}");
+    let attributes = done["changes"][0]["attributes"].as_object().unwrap();
+    assert_eq!(attributes.keys().collect::<Vec<_>>(), ["name", "fixed_ips"], "{done}");
+    assert_eq!(attributes["name"], json!({ "from": "www", "to": "web" }));
+    assert_eq!(attributes["fixed_ips"]["from"][0]["ip_address"], "10.1.0.77");
 }
 
 #[tokio::test]

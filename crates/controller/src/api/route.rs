@@ -126,7 +126,7 @@ const fn member_methods(entry: &Entry) -> &'static str {
 fn offered(segments: &[&str], asked: &Asked) -> &'static [&'static str] {
     match segments {
         ["v1", "watch"] => STREAM,
-        ["v2.0", _] if asked.query().flag("watch") => STREAM,
+        ["v2.0", _] | ["v2.0", _, ""] if asked.query().flag("watch") => STREAM,
         ["v1", "snapshot"] => &[],
         ["v1" | "v2.0", ..] => &["application/json"],
         _ => &[],

@@ -41,7 +41,9 @@ async fn who_does_not_take_json_is_told_so_before_anything_is_done() {
     }
     let stream = [("Accept", "text/event-stream")];
     assert_eq!(refused(&controller, ("GET", "/v2.0/networks"), &stream).await.0, 406);
-    assert_eq!(controller.send("HEAD", "/v2.0/networks?watch=true", &stream, b"").await.status, 200);
+    for path in ["/v2.0/networks?watch=true", "/v2.0/networks/?watch=true", "/v1/watch"] {
+        assert_eq!(controller.send("HEAD", path, &stream, b"").await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use weft_net::HostName;
 use weft_services::{Change, Choices, Refusal, Timestamp};
-use weft_store::{Snapshot, Store, TransactError, Version};
+use weft_store::{Proposal, Snapshot, Store, TransactError, Version};
 
 use crate::agents::{Distribution, Reports};
 use crate::head::Head;
@@ -29,6 +29,18 @@ impl Caller {
     #[must_use]
     pub fn agent(host: &HostName, summary: &str) -> Self {
         Self { request_id: format!("agent {host}"), project_id: "".into(), summary: summary.into() }
+    }
+
+    /// What the log is to say of it.
+    #[must_use]
+    pub fn note(&self, at: Timestamp, set: Option<&str>) -> Note {
+        Note {
+            at,
+            request_id: self.request_id.clone(),
+            project_id: self.project_id.to_string(),
+            set: set.map(str::to_owned),
+            summary: self.summary.clone(),
+        }
     }
 }
 
@@ -101,20 +113,14 @@ impl Site {
     ) -> Result<(Version, T), Failure<E>> {
         let now = self.now();
         let seed: [u8; 32] = rand::random();
-        let note = Note {
-            at: now,
-            request_id: caller.request_id.clone(),
-            project_id: caller.project_id.to_string(),
-            set: set.map(str::to_owned),
-            summary: caller.summary.clone(),
-        };
         let outcome = self
             .store
-            .transact(note.to_text(), |head: &Snapshot<Head>| {
+            .transact(caller.note(now, set).to_text(), |head: &Snapshot<Head>| {
                 let choices = Choices { now, seed, project_id: caller.project_id.clone() };
                 let mut change = Change::new(head.model.0.clone(), choices);
                 let result = f(&mut change)?;
-                Ok((change.finish(), result))
+                let (writes, after) = change.finish();
+                Ok((Proposal { writes, after: Head(after) }, result))
             })
             .await;
         self.metrics.commit(outcome.is_ok());

@@ -5,10 +5,11 @@
 use serde_json::{Map, Value};
 
 use crate::attribute::{Attribute, Operation, merge};
-use crate::core::{InstancePort, InstancePorts, Interfaces, ServicePort, ServicePorts, Services};
+use crate::compile::FragmentKey;
+use crate::core::{InstancePorts, Interfaces, ServicePorts, Services};
 use crate::host::Hosts;
 use crate::network::{Networks, Ports, Subnets};
-use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind};
+use crate::{Change, Id, Model, Refusal, RowKey, RowKind};
 
 /// Every resource there is, in the order in which they can be made.
 pub const CATALOGUE: &[Entry] = &[
@@ -92,6 +93,12 @@ pub fn by_path(path: &str) -> Option<&'static Entry> {
     CATALOGUE.iter().find(|entry| entry.path == path)
 }
 
+/// The entry whose resources are rows of this kind: not one that is a view of them.
+#[must_use]
+pub fn by_kind(kind: RowKind) -> Option<&'static Entry> {
+    CATALOGUE.iter().find(|entry| entry.resource.kind() == Some(kind))
+}
+
 /// The entry whose member, collection or path has this name: however a person says it.
 #[must_use]
 pub fn by_any_name(name: &str) -> Option<&'static Entry> {
@@ -133,8 +140,8 @@ impl Verbs {
 /// What a host reports can be summed up as one of these.
 pub const STATUSES: &[&str] = &["ACTIVE", "BUILD", "DOWN", "ERROR"];
 
-/// The status of a port, as its own host reports it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The status of a port, as its own host reports it; the worst is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// Its objects are done.
     Active,
@@ -161,10 +168,8 @@ impl Status {
 
 /// What hosts have reported: operational state, which the model does not hold.
 pub trait Statuses {
-    /// The status of an instance port's vNIC.
-    fn instance_port(&self, model: &Model, port: &InstancePort) -> Status;
-    /// The status of a binding.
-    fn service_port(&self, model: &Model, port: &ServicePort) -> Status;
+    /// How a fragment is doing on the host of its subject.
+    fn fragment(&self, host: &weft_net::HostName, fragment: &FragmentKey) -> Status;
     /// Whether a host's agent is connected.
     fn is_connected(&self, host: &weft_net::HostName) -> bool;
 }
@@ -173,10 +178,7 @@ pub trait Statuses {
 pub struct NoStatuses;
 
 impl Statuses for NoStatuses {
-    fn instance_port(&self, _: &Model, _: &InstancePort) -> Status {
-        Status::Down
-    }
-    fn service_port(&self, _: &Model, _: &ServicePort) -> Status {
+    fn fragment(&self, _: &weft_net::HostName, _: &FragmentKey) -> Status {
         Status::Down
     }
     fn is_connected(&self, _: &weft_net::HostName) -> bool {
@@ -195,7 +197,11 @@ pub trait Resource: Sync {
         after: Option<&str>,
     ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
         match self.kind() {
-            Some(kind) => model.ids(kind, after),
+            // After what is no identifier comes everything, as before.
+            Some(kind) => {
+                let after = after.and_then(|after| after.parse().ok());
+                Box::new(model.ids(kind, after).map(|id| id.to_string()))
+            }
             None => Box::new(std::iter::empty()),
         }
     }
@@ -271,7 +277,7 @@ impl Entry {
         let Some(tags) = tags.map(crate::tags).transpose()? else { return Ok(()) };
         let row = self.resource.row_key(change.model(), id).and_then(|key| change.model().row(&key));
         if let Some(row) = row.filter(|row| row.standard().is_some_and(|standard| standard.tags != tags)) {
-            change.put(with_standard(row, |standard| standard.tags = tags));
+            change.put(row.with_standard(|standard| standard.tags = tags));
         }
         Ok(())
     }
@@ -311,7 +317,7 @@ impl Entry {
             standard.tags = tags;
             standard.touch(now);
         };
-        change.put(with_standard(row, set));
+        change.put(row.with_standard(set));
         Ok(())
     }
 
@@ -387,33 +393,6 @@ fn with_project(mut merged: Map<String, Value>) -> Result<Map<String, Value>, Re
     }
 }
 
-pub(crate) fn with_standard(row: Row, change: impl FnOnce(&mut crate::Standard)) -> Row {
-    use std::sync::Arc;
-    match row {
-        Row::Network(mut row) => {
-            change(&mut Arc::make_mut(&mut row).standard);
-            Row::Network(row)
-        }
-        Row::Subnet(mut row) => {
-            change(&mut Arc::make_mut(&mut row).standard);
-            Row::Subnet(row)
-        }
-        Row::InstancePort(mut row) => {
-            change(&mut Arc::make_mut(&mut row).standard);
-            Row::InstancePort(row)
-        }
-        Row::Interface(mut row) => {
-            change(&mut Arc::make_mut(&mut row).standard);
-            Row::Interface(row)
-        }
-        Row::ServicePort(mut row) => {
-            change(&mut Arc::make_mut(&mut row).standard);
-            Row::ServicePort(row)
-        }
-        row @ (Row::Host(_) | Row::Departure(_)) => row,
-    }
-}
-
 /// Candidates by the attributes that every resource has.
 pub(crate) fn candidates_by_name(
     model: &Model,
@@ -423,7 +402,8 @@ pub(crate) fn candidates_by_name(
 ) -> Option<Vec<String>> {
     match attribute {
         "id" => Some(vec![value.to_ascii_lowercase()]),
-        "name" => {
+        // What has no name is in no index by name.
+        "name" if !value.is_empty() => {
             let name: std::sync::Arc<str> = value.into();
             let range = (kind, name.clone(), Id::MIN)..=(kind, name, Id::MAX);
             Some(model.index.names.range(range).map(|(_, _, id)| id.to_string()).collect())

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use weft_net::HostName;
 
-use crate::{Departure, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Timestamp, Write};
+use crate::departure::note_departures;
+use crate::{Id, Model, Refusal, Row, RowKey, Standard, Timestamp, Write};
 
 /// What a change takes from outside: the time, randomness, and for whom it is.
 #[derive(Clone, Debug)]
@@ -92,11 +92,17 @@ impl Change {
         result
     }
 
-    /// The writes of the whole change: those made, and the departures that follow from them.
+    /// What has been written so far.
+    pub(crate) fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// The writes of the whole change, those made and the departures that follow from them, and the model after them.
     #[must_use]
-    pub fn finish(mut self) -> Vec<Write> {
-        self.note_departures();
-        self.writes
+    pub fn finish(mut self) -> (Vec<Write>, Model) {
+        let base = self.base.clone();
+        note_departures(&base, &mut self);
+        (self.writes, self.model)
     }
 
     /// Sixty-four random bits.
@@ -104,14 +110,13 @@ impl Change {
         self.random.next_u64()
     }
 
-    /// An identifier that no resource of this kind has, and whose short form none of them has either: kernel names are
-    /// made of it.
-    pub(crate) fn choose_id(&mut self, kind: RowKind) -> Id {
+    /// An identifier that no resource has, and whose short form none of them has either: kernel names are made of it.
+    pub(crate) fn choose_id(&mut self) -> Id {
         loop {
             let mut bytes = [0; 16];
             self.random.fill_bytes(&mut bytes);
             let id = Id::from_random(bytes);
-            if !self.model.has_short(kind, id) {
+            if !self.model.has_short(id) {
                 return id;
             }
         }
@@ -132,40 +137,6 @@ impl Change {
             tags: BTreeSet::new(),
             apply_set: self.apply_set.clone(),
             declared_as,
-        }
-    }
-
-    /// A network that a host has left stays in quarantine until the host has confirmed that it is gone.
-    fn note_departures(&mut self) {
-        let mut touched: BTreeSet<(Id, HostName)> = BTreeSet::new();
-        for write in &self.writes {
-            for model in [&self.base, &self.model] {
-                touched.extend(model.bindings_of(&write.key()));
-            }
-            if let RowKey::Resource(RowKind::Network, network) = write.key() {
-                let hosts = [&self.base, &self.model]
-                    .map(|model| model.hosts_of(network).cloned().collect::<Vec<_>>());
-                if hosts[0] != hosts[1] {
-                    touched.extend(hosts.concat().into_iter().map(|host| (network, host)));
-                }
-            }
-        }
-        for (network, host) in touched {
-            let vni = [&self.model, &self.base].iter().find_map(|model| model.networks.get(&network)?.vni());
-            if let Some(vni) = vni {
-                self.note_departure(network, Departure { vni, host });
-            }
-        }
-    }
-
-    fn note_departure(&mut self, network: Id, departure: Departure) {
-        let is_there = self.model.is_on(network, &departure.host);
-        let noted = self.model.departures.contains(&departure);
-        let was_there = self.base.is_on(network, &departure.host);
-        if was_there && !is_there && !noted && self.model.hosts.contains_key(&departure.host) {
-            self.put(Row::Departure(departure));
-        } else if is_there && noted {
-            self.delete(RowKey::Departure(departure.vni, departure.host));
         }
     }
 }
@@ -204,30 +175,4 @@ pub(crate) fn typed<T: serde::de::DeserializeOwned>(
         Some(name) => Refusal::attribute(name, error),
         None => Refusal::invalid("HTTPBadRequest", format!("Body contains invalid data: {error}")),
     })
-}
-
-impl Model {
-    /// Whether a resource of this kind has the same short form.
-    fn has_short(&self, kind: RowKind, id: Id) -> bool {
-        let (low, high) = id.same_short();
-        match kind {
-            // A VLAN network's uplink and a VLAN interface are named by the same rule.
-            RowKind::Network | RowKind::Interface => {
-                self.networks.range(low..=high).next().is_some()
-                    || self.interfaces.range(low..=high).next().is_some()
-            }
-            RowKind::InstancePort => self.instance_ports.range(low..=high).next().is_some(),
-            _ => false,
-        }
-    }
-
-    /// The live bindings that are on this row: network and host.
-    fn bindings_of(&self, key: &RowKey) -> Vec<(Id, HostName)> {
-        let ports = match key {
-            RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
-            RowKey::Resource(RowKind::InstancePort, id) => self.service_ports_on(*id),
-            _ => Vec::new(),
-        };
-        ports.iter().filter_map(|id| self.live_binding(self.service_ports.get(id)?)).collect()
-    }
 }

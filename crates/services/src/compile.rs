@@ -3,6 +3,8 @@
 //! A fragment is (service instance, subject) → objects. Its *home* host gets one set of objects, every other host that
 //! follows the instance gets the other. One port more in a network of 10,000 ports over 500 hosts is one fragment, encoded
 //! twice; a cold start, a full check and an incremental step run the same code.
+//!
+//! Each service has its own part of this behind [`Service`], and [`SERVICES`] is the list of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,30 +12,118 @@ use std::fmt;
 use weft_dataplane::{Fragment, FragmentId, Object};
 use weft_net::HostName;
 
-use crate::core::compile as core;
-use crate::network::compile as network;
+use crate::core::compile::Vnics;
+use crate::departure::{Exclusive, Presence};
+use crate::network::compile::LayerTwo;
 use crate::{Id, Model, RowKey, RowKind, Write};
+
+/// Every service that puts something on hosts. A new one is a line here.
+pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo];
+
+/// What a service puts on hosts. An instance of it is a row of its kind; a subject is a row that adds to an instance.
+pub(crate) trait Service: Sync {
+    /// The kind of row that is an instance of it.
+    fn kind(&self) -> RowKind;
+
+    /// The hosts that follow an instance: they are sent all of its fragments.
+    fn followers(&self, model: &Model, instance: Id) -> Vec<HostName>;
+
+    /// The instances that a host follows.
+    fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id>;
+
+    /// The subjects of an instance.
+    fn subjects(&self, model: &Model, instance: Id) -> Vec<RowKey>;
+
+    /// The fragments whose subject is on a host.
+    fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey>;
+
+    /// What a subject puts on hosts; `None` while it puts nothing on any.
+    fn compile(&self, model: &Model, instance: Id, subject: &RowKey) -> Option<Compiled>;
+
+    /// Adds the fragments that a write to this row may have touched; asked of the model before it and of the one after it.
+    fn touched(&self, model: &Model, change: &Step<'_>, touched: &mut BTreeSet<FragmentKey>);
+
+    /// What only one can have that hosts have of an instance for as long as it is on them, if there is such a thing.
+    fn exclusive(&self, model: &Model, instance: Id) -> Option<Exclusive>;
+
+    /// What of it is on hosts because of this row, as its instances and the hosts; of an instance's own row, all.
+    fn presences(&self, model: &Model, row: &RowKey) -> Vec<Presence>;
+
+    /// Whether an instance is on a host.
+    fn is_on(&self, model: &Model, instance: Id, host: &HostName) -> bool;
+}
+
+/// A write to a row, with the models around the change that it is part of.
+pub(crate) struct Step<'a> {
+    pub(crate) row: RowKey,
+    pub(crate) before: &'a Model,
+    pub(crate) after: &'a Model,
+}
 
 /// An instance of a service, as far as hosts follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServiceKey {
-    /// A vNIC; only its own host follows it.
-    InstancePort(Id),
-    /// A network; the hosts with live bindings to it follow it.
-    Network(Id),
+pub struct ServiceKey {
+    /// The kind of row that it is.
+    pub kind: RowKind,
+    /// Which of them.
+    pub id: Id,
+}
+
+impl ServiceKey {
+    pub(crate) fn service(self) -> &'static dyn Service {
+        let found = SERVICES.iter().find(|service| service.kind() == self.kind);
+        *found.expect("keys are made of services, or are checked against them when they are read")
+    }
+
+    fn row_key(self) -> RowKey {
+        RowKey::Resource(self.kind, self.id)
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.row_key().to_text())
+    }
 }
 
 /// A subject that adds to an instance of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FragmentKey {
-    /// A vNIC itself.
-    InstancePort(Id),
-    /// A slice of a vNIC: of this instance port, this interface.
-    Interface(Id, Id),
-    /// A host that takes part in a network.
-    NetworkHost(Id, HostName),
-    /// A binding to a network: of this network, this service port.
-    NetworkPort(Id, Id),
+pub struct FragmentKey {
+    /// The instance of a service.
+    pub service: ServiceKey,
+    /// The row that adds to it: a port, a slice of it, a host that takes part.
+    pub subject: RowKey,
+}
+
+impl FragmentKey {
+    /// What a row adds to an instance of a service.
+    #[must_use]
+    pub const fn new(kind: RowKind, instance: Id, subject: RowKey) -> Self {
+        Self { service: ServiceKey { kind, id: instance }, subject }
+    }
+
+    /// The same as agents know it.
+    #[must_use]
+    pub fn id(&self) -> FragmentId {
+        FragmentId { service: self.service.to_string().into(), subject: self.subject.to_text().into() }
+    }
+
+    /// The row that asked for what is in the fragment: its subject, or the service where a host did by taking part.
+    #[must_use]
+    pub fn asked_by(&self) -> RowKey {
+        match &self.subject {
+            RowKey::Resource(..) => self.subject.clone(),
+            RowKey::Host(_) | RowKey::Departure(..) => self.service.row_key(),
+        }
+    }
+
+    /// The key that agents know by this identifier.
+    #[must_use]
+    pub fn from_id(id: &FragmentId) -> Option<Self> {
+        let RowKey::Resource(kind, instance) = RowKey::from_text(&id.service).ok()? else { return None };
+        SERVICES.iter().any(|service| service.kind() == kind).then_some(())?;
+        Some(Self::new(kind, instance, RowKey::from_text(&id.subject).ok()?))
+    }
 }
 
 /// A compiled fragment.
@@ -55,116 +145,42 @@ impl Compiled {
     }
 }
 
-impl FragmentKey {
-    /// The instance of a service to which the subject adds.
-    #[must_use]
-    pub const fn service(&self) -> ServiceKey {
-        match self {
-            Self::InstancePort(id) | Self::Interface(id, _) => ServiceKey::InstancePort(*id),
-            Self::NetworkHost(network, _) | Self::NetworkPort(network, _) => ServiceKey::Network(*network),
-        }
-    }
-
-    /// The same as agents know it.
-    #[must_use]
-    pub fn id(&self) -> FragmentId {
-        let subject = match self {
-            Self::InstancePort(id) => format!("instance-port/{id}"),
-            Self::Interface(_, id) => format!("interface/{id}"),
-            Self::NetworkHost(_, host) => format!("host/{host}"),
-            Self::NetworkPort(_, port) => format!("service-port/{port}"),
-        };
-        FragmentId { service: self.service().to_string().into(), subject: subject.into() }
-    }
-
-    /// The resource that asked for what is in the fragment: its path and identifier; none where a host did by taking part.
-    #[must_use]
-    pub fn resource(&self) -> Option<(&'static str, Id)> {
-        match self {
-            Self::InstancePort(id) => Some(("instance-ports", *id)),
-            Self::Interface(_, id) => Some(("interfaces", *id)),
-            Self::NetworkHost(network, _) => Some(("networks", *network)),
-            Self::NetworkPort(_, port) => Some(("service-ports", *port)),
-        }
-    }
-
-    /// The key that agents know by this identifier.
-    #[must_use]
-    pub fn from_id(id: &FragmentId) -> Option<Self> {
-        let (service, of) = id.service.split_once('/')?;
-        let (subject, name) = id.subject.split_once('/')?;
-        let of = of.parse().ok()?;
-        match (service, subject) {
-            ("instance-port", "instance-port") => Some(Self::InstancePort(of)),
-            ("instance-port", "interface") => Some(Self::Interface(of, name.parse().ok()?)),
-            ("network", "host") => Some(Self::NetworkHost(of, name.parse().ok()?)),
-            ("network", "service-port") => Some(Self::NetworkPort(of, name.parse().ok()?)),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ServiceKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InstancePort(id) => write!(f, "instance-port/{id}"),
-            Self::Network(id) => write!(f, "network/{id}"),
-        }
-    }
-}
-
 /// What a fragment puts on hosts; `None` while it puts nothing on any.
 #[must_use]
 pub fn compile(model: &Model, key: &FragmentKey) -> Option<Compiled> {
-    match key {
-        FragmentKey::InstancePort(id) => core::instance_port(model, *id),
-        FragmentKey::Interface(_, id) => core::interface(model, *id),
-        FragmentKey::NetworkHost(network, host) => network::host(model, *network, host),
-        FragmentKey::NetworkPort(network, port) => network::port(model, *network, *port),
-    }
+    key.service.service().compile(model, key.service.id, &key.subject)
 }
 
 /// All fragments of an instance of a service.
 #[must_use]
 pub fn fragments_of(model: &Model, service: ServiceKey) -> Vec<FragmentKey> {
-    match service {
-        ServiceKey::InstancePort(id) => core::fragments(model, id),
-        ServiceKey::Network(id) => network::fragments(model, id),
-    }
+    let subjects = service.service().subjects(model, service.id);
+    subjects.into_iter().map(|subject| FragmentKey { service, subject }).collect()
 }
 
 /// The hosts that follow an instance of a service.
 #[must_use]
 pub fn followers(model: &Model, service: ServiceKey) -> Vec<HostName> {
-    match service {
-        ServiceKey::InstancePort(id) => {
-            let host = model.instance_ports.get(&id).and_then(|port| port.host_id.clone());
-            host.filter(|host| model.hosts.contains_key(host)).into_iter().collect()
-        }
-        ServiceKey::Network(id) => {
-            model.hosts_of(id).filter(|host| network::takes_part(model, id, host)).cloned().collect()
-        }
-    }
+    service.service().followers(model, service.id)
 }
 
 /// The instances of services that a host follows.
 #[must_use]
 pub fn followed_by(model: &Model, host: &HostName) -> BTreeSet<ServiceKey> {
-    let mut followed = BTreeSet::new();
     if !model.hosts.contains_key(host) {
-        return followed;
+        return BTreeSet::new();
     }
-    for port in model.ports_on(host) {
-        followed.insert(ServiceKey::InstancePort(port));
-        let bindings = model.service_ports_on(port).into_iter().filter_map(|id| model.service_ports.get(&id));
-        followed.extend(
-            bindings
-                .filter_map(|binding| model.live_binding(binding))
-                .filter(|(network, _)| network::takes_part(model, *network, host))
-                .map(|(network, _)| ServiceKey::Network(network)),
-        );
-    }
-    followed
+    let of_service = |service: &&dyn Service| {
+        let kind = service.kind();
+        service.followed_by(model, host).into_iter().map(move |id| ServiceKey { kind, id })
+    };
+    SERVICES.iter().flat_map(of_service).collect()
+}
+
+/// The fragments whose subject is on a host.
+#[must_use]
+pub fn at_home(model: &Model, host: &HostName) -> Vec<FragmentKey> {
+    SERVICES.iter().flat_map(|service| service.at_home(model, host)).collect()
 }
 
 /// The whole intent of a host.
@@ -180,29 +196,18 @@ pub fn intent_of(model: &Model, host: &HostName) -> Vec<Fragment> {
 
 /// The fragments that a change may have touched: those that have to be compiled again, before or after it.
 #[must_use]
-pub fn touched(before: &Model, after: &Model, writes: &[Write]) -> BTreeSet<FragmentKey> {
+pub fn touched<'w>(
+    before: &Model,
+    after: &Model,
+    writes: impl IntoIterator<Item = &'w Write>,
+) -> BTreeSet<FragmentKey> {
+    let rows: BTreeSet<RowKey> = writes.into_iter().map(Write::key).collect();
     let mut touched = BTreeSet::new();
-    for write in writes {
-        for model in [before, after] {
-            match write.key() {
-                RowKey::Resource(RowKind::InstancePort, id) => core::touched_by_vnic(model, id, &mut touched),
-                RowKey::Resource(RowKind::Interface, id) => {
-                    core::touched_by_interface(model, id, &mut touched)
-                }
-                RowKey::Resource(RowKind::ServicePort, id) => {
-                    network::touched_by_port(model, id, &mut touched)
-                }
-                RowKey::Resource(RowKind::Network, id) => {
-                    if network::differs(before, after, id) {
-                        network::touched_by_network(model, id, &mut touched);
-                    }
-                }
-                RowKey::Resource(RowKind::Subnet, id) => {
-                    network::touched_by_subnet(before, after, id, &mut touched)
-                }
-                RowKey::Host(host) => network::touched_by_host(model, &host, &mut touched),
-                RowKey::Resource(RowKind::Host | RowKind::Departure, _) | RowKey::Departure(..) => {}
-            }
+    for row in rows {
+        let step = Step { row, before, after };
+        for service in SERVICES {
+            service.touched(before, &step, &mut touched);
+            service.touched(after, &step, &mut touched);
         }
     }
     touched
@@ -217,19 +222,24 @@ pub struct HostDelta {
     pub removals: Vec<FragmentId>,
 }
 
+/// What a change is to the hosts.
+#[derive(Debug, Default)]
+pub struct Deltas {
+    /// Each host that it concerns.
+    pub hosts: BTreeMap<HostName, HostDelta>,
+    /// The touched fragments as they are after the change.
+    pub compiled: Vec<(FragmentKey, Option<Compiled>)>,
+}
+
 /// What a change is to each host that it concerns; [`touched`] says which fragments it is about. A host that begins to follow a service gets all of the service's
 /// fragments, one that stops loses them all, and one that follows it before and after gets those that differ for it.
 #[must_use]
-pub fn deltas(
-    before: &Model,
-    after: &Model,
-    touched: &BTreeSet<FragmentKey>,
-) -> BTreeMap<HostName, HostDelta> {
-    let mut services: BTreeMap<ServiceKey, Vec<&FragmentKey>> = BTreeMap::new();
+pub fn deltas(before: &Model, after: &Model, touched: BTreeSet<FragmentKey>) -> Deltas {
+    let mut services: BTreeMap<ServiceKey, Vec<FragmentKey>> = BTreeMap::new();
     for key in touched {
-        services.entry(key.service()).or_default().push(key);
+        services.entry(key.service).or_default().push(key);
     }
-    let mut deltas = BTreeMap::new();
+    let mut deltas = Deltas::default();
     for (service, keys) in services {
         let [were, are] =
             [before, after].map(|model| followers(model, service).into_iter().collect::<BTreeSet<_>>());
@@ -237,40 +247,62 @@ pub fn deltas(
         let joined: Vec<&HostName> = are.difference(&were).collect();
         let left: Vec<&HostName> = were.difference(&are).collect();
         for key in keys {
-            changed(key, [compile(before, key), compile(after, key)], &stayed, &mut deltas);
+            let now = compile(after, &key);
+            if !stayed.is_empty() {
+                changed(&key, [compile(before, &key).as_ref(), now.as_ref()], &stayed, &mut deltas.hosts);
+            }
+            deltas.compiled.push((key, now));
         }
         let all = |model, hosts: &[&HostName]| {
             if hosts.is_empty() { Vec::new() } else { fragments_of(model, service) }
         };
         for key in all(after, &joined) {
-            changed(&key, [None, compile(after, &key)], &joined, &mut deltas);
+            changed(&key, [None, compile(after, &key).as_ref()], &joined, &mut deltas.hosts);
         }
         for key in all(before, &left) {
-            changed(&key, [compile(before, &key), None], &left, &mut deltas);
+            changed(&key, [compile(before, &key).as_ref(), None], &left, &mut deltas.hosts);
         }
     }
-    deltas.values_mut().for_each(HostDelta::sort);
+    deltas.hosts.values_mut().for_each(HostDelta::sort);
     deltas
 }
 
 /// Notes for each of these hosts what becomes of a fragment on it.
 fn changed(
     key: &FragmentKey,
-    [before, after]: [Option<Compiled>; 2],
+    [before, after]: [Option<&Compiled>; 2],
     hosts: &[&HostName],
     deltas: &mut BTreeMap<HostName, HostDelta>,
 ) {
+    let on = |host: &HostName| {
+        Fate::of([before, after].map(|found| found.map_or(&[][..], |found| found.objects_on(host))))
+    };
+    let is_home = |host: &HostName| [before, after].into_iter().flatten().any(|found| found.home == *host);
+    // On all hosts that are nobody's home it is the same.
+    let elsewhere = hosts.iter().find(|host| !is_home(host)).map_or(Fate::Same, |host| on(host));
     for host in hosts {
-        let [before, after] = [&before, &after]
-            .map(|compiled| compiled.as_ref().map_or(&[][..], |compiled| compiled.objects_on(host)));
-        if before == after {
-            continue;
+        match if is_home(host) { on(host) } else { elsewhere } {
+            Fate::Same => {}
+            Fate::Upserted => deltas.entry((*host).clone()).or_default().upserts.push(key.clone()),
+            Fate::Removed => deltas.entry((*host).clone()).or_default().removals.push(key.id()),
         }
-        let delta = deltas.entry((*host).clone()).or_default();
-        if after.is_empty() {
-            delta.removals.push(key.id());
-        } else {
-            delta.upserts.push(key.clone());
+    }
+}
+
+/// What becomes of a fragment on a host.
+#[derive(Clone, Copy)]
+enum Fate {
+    Same,
+    Upserted,
+    Removed,
+}
+
+impl Fate {
+    fn of([before, after]: [&[Object]; 2]) -> Self {
+        match (before == after, after.is_empty()) {
+            (true, _) => Self::Same,
+            (false, true) => Self::Removed,
+            (false, false) => Self::Upserted,
         }
     }
 }
@@ -280,54 +312,4 @@ impl HostDelta {
         self.upserts.sort();
         self.removals.sort();
     }
-}
-
-impl Model {
-    pub(crate) fn ports_on(&self, host: &HostName) -> impl Iterator<Item = Id> {
-        self.index.by_host.range((host.clone(), Id::MIN)..=(host.clone(), Id::MAX)).map(|(_, id)| *id)
-    }
-}
-
-/// Adds the fragments of all ports on a host.
-pub(crate) fn touched_by_ports_on(model: &Model, host: &HostName, touched: &mut BTreeSet<FragmentKey>) {
-    for port in model.ports_on(host) {
-        core::touched_by_vnic(model, port, touched);
-    }
-}
-
-/// Where a binding is live.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundOn {
-    /// The host.
-    pub host: HostName,
-    /// The vNIC.
-    pub instance_port: Id,
-}
-
-/// Where a service port is bound; `None` while it is not, or cannot be carried out.
-#[must_use]
-pub fn bound_on(model: &Model, port: &crate::core::ServicePort) -> Option<BoundOn> {
-    let (network, host) = model.live_binding(port)?;
-    network::takes_part(model, network, &host).then_some(())?;
-    let instance_port = model.instance_port_of(port.interface_id)?.standard.id;
-    Some(BoundOn { host, instance_port })
-}
-
-/// The fragments whose subject is on a host.
-#[must_use]
-pub fn at_home(model: &Model, host: &HostName) -> Vec<FragmentKey> {
-    let mut keys = Vec::new();
-    for port in model.ports_on(host) {
-        keys.extend(core::fragments(model, port));
-        for id in model.service_ports_on(port) {
-            let network = model.service_ports.get(&id).map(|port| port.service_id);
-            keys.extend(network.map(|network| FragmentKey::NetworkPort(network, id)));
-        }
-    }
-    let networks = followed_by(model, host).into_iter().filter_map(|service| match service {
-        ServiceKey::Network(network) => Some(FragmentKey::NetworkHost(network, host.clone())),
-        ServiceKey::InstancePort(_) => None,
-    });
-    keys.extend(networks);
-    keys
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{CATALOGUE, Entry, NoStatuses, by_any_name, with_standard};
+use crate::catalogue::{CATALOGUE, Entry, NoStatuses, by_any_name};
 use crate::core::InterfaceParent;
 use crate::{Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
 use document::{Document, Request};
@@ -131,7 +131,7 @@ pub fn in_set<'m>(model: &'m Model, set: &str) -> impl Iterator<Item = RowKey> +
         let of_kind = made.take_while(move |(of, its_kind, ..)| *of == set && *its_kind == kind);
         of_kind.map(|(_, kind, _, id)| RowKey::Resource(*kind, *id))
     };
-    RowKind::ALL.into_iter().flat_map(of_kind)
+    RowKind::ALL.iter().copied().flat_map(of_kind)
 }
 
 /// Whose a set is.
@@ -321,7 +321,7 @@ fn create(
     if let (Some(tags), Some(row)) =
         (&request.tags, entry.row_key(change.model(), &id).and_then(|key| change.model().row(&key)))
     {
-        change.put(with_standard(row, |standard| standard.tags.clone_from(tags)));
+        change.put(row.with_standard(|standard| standard.tags.clone_from(tags)));
     }
     let rendered = entry.render(change.model(), &id, &NoStatuses).unwrap_or_default();
     let declared = request.attributes.keys().map(String::as_str).chain(request.tags.as_ref().map(|_| "tags"));

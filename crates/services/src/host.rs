@@ -1,16 +1,16 @@
-//! Hosts: what the model knows of them as facts, and what of a network may still be on one.
+//! Hosts: what the model knows of them, as facts.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use weft_net::{HostFact, HostName, Vni};
+use weft_net::{HostFact, HostName};
 
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::core::ServicePort;
 use crate::core::binding::binding_failure;
-use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
+use crate::{Change, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 
 /// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -23,17 +23,6 @@ pub struct Host {
     pub created_at: Timestamp,
     /// When what it says last changed.
     pub updated_at: Timestamp,
-}
-
-/// A host that is no longer concerned by a network but has not yet confirmed that it has removed it.
-///
-/// Until it does, or is fenced, the VNI is in quarantine: a VNI that is used again too early joins two tenants.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-pub struct Departure {
-    /// What may still be on the host.
-    pub vni: Vni,
-    /// The host.
-    pub host: HostName,
 }
 
 /// The collection of hosts.
@@ -117,8 +106,7 @@ impl Resource for Hosts {
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
         let name = id.parse::<HostName>().ok().filter(|name| change.model().hosts.contains_key(name));
         let Some(name) = name else { return Err(self.not_found(id)) };
-        let range = (name.clone(), Id::MIN)..=(name.clone(), Id::MAX);
-        if let Some((_, first)) = change.model().index.by_host.range(range).next() {
+        if let Some(first) = change.model().ports_on(&name).next() {
             return Err(Refusal::conflict(
                 "HostInUse",
                 format!(
@@ -126,10 +114,9 @@ impl Resource for Hosts {
                 ),
             ));
         }
-        let departures: Vec<Departure> =
-            change.model().departures.iter().filter(|departure| departure.host == name).cloned().collect();
-        for departure in departures {
-            change.delete(RowKey::Departure(departure.vni, departure.host));
+        let departures = change.model().departures().filter(|departure| departure.host == name);
+        for departure in departures.cloned().collect::<Vec<_>>() {
+            change.delete(RowKey::Departure(departure.what, departure.host));
         }
         change.delete(RowKey::Host(name));
         Ok(())
@@ -158,8 +145,7 @@ pub fn describe_host(model: &Model, name: &HostName, fact: &HostFact, now: Times
 
 /// The bindings on a host that had failed and would not fail any more.
 fn mended_bindings(model: &Model, host: &HostName, now: Timestamp) -> Vec<Write> {
-    let here = (host.clone(), Id::MIN)..=(host.clone(), Id::MAX);
-    let vnics = model.index.by_host.range(here).filter_map(|(_, id)| model.instance_ports.get(id));
+    let vnics = model.ports_on(host).filter_map(|id| model.instance_ports.get(&id));
     let bindings = vnics.flat_map(|vnic| {
         let ids = model.service_ports_on(vnic.standard.id);
         ids.into_iter().filter_map(move |id| Some((vnic, model.service_ports.get(&id)?)))
@@ -173,30 +159,4 @@ fn mended_bindings(model: &Model, host: &HostName, now: Timestamp) -> Vec<Write>
         Write::Put(Row::ServicePort(Arc::new(port)))
     });
     written.collect()
-}
-
-/// The writes by which a host confirms that these departures are done.
-#[must_use]
-pub fn confirm_departures(model: &Model, confirmed: &[Departure]) -> Vec<Write> {
-    let there = confirmed.iter().filter(|departure| model.departures.contains(*departure));
-    there.map(|departure| Write::Delete(RowKey::Departure(departure.vni, departure.host.clone()))).collect()
-}
-
-/// The writes by which a restored model remembers what hosts may still have of the one that it replaces.
-#[must_use]
-pub fn departures_after_restore(lost: &Model, restored: &Model) -> Vec<Write> {
-    let live = lost.networks.values().filter_map(|network| Some((network.standard.id, network.vni()?)));
-    let was =
-        live.flat_map(|(network, vni)| lost.hosts_of(network).map(move |host| (network, vni, host.clone())));
-    let is_still = |network, vni, host: &HostName| {
-        restored.networks.get(&network).is_some_and(|found| found.vni() == Some(vni))
-            && restored.is_on(network, host)
-    };
-    let gone = was.filter(|(network, vni, host)| !is_still(*network, *vni, host));
-    let gone = gone.map(|(_, vni, host)| Departure { vni, host }).chain(lost.departures.iter().cloned());
-    let unknown = gone.filter(|departure| !restored.departures.contains(departure));
-    // What is known of hosts is a fact, and no snapshot's to take back.
-    let hosts = lost.hosts.values().filter(|host| !restored.hosts.contains_key(&host.name));
-    let hosts = hosts.map(|host| Write::Put(Row::Host(host.clone())));
-    hosts.chain(unknown.map(|departure| Write::Put(Row::Departure(departure)))).collect()
 }

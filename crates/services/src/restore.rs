@@ -1,12 +1,11 @@
 //! Rollback: rows that come back from the past pass the same rules as any other change.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use crate::core::InterfaceParent;
+use crate::compile::{SERVICES, ServiceKey};
 use crate::core::binding::{OnFailure, follow_instance_port};
-use crate::index::pairs;
-use crate::network::{Encapsulation, check_subnet};
+use crate::departure::exclusive;
+use crate::stored::Stored;
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 
 /// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
@@ -28,8 +27,8 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
         (Write::Put(_), Write::Delete(_)) => std::cmp::Ordering::Greater,
         (Write::Put(a), Write::Put(b)) => rank(&a.key()).cmp(&rank(&b.key())),
     });
-    check_quarantine(change.model(), &writes)?;
-    check_all_claims(change.model(), &writes)?;
+    let base = change.model().clone();
+    check_all_claims(&base, &writes)?;
     for write in &writes {
         let write = match write {
             Write::Put(row) => Write::Put(written_again(change, row)),
@@ -37,6 +36,7 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
         };
         change.write(write);
     }
+    check_quarantine(&base, change.model(), &writes)?;
     for write in &writes {
         check_references(change.model(), &write.key())?;
     }
@@ -54,32 +54,29 @@ fn leads_elsewhere(model: &Model, write: &Write) -> bool {
     }
 }
 
-/// A row without what follows from others or from when it was written: whether a host can carry it out is decided anew.
-fn as_if_never_written(row: Row) -> Row {
-    let row = crate::catalogue::with_standard(row, |standard| {
-        standard.revision_number = 0;
-        standard.updated_at = crate::Timestamp(0);
-    });
-    match row {
-        Row::ServicePort(mut port) => {
-            Arc::make_mut(&mut port).binding_failure = None;
-            Row::ServicePort(port)
-        }
-        row => row,
+/// A row without what follows from others or from when it was written.
+fn as_if_never_written(mut row: Row) -> Row {
+    if let Some(stored) = row.stored_mut() {
+        stored.forget_derived();
+        stored.standard_mut().revision_number = 0;
+        stored.standard_mut().updated_at = crate::Timestamp(0);
     }
+    row
 }
 
-/// A VNI that hosts may still have must not come back with another network than the one that they have it from.
-fn check_quarantine(model: &Model, writes: &[Write]) -> Result<(), Refusal> {
+/// What hosts may still have of another must not come back with something that was gone.
+fn check_quarantine(base: &Model, model: &Model, writes: &[Write]) -> Result<(), Refusal> {
     for write in writes {
-        let Write::Put(Row::Network(network)) = write else { continue };
-        let Some(vni) = network.vni().filter(|_| !model.networks.contains_key(&network.standard.id)) else {
+        let Write::Put(row) = write else { continue };
+        let RowKey::Resource(kind, id) = row.key() else { continue };
+        if base.row(&row.key()).is_some() || !SERVICES.iter().any(|service| service.kind() == kind) {
             continue;
-        };
-        if let Some(departure) = model.departures_of(vni).next() {
+        }
+        let Some(what) = exclusive(model, ServiceKey { kind, id }) else { continue };
+        if let Some(departure) = base.departures_of(what).next() {
             let host = &departure.host;
             return Err(conflict(format!(
-                "VNI {vni} is in quarantine until host '{host}' has confirmed its removal or is deleted"
+                "{what} is in quarantine until host '{host}' has confirmed its removal or is deleted"
             )));
         }
     }
@@ -94,7 +91,10 @@ fn check_all_claims(model: &Model, writes: &[Write]) -> Result<(), Refusal> {
     }
     for write in writes {
         if let Write::Put(row) = write {
-            check_claims(&model, row)?;
+            let checked = row.stored().map_or(Ok(()), |stored| stored.check_claims(&model));
+            checked.map_err(|taken| {
+                conflict(format!("{}: {}", row.key().in_words(), taken.message.trim_end_matches('.')))
+            })?;
             model.apply(write);
         }
     }
@@ -120,7 +120,7 @@ fn written_again(change: &Change, row: &Row) -> Row {
         .row(&row.key())
         .and_then(|row| row.standard().map(|standard| standard.revision_number));
     let now = change.now();
-    crate::catalogue::with_standard(row.clone(), |standard| {
+    row.clone().with_standard(|standard| {
         standard.revision_number = standard.revision_number.max(current.unwrap_or(0));
         standard.touch(now);
     })
@@ -130,119 +130,26 @@ fn conflict(what: impl std::fmt::Display) -> Refusal {
     Refusal::conflict("RollbackConflict", format!("The rollback is not possible: {what}."))
 }
 
-/// What only one can have must not be somebody else's now.
-fn check_claims(model: &Model, row: &Row) -> Result<(), Refusal> {
-    match row {
-        Row::Network(network) => {
-            let taken = match &network.encapsulation {
-                Encapsulation::Vxlan { vni } => model.index.vnis.get(vni),
-                Encapsulation::Vlan { physical_network, vlan_id } => {
-                    model.index.vlans.get(&(physical_network.as_str().into(), *vlan_id))
-                }
-            };
-            match taken {
-                Some(other) if *other != network.standard.id => Err(conflict(format!(
-                    "the VNI or VLAN of network {} is network {other}'s now",
-                    network.standard.id
-                ))),
-                _ => Ok(()),
-            }
-        }
-        Row::Subnet(subnet) => check_subnet(model, subnet),
-        Row::Interface(interface) => {
-            let mut slices = model.interfaces_of(interface.parent);
-            match slices
-                .find(|other| other.kind == interface.kind && other.standard.id != interface.standard.id)
-            {
-                Some(other) => Err(conflict(format!(
-                    "the slice of interface {} is interface {}'s now",
-                    interface.standard.id, other.standard.id
-                ))),
-                None => Ok(()),
-            }
-        }
-        Row::InstancePort(port) => crate::core::check_vnic(model, port),
-        Row::ServicePort(port) => {
-            let id = port.standard.id;
-            crate::core::check_mac(model, port.service_id, port.mac_address, Some(id))?;
-            if let Some(other) =
-                pairs(&model.index.by_interface, port.interface_id).find(|other| *other != id)
-            {
-                return Err(conflict(format!(
-                    "interface {} is bound by service port {other} now",
-                    port.interface_id
-                )));
-            }
-            for fixed_ip in &port.fixed_ips {
-                match model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) {
-                    Some(other) if *other != id => {
-                        return Err(conflict(format!("{} is port {other}'s now", fixed_ip.ip_address)));
-                    }
-                    _ => {}
-                }
-            }
-            Ok(())
-        }
-        Row::Host(_) | Row::Departure(_) => Ok(()),
-    }
-}
-
 /// What a row refers to must be there, and nothing that is there may refer to one that is not.
 fn check_references(model: &Model, key: &RowKey) -> Result<(), Refusal> {
-    let missing = |what: &str, id: Id| Err(conflict(format!("{what} {id} is not there")));
-    match model.row(key) {
-        None => check_not_referred_to(model, key),
-        Some(Row::Subnet(subnet)) if !model.networks.contains_key(&subnet.network_id) => {
-            missing("network", subnet.network_id)
-        }
-        Some(Row::Interface(interface)) => match interface.parent {
-            InterfaceParent::InstancePort(id) if !model.instance_ports.contains_key(&id) => {
-                missing("instance port", id)
-            }
-            InterfaceParent::Interface(id) if !model.interfaces.contains_key(&id) => missing("interface", id),
-            _ => Ok(()),
-        },
-        Some(Row::ServicePort(port)) => {
-            if !model.networks.contains_key(&port.service_id) {
-                return missing("network", port.service_id);
-            }
-            if !model.interfaces.contains_key(&port.interface_id) {
-                return missing("interface", port.interface_id);
-            }
-            let lost =
-                port.fixed_ips.iter().find(|fixed_ip| !model.subnets.contains_key(&fixed_ip.subnet_id));
-            lost.map_or(Ok(()), |fixed_ip| missing("subnet", fixed_ip.subnet_id))
-        }
-        Some(_) => Ok(()),
+    let Some(row) = model.row(key) else { return check_not_referred_to(model, key) };
+    let references = row.stored().map(Stored::references).unwrap_or_default();
+    match references.into_iter().find(|(kind, id)| model.row(&RowKey::Resource(*kind, *id)).is_none()) {
+        Some((kind, id)) => Err(conflict(format!("{} {id} is not there", kind.in_words()))),
+        None => Ok(()),
     }
 }
 
 fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
-    let (kind, id) = match key {
-        RowKey::Resource(kind, id) => (kind, id),
-        RowKey::Host(host) => match model.ports_on(host).next() {
-            Some(port) => {
-                return Err(conflict(format!(
-                    "host {host} would be gone, and instance port {port} is on it"
-                )));
-            }
-            None => return Ok(()),
-        },
-        RowKey::Departure(..) => return Ok(()),
-    };
-    let index = &model.index;
-    let of = |parent| model.interfaces_of(parent).map(|interface| interface.standard.id).next();
-    let user = match kind {
-        RowKind::Network => pairs(&index.subnets, *id).chain(pairs(&index.by_network, *id)).next(),
-        RowKind::Subnet => pairs(&index.by_subnet, *id).next(),
-        RowKind::InstancePort => of(InterfaceParent::InstancePort(*id)),
-        RowKind::Interface => {
-            of(InterfaceParent::Interface(*id)).or_else(|| pairs(&index.by_interface, *id).next())
-        }
-        RowKind::ServicePort | RowKind::Host | RowKind::Departure => None,
+    let user = match key {
+        RowKey::Resource(kind, id) => model.any_referring((*kind, *id)),
+        RowKey::Host(host) => model.ports_on(host).next().map(|port| (RowKind::InstancePort, port)),
+        RowKey::Departure(..) => None,
     };
     match user {
-        Some(user) => Err(conflict(format!("{} {id} would be gone, and {user} needs it", kind.as_str()))),
+        Some((kind, id)) => {
+            Err(conflict(format!("{} would be gone, and {} {id} needs it", key.in_words(), kind.in_words())))
+        }
         None => Ok(()),
     }
 }

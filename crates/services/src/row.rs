@@ -1,62 +1,139 @@
 //! Rows: what of the model is stored, one to a resource, and the writes that change it.
+//!
+//! A new kind of row is a line in [`each_kind`] and an implementation of [`Stored`](crate::stored::Stored) beside its type.
 
 use std::sync::Arc;
 
 use weft_net::HostName;
 
 use crate::core::{InstancePort, Interface, ServicePort};
+use crate::departure::Departure;
+use crate::host::Host;
 use crate::network::{Network, Subnet};
-use crate::{Departure, Host, Id};
+use crate::stored::Stored;
+use crate::{Exclusive, Id, Standard};
 
-/// The kinds of row. Their names are part of the stored form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RowKind {
-    /// A network.
-    Network,
-    /// A subnet.
-    Subnet,
-    /// An instance port.
-    InstancePort,
-    /// An interface.
-    Interface,
-    /// A service port.
-    ServicePort,
-    /// A host.
-    Host,
-    /// A departure.
-    Departure,
+/// The one list of the kinds of row that resources have, those that others refer to first: kind and type, name in stored
+/// keys, table of the model.
+macro_rules! each_kind {
+    ($then:ident) => {
+        $then! {
+            Network "network" networks,
+            Subnet "subnet" subnets,
+            InstancePort "instance_port" instance_ports,
+            Interface "interface" interfaces,
+            ServicePort "service_port" service_ports,
+        }
+    };
 }
+pub(crate) use each_kind;
+
+macro_rules! define_rows {
+    ($($kind:ident $name:literal $table:ident,)*) => {
+        /// The kinds of row, in the order in which rows refer to one another. Their names are part of the stored form.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum RowKind {
+            /// A host: a fact.
+            Host,
+            /// A departure: a fact.
+            Departure,
+            $(#[doc = concat!("A resource: ", $name, ".")] $kind,)*
+        }
+
+        impl RowKind {
+            /// Every kind, those that others refer to first.
+            pub const ALL: &'static [Self] = &[Self::Host, Self::Departure, $(Self::$kind,)*];
+
+            /// The name in stored keys.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    Self::Host => "host",
+                    Self::Departure => "departure",
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+
+        /// A row of the model.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Row {
+            /// A host.
+            Host(Arc<Host>),
+            /// A departure.
+            Departure(Departure),
+            $(#[doc = concat!("A resource: ", $name, ".")] $kind(Arc<$kind>),)*
+        }
+
+        impl Row {
+            /// What identifies it.
+            #[must_use]
+            pub fn key(&self) -> RowKey {
+                match self {
+                    Self::Host(row) => RowKey::Host(row.name.clone()),
+                    Self::Departure(row) => RowKey::Departure(row.what, row.host.clone()),
+                    $(Self::$kind(row) => RowKey::Resource(RowKind::$kind, row.standard.id),)*
+                }
+            }
+
+            /// What a resource says of itself; facts say nothing.
+            pub(crate) fn stored(&self) -> Option<&dyn Stored> {
+                match self {
+                    Self::Host(_) | Self::Departure(_) => None,
+                    $(Self::$kind(row) => Some(&**row),)*
+                }
+            }
+
+            /// The same of one's own, to be changed.
+            pub(crate) fn stored_mut(&mut self) -> Option<&mut dyn Stored> {
+                match self {
+                    Self::Host(_) | Self::Departure(_) => None,
+                    $(Self::$kind(row) => Some(Arc::<$kind>::make_mut(row)),)*
+                }
+            }
+
+            /// The stored form: JSON, to which attributes can be added later.
+            #[must_use]
+            pub fn to_bytes(&self) -> Vec<u8> {
+                let bytes = match self {
+                    Self::Host(row) => serde_json::to_vec(row),
+                    Self::Departure(row) => serde_json::to_vec(row),
+                    $(Self::$kind(row) => serde_json::to_vec(row),)*
+                };
+                bytes.expect("rows have text keys only and no value that JSON lacks")
+            }
+
+            /// Reads the stored form.
+            ///
+            /// # Errors
+            /// If it is not a row of this kind.
+            pub fn from_bytes(kind: RowKind, bytes: &[u8]) -> Result<Self, RowError> {
+                let row = match kind {
+                    RowKind::Host => serde_json::from_slice(bytes).map(Self::Host),
+                    RowKind::Departure => serde_json::from_slice(bytes).map(Self::Departure),
+                    $(RowKind::$kind => serde_json::from_slice(bytes).map(Self::$kind),)*
+                };
+                row.map_err(|error| RowError(format!("not a row of kind {}: {error}", kind.as_str())))
+            }
+        }
+    };
+}
+each_kind!(define_rows);
 
 impl RowKind {
-    /// Every kind, in the order in which rows refer to one another.
-    pub const ALL: [Self; 7] = [
-        Self::Host,
-        Self::Departure,
-        Self::Network,
-        Self::Subnet,
-        Self::InstancePort,
-        Self::Interface,
-        Self::ServicePort,
-    ];
-
-    /// The name in stored keys.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Network => "network",
-            Self::Subnet => "subnet",
-            Self::InstancePort => "instance_port",
-            Self::Interface => "interface",
-            Self::ServicePort => "service_port",
-            Self::Host => "host",
-            Self::Departure => "departure",
-        }
-    }
-
     /// Whether rows of this kind are facts: durable, but never rolled back.
     #[must_use]
     pub const fn is_fact(self) -> bool {
         matches!(self, Self::Host | Self::Departure)
+    }
+
+    /// The kind as a message names it: `instance port`.
+    pub(crate) fn in_words(self) -> String {
+        self.as_str().replace('_', " ")
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.as_str() == name)
     }
 }
 
@@ -67,8 +144,8 @@ pub enum RowKey {
     Resource(RowKind, Id),
     /// A host's row.
     Host(HostName),
-    /// The row of a departure: VNI and host.
-    Departure(weft_net::Vni, HostName),
+    /// The row of a departure: of what, and from which host.
+    Departure(Exclusive, HostName),
 }
 
 impl RowKey {
@@ -89,8 +166,15 @@ impl RowKey {
         match self {
             Self::Resource(_, id) => format!("{kind}/{id}"),
             Self::Host(name) => format!("{kind}/{name}"),
-            Self::Departure(vni, host) => format!("{kind}/{vni}/{host}"),
+            Self::Departure(what, host) => format!("{kind}/{}/{host}", what.to_text()),
         }
+    }
+
+    /// The row as a message names it: `instance port`, and its identifier.
+    pub(crate) fn in_words(&self) -> String {
+        let text = self.to_text();
+        let name = text.split_once('/').map_or(&*text, |(_, name)| name);
+        format!("{} {name}", self.kind().in_words())
     }
 
     /// The key that is stored as this text.
@@ -98,37 +182,20 @@ impl RowKey {
     /// # Errors
     /// If it is not one.
     pub fn from_text(text: &str) -> Result<Self, RowError> {
-        let error = || RowError(format!("'{text}' is not the key of a row"));
-        let (kind, id) = text.split_once('/').ok_or_else(error)?;
-        let kind = RowKind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or_else(error)?;
-        match kind {
-            RowKind::Host => id.parse().map(Self::Host).map_err(|_| error()),
+        Self::read(text).ok_or_else(|| RowError(format!("'{text}' is not the key of a row")))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('/')?;
+        match RowKind::from_name(kind)? {
+            RowKind::Host => Some(Self::Host(id.parse().ok()?)),
             RowKind::Departure => {
-                let (vni, host) = id.split_once('/').ok_or_else(error)?;
-                Ok(Self::Departure(vni.parse().map_err(|_| error())?, host.parse().map_err(|_| error())?))
+                let (what, host) = id.rsplit_once('/')?;
+                Some(Self::Departure(Exclusive::from_text(what)?, host.parse().ok()?))
             }
-            _ => id.parse().map(|id| Self::Resource(kind, id)).map_err(|_| error()),
+            kind => Some(Self::Resource(kind, id.parse().ok()?)),
         }
     }
-}
-
-/// A row of the model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Row {
-    /// A network.
-    Network(Arc<Network>),
-    /// A subnet.
-    Subnet(Arc<Subnet>),
-    /// An instance port.
-    InstancePort(Arc<InstancePort>),
-    /// An interface.
-    Interface(Arc<Interface>),
-    /// A service port.
-    ServicePort(Arc<ServicePort>),
-    /// A host.
-    Host(Arc<Host>),
-    /// A departure.
-    Departure(Departure),
 }
 
 /// A stored row that cannot be read.
@@ -137,20 +204,6 @@ pub enum Row {
 pub struct RowError(String);
 
 impl Row {
-    /// What identifies it.
-    #[must_use]
-    pub fn key(&self) -> RowKey {
-        match self {
-            Self::Network(row) => RowKey::Resource(RowKind::Network, row.standard.id),
-            Self::Subnet(row) => RowKey::Resource(RowKind::Subnet, row.standard.id),
-            Self::InstancePort(row) => RowKey::Resource(RowKind::InstancePort, row.standard.id),
-            Self::Interface(row) => RowKey::Resource(RowKind::Interface, row.standard.id),
-            Self::ServicePort(row) => RowKey::Resource(RowKind::ServicePort, row.standard.id),
-            Self::Host(row) => RowKey::Host(row.name.clone()),
-            Self::Departure(row) => RowKey::Departure(row.vni, row.host.clone()),
-        }
-    }
-
     /// The project that owns it, if one does.
     #[must_use]
     pub fn project_id(&self) -> Option<&str> {
@@ -159,47 +212,16 @@ impl Row {
 
     /// The standard attributes, of a resource.
     #[must_use]
-    pub fn standard(&self) -> Option<&crate::Standard> {
-        match self {
-            Self::Network(row) => Some(&row.standard),
-            Self::Subnet(row) => Some(&row.standard),
-            Self::InstancePort(row) => Some(&row.standard),
-            Self::Interface(row) => Some(&row.standard),
-            Self::ServicePort(row) => Some(&row.standard),
-            Self::Host(_) | Self::Departure(_) => None,
+    pub fn standard(&self) -> Option<&Standard> {
+        self.stored().map(Stored::standard)
+    }
+
+    /// The same row with other standard attributes, if it has some.
+    pub(crate) fn with_standard(mut self, change: impl FnOnce(&mut Standard)) -> Self {
+        if let Some(stored) = self.stored_mut() {
+            change(stored.standard_mut());
         }
-    }
-
-    /// The stored form: JSON, to which attributes can be added later.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let bytes = match self {
-            Self::Network(row) => serde_json::to_vec(row),
-            Self::Subnet(row) => serde_json::to_vec(row),
-            Self::InstancePort(row) => serde_json::to_vec(row),
-            Self::Interface(row) => serde_json::to_vec(row),
-            Self::ServicePort(row) => serde_json::to_vec(row),
-            Self::Host(row) => serde_json::to_vec(row),
-            Self::Departure(row) => serde_json::to_vec(row),
-        };
-        bytes.expect("rows have text keys only and no value that JSON lacks")
-    }
-
-    /// Reads the stored form.
-    ///
-    /// # Errors
-    /// If it is not a row of this kind.
-    pub fn from_bytes(kind: RowKind, bytes: &[u8]) -> Result<Self, RowError> {
-        let row = match kind {
-            RowKind::Network => serde_json::from_slice(bytes).map(Self::Network),
-            RowKind::Subnet => serde_json::from_slice(bytes).map(Self::Subnet),
-            RowKind::InstancePort => serde_json::from_slice(bytes).map(Self::InstancePort),
-            RowKind::Interface => serde_json::from_slice(bytes).map(Self::Interface),
-            RowKind::ServicePort => serde_json::from_slice(bytes).map(Self::ServicePort),
-            RowKind::Host => serde_json::from_slice(bytes).map(Self::Host),
-            RowKind::Departure => serde_json::from_slice(bytes).map(Self::Departure),
-        };
-        row.map_err(|error| RowError(format!("not a row of kind {}: {error}", kind.as_str())))
+        self
     }
 }
 

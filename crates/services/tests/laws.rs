@@ -33,7 +33,7 @@ fn whole(model: &Model) -> Intents {
 
 /// What a change of these writes is to hosts.
 fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName, HostDelta> {
-    compile::deltas(before, after, &compile::touched(before, after, writes))
+    compile::deltas(before, after, compile::touched(before, after, writes)).hosts
 }
 
 /// Carries a delta out as agents do; it must hold nothing that changes nothing.

@@ -154,7 +154,7 @@ fn a_vni_that_is_somebody_elses_now_is_not_taken_back() {
         site.delete("networks", &common::id_named(site, "networks", "blue")).unwrap();
         vxlan(site, "other");
     };
-    check_refused(|site| drop(vxlan(site, "default")), taken, "VNI or VLAN of network");
+    check_refused(|site| drop(vxlan(site, "default")), taken, "VNI 7 is network");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_vlan_that_is_somebody_elses_now_is_not_taken_back() {
         site.delete("networks", &common::id_named(site, "networks", "blue")).unwrap();
         vlan(site, "other");
     };
-    check_refused(|site| vlan(site, "default"), taken, "VNI or VLAN of network");
+    check_refused(|site| vlan(site, "default"), taken, "VLAN 7 of physical network p is network");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn the_same_rollback_twice_writes_nothing_the_second_time() {
     assert!(!again.is_empty(), "the rows count as written since");
     let mut change = site.change();
     check_restored(&mut change, again).unwrap();
-    assert_eq!(change.finish(), []);
+    assert_eq!(change.finish().0, []);
 }
 
 #[test]

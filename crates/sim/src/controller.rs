@@ -53,7 +53,7 @@ impl Controller {
         let mut change =
             Change::new(self.model.clone(), Choices { now: Timestamp(self.clock_s), seed, project_id });
         request(&mut change)?;
-        Ok(self.commit(change.finish()))
+        Ok(self.commit(change.finish().0))
     }
 
     pub(crate) fn describe(&mut self, host: &HostName, fact: &HostFact) -> Vec<Delivery> {
@@ -96,9 +96,11 @@ impl Controller {
             revision: Revision::new(commit.version.revision.get() - 1),
         };
         self.log.clear();
+        // What is kept of the lost model is restored with the rest, in one transaction.
+        for write in departures_after_restore(&lost, &self.model, self.version.epoch.get()) {
+            self.model.apply(&write);
+        }
         self.restart();
-        let departures = departures_after_restore(&lost, &self.model);
-        self.commit(departures);
     }
 
     /// An agent greets with the version that it has.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use imbl::HashMap;
-use weft_store::{DecodeError, Model, Options, Row, Space, Store};
+use weft_store::{DecodeError, Model, Options, Proposal, Row, Snapshot, Space, Store};
 
 #[derive(Clone, Default)]
 struct Table(HashMap<Vec<u8>, Vec<u8>>);
@@ -59,8 +59,11 @@ async fn commit_rate(path: &Path, callers: usize, time: Duration) -> Result<(), 
             while start.elapsed() < time {
                 let key = format!("{caller}/{}", latencies.len() % 10_000).into_bytes();
                 let begun = Instant::now();
-                let write = || (vec![(key.clone(), Some(vec![7; 200]))], ());
-                store.transact("measured", |_| Ok::<_, Failure>(write())).await.map_err(|e| e.to_string())?;
+                let write = |head: &Snapshot<Table>| {
+                    let writes = vec![(key.clone(), Some(vec![7; 200]))];
+                    Ok::<_, Failure>((Proposal::on(&head.model, writes), ()))
+                };
+                store.transact("measured", write).await.map_err(|e| e.to_string())?;
                 latencies.push(begun.elapsed());
             }
             Ok::<_, Failure>(latencies)
@@ -90,7 +93,7 @@ async fn open_time(path: &Path, rows: usize) -> Result<(), Failure> {
         let writes: Vec<_> =
             chunk.iter().map(|row| (format!("row/{row}").into_bytes(), Some(vec![7; 200]))).collect();
         store
-            .transact("fill", |_| Ok::<_, Failure>((writes.clone(), ())))
+            .transact("fill", |head| Ok::<_, Failure>((Proposal::on(&head.model, writes.clone()), ())))
             .await
             .map_err(|e| e.to_string())?;
     }

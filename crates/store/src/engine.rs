@@ -91,9 +91,9 @@ impl Engine {
             {
                 let mut tables = WriteTables::open(transaction)?;
                 for commit in commits {
-                    tables.put_rows(commit)?;
-                    for change in commit.leases {
-                        tables.change_lease(change)?;
+                    tables.change_leases(commit)?;
+                    if !commit.rows.is_empty() {
+                        tables.put_rows(commit)?;
                     }
                 }
             }
@@ -114,10 +114,12 @@ impl Engine {
         })
     }
 
-    /// Replaces all content by that of `source`, under a new head. `then` runs before anybody can read it.
+    /// Replaces all content by that of `source` and a commit on top of it, under a new head. `then` runs before anybody can
+    /// read it.
     pub(crate) fn replace(
         &self,
         source: &View,
+        on_top: &Stored<'_>,
         head: &HeadRecord,
         then: impl FnOnce(),
     ) -> Result<(), StorageError> {
@@ -129,6 +131,11 @@ impl Engine {
             transaction.delete_table(LEASE).doing("clearing the store")?;
             transaction.delete_table(LEASED).doing("clearing the store")?;
             source.copy_into(transaction)?;
+            {
+                let mut tables = WriteTables::open(transaction)?;
+                tables.change_leases(on_top)?;
+                tables.put_rows(on_top)?;
+            }
             put_head(transaction, head)
         })?;
         then();
@@ -210,9 +217,6 @@ impl<'a> WriteTables<'a> {
     }
 
     fn put_rows(&mut self, commit: &Stored<'_>) -> Result<(), StorageError> {
-        if commit.rows.is_empty() {
-            return Ok(());
-        }
         let mut changes = Vec::with_capacity(commit.rows.len());
         for row in commit.rows {
             let previous = self.put_row(row, commit.version.revision)?;
@@ -237,6 +241,10 @@ impl<'a> WriteTables<'a> {
         let Some(old) = old.doing("writing a row")? else { return Ok(None) };
         let (_, value) = record::read_current(old.value()).map_err(|e| corrupt("current", &key, e))?;
         Ok(Some(value.to_vec()))
+    }
+
+    fn change_leases(&mut self, commit: &Stored<'_>) -> Result<(), StorageError> {
+        commit.leases.iter().try_for_each(|change| self.change_lease(change))
     }
 
     fn change_lease(&mut self, change: &LeaseChange) -> Result<(), StorageError> {

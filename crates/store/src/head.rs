@@ -26,6 +26,8 @@ pub(crate) struct Request<M: Model> {
     pub(crate) note: Arc<str>,
     pub(crate) leases: Vec<LeaseChange>,
     pub(crate) bytes: usize,
+    /// The model after it, if it was made on the pending head.
+    pub(crate) after: Option<M>,
 }
 
 /// More than one batch may have.
@@ -42,7 +44,12 @@ impl<M: Model> Request<M> {
         if bytes > limit {
             return Err(Oversize { bytes });
         }
-        Ok(Self { writes, rows, note, leases: Vec::new(), bytes })
+        Ok(Self { writes, rows, note, leases: Vec::new(), bytes, after: None })
+    }
+
+    /// The request with the model that it makes of the pending head.
+    pub(crate) fn leading_to(self, after: M) -> Self {
+        Self { after: Some(after), ..self }
     }
 
     /// The request that also makes these changes to leases.
@@ -98,12 +105,18 @@ pub(crate) struct Compacted {
     pub(crate) finished: bool,
 }
 
+/// Works out what of a replaced model the restored one is to keep.
+pub(crate) type Keep<M> = Box<dyn Fn(&M, &M) -> Vec<<M as Model>::Write> + Send>;
+
 /// A snapshot file to take the place of everything.
-pub(crate) struct Restoration<M> {
+pub(crate) struct Restoration<M: Model> {
     pub(crate) source: SnapshotFile,
     /// The content of the snapshot, with the snapshot's own version.
     pub(crate) state: State<M>,
     pub(crate) oldest: Revision,
+    pub(crate) note: Arc<str>,
+    /// What of the content that is replaced is to be kept: the writes, of the replaced model and the restored one.
+    pub(crate) keep: Keep<M>,
     pub(crate) answer: Answer<Version>,
     pub(crate) _place: OwnedSemaphorePermit,
 }
@@ -167,16 +180,17 @@ impl<M: Model> Head<M> {
         place: OwnedSemaphorePermit,
     ) -> Entered {
         let nothing = request.changes_nothing();
-        let Request { writes, rows, note, mut leases, bytes } = request;
+        let Request { writes, rows, note, mut leases, bytes, after } = request;
         let version = self.state.snapshot.version;
         if nothing && version == durable {
             return Entered::Done(version);
         }
         let version = if rows.is_empty() { version } else { version.next() };
-        let mut model = self.state.snapshot.model.clone();
-        for write in &writes {
-            model.apply(write);
-        }
+        let model = after.unwrap_or_else(|| {
+            let mut model = self.state.snapshot.model.clone();
+            writes.iter().for_each(|write| model.apply(write));
+            model
+        });
         leases.extend(self.state.leases.detached_by(&rows));
         for change in &leases {
             self.state.leases.apply(change);

@@ -51,7 +51,7 @@ pub use error::{
 };
 pub use lease::{Expired, LeaseId, Leases, Millis};
 pub use medium::Medium;
-pub use model::{Event, Model, Row, RowKey, Snapshot, Space};
+pub use model::{Event, Model, Proposal, Row, RowKey, Snapshot, Space};
 pub use operational::{Changes, NoSuchLease, Operational, Sequence};
 pub use revision::{Epoch, Revision, Version};
 pub use store::{MAX_BATCH_BYTES, MAX_QUEUED, Options, Store};

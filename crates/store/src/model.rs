@@ -63,6 +63,23 @@ pub trait Model: Clone + Default + Send + Sync + 'static {
     fn apply(&mut self, write: &Self::Write);
 }
 
+/// What a transaction is to do.
+pub struct Proposal<M: Model> {
+    /// The writes, in order.
+    pub writes: Vec<M::Write>,
+    /// What the model that they were worked out on is after them.
+    pub after: M,
+}
+
+impl<M: Model> Proposal<M> {
+    /// These writes to a model.
+    pub fn on(base: &M, writes: Vec<M::Write>) -> Self {
+        let mut after = base.clone();
+        writes.iter().for_each(|write| after.apply(write));
+        Self { writes, after }
+    }
+}
+
 /// The model at one version. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Snapshot<M> {

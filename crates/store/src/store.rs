@@ -13,7 +13,7 @@ use crate::engine::{Engine, View};
 use crate::error::{CommitError, DecodeError, OpenError, StorageError, TransactError, Unavailable};
 use crate::head::{Entered, Head, Oversize, Request, State, Waiting};
 use crate::medium::{FileMedium, Medium};
-use crate::model::{Model, Snapshot};
+use crate::model::{Model, Proposal, Snapshot};
 use crate::revision::{Revision, Version};
 use crate::watch::{Feed, Watch};
 use crate::writer;
@@ -125,7 +125,7 @@ impl<M: Model> Store<M> {
         Ok(self.shared.submit(build).await?.0)
     }
 
-    /// Runs `f` on the pending head and commits the writes that it returns, all under the head's lock: nothing comes in
+    /// Runs `f` on the pending head and commits what it proposes, all under the head's lock: nothing comes in
     /// between. Returns once they are on disk. No writes make no new revision; then it waits until the head that `f` saw
     /// is on disk.
     ///
@@ -137,14 +137,14 @@ impl<M: Model> Store<M> {
     pub async fn transact<T, E>(
         &self,
         note: impl Into<Arc<str>>,
-        mut f: impl FnMut(&Snapshot<M>) -> Result<(Vec<M::Write>, T), E>,
+        mut f: impl FnMut(&Snapshot<M>) -> Result<(Proposal<M>, T), E>,
     ) -> Result<(Version, T), TransactError<E>> {
         let note = note.into();
         let build = |head: &mut Head<M>| {
-            let (writes, result) = f(&head.state.snapshot).map_err(TransactError::Refused)?;
-            let request = Request::new(writes, note, MAX_BATCH_BYTES)
+            let (proposal, result) = f(&head.state.snapshot).map_err(TransactError::Refused)?;
+            let request = Request::new(proposal.writes, note, MAX_BATCH_BYTES)
                 .map_err(|Oversize { bytes }| TransactError::TooLarge { bytes, limit: MAX_BATCH_BYTES })?;
-            Ok((request, result))
+            Ok((request.leading_to(proposal.after), result))
         };
         self.shared.submit(build).await
     }

@@ -51,13 +51,21 @@ impl<M: Model> Store<M> {
     }
 
     /// Replaces everything by the content of a snapshot file, while the store runs: in one transaction, so that after a
-    /// crash there is the old content or the new. The epoch rises above both; whoever watches is told
-    /// so; whoever waits for a commit gets [`Unavailable`]. Returns the new version. Must run in a tokio runtime.
+    /// crash there is the old content or the new. `keep` says, of the model that is replaced and the restored one, what is
+    /// written to the latter in the same transaction: a commit of its own with this note, also where it writes nothing. The
+    /// epoch rises above both; whoever watches is told so; whoever waits for a commit gets [`Unavailable`]. Returns the new
+    /// version. Must run in a tokio runtime.
     ///
     /// # Errors
     /// When the file cannot be read, in whole, by this model; or the store cannot be written.
-    pub async fn restore_from(&self, path: impl AsRef<Path>) -> Result<Version, TransferError> {
+    pub async fn restore_from(
+        &self,
+        path: impl AsRef<Path>,
+        note: impl Into<Arc<str>>,
+        keep: impl Fn(&M, &M) -> Vec<M::Write> + Send + 'static,
+    ) -> Result<Version, TransferError> {
         let (shared, path) = (Arc::clone(&self.shared), path.as_ref().to_owned());
+        let (note, keep) = (note.into(), Box::new(keep));
         let (source, loaded) = blocking(move || {
             let read = || {
                 let source = SnapshotFile::open(&shared.engine.builder(), &path)?;
@@ -70,7 +78,7 @@ impl<M: Model> Store<M> {
         let place = self.shared.place().await?;
         let (answer, waiting) = oneshot::channel();
         let Loaded { state, oldest } = loaded;
-        let restoration = Restoration { source, state, oldest, answer, _place: place };
+        let restoration = Restoration { source, state, oldest, note, keep, answer, _place: place };
         self.shared.enqueue(Job::Restore(Box::new(restoration)))?;
         Ok(self.shared.answer(waiting).await?)
     }

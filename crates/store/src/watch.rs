@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::error::{ReadError, StorageError, Unavailable, WatchError};
-use crate::model::{Event, Model};
+use crate::model::{Event, Model, Snapshot};
 use crate::revision::{Revision, Version};
 use crate::store::Shared;
 
@@ -38,7 +39,8 @@ struct Tail<M: Model> {
 
 /// Where a watcher finds what follows its position.
 enum Next<M: Model> {
-    Events(VecDeque<Event<M>>),
+    /// And the snapshot that they lead to, if they lead to the newest.
+    Events(VecDeque<Event<M>>, Option<Arc<Snapshot<M>>>),
     InLog,
     NotYet,
 }
@@ -99,7 +101,7 @@ impl<M: Model> Feed<M> {
         self.bell.send_modify(|_| {});
     }
 
-    fn after(&self, position: Version) -> Result<Next<M>, WatchError> {
+    fn after(&self, position: Version, durable: &ArcSwap<Snapshot<M>>) -> Result<Next<M>, WatchError> {
         let tail = self.tail.lock();
         if tail.head.epoch != position.epoch {
             return Err(WatchError::EpochChanged { now: tail.head });
@@ -114,7 +116,10 @@ impl<M: Model> Feed<M> {
         let start = tail.events.partition_point(|event| event.version.revision < wanted);
         match tail.events.get(start) {
             Some(event) if event.version.revision == wanted => {
-                Ok(Next::Events(tail.events.range(start..).take(WATCH_READ).cloned().collect()))
+                let events: VecDeque<_> = tail.events.range(start..).take(WATCH_READ).cloned().collect();
+                // The tail and what is durable move on together, under this lock.
+                let newest = start + events.len() == tail.events.len();
+                Ok(Next::Events(events, newest.then(|| durable.load_full())))
             }
             Some(_) | None => Ok(Next::InLog),
         }
@@ -152,11 +157,39 @@ impl<M: Model> Watch<M> {
                 self.position.revision = event.version.revision;
                 return Ok(event);
             }
+            self.fill().await?;
+        }
+    }
+
+    /// The next events, as many as there are but not without bound, and the snapshot that they lead to, if that is the newest.
+    /// For those who look at what has become of the model rather than at each step. Giving up the returned future loses
+    /// nothing. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// When there is no next event to be had: see [`WatchError`].
+    pub async fn next_together(&mut self) -> Result<(Vec<Event<M>>, Option<Arc<Snapshot<M>>>), WatchError> {
+        let snapshot = if self.ready.is_empty() { self.fill().await? } else { None };
+        let events: Vec<Event<M>> = self.ready.drain(..).collect();
+        if let Some(last) = events.last() {
+            self.position.revision = last.version.revision;
+        }
+        Ok((events, snapshot))
+    }
+
+    /// Waits until there are events and gets them ready.
+    async fn fill(&mut self) -> Result<Option<Arc<Snapshot<M>>>, WatchError> {
+        loop {
             let closed = self.bell.borrow_and_update().closed;
-            match self.shared.feed.after(self.position)? {
-                Next::Events(events) => self.ready = events,
+            match self.shared.feed.after(self.position, &self.shared.durable)? {
+                Next::Events(events, snapshot) => {
+                    self.ready = events;
+                    return Ok(snapshot);
+                }
                 Next::InLog if closed => return Err(WatchError::Closed),
-                Next::InLog => self.ready = self.read_log().await?,
+                Next::InLog => {
+                    self.ready = self.read_log().await?;
+                    return Ok(None);
+                }
                 Next::NotYet if closed => return Err(WatchError::Closed),
                 Next::NotYet => self.bell.changed().await.map_err(|_| WatchError::Closed)?,
             }

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use crate::engine::Stored;
 use crate::error::{StorageError, Unavailable};
 use crate::head::{Batch, Compacted, Compaction, Job, Raise, Restoration, State};
-use crate::model::{Model, Snapshot};
+use crate::model::{Model, Row, Snapshot};
 use crate::record::HeadRecord;
 use crate::revision::{Revision, Version};
 use crate::store::{Loaded, Shared};
@@ -145,11 +145,18 @@ impl<M: Model> Writer<M> {
             return self.give_up([Job::Restore(restoration)], error);
         }
         let ours = self.durable.snapshot.version;
-        let theirs = restoration.state.snapshot.version;
-        let version = Version { epoch: ours.epoch.max(theirs.epoch).next(), revision: theirs.revision };
         let mut state = restoration.state.clone();
+        let theirs = state.snapshot.version;
+        let version =
+            Version { epoch: ours.epoch.max(theirs.epoch).next(), revision: theirs.revision.next() };
+        let writes = (restoration.keep)(&self.durable.snapshot.model, &state.snapshot.model);
+        writes.iter().for_each(|write| state.snapshot.model.apply(write));
         state.snapshot.version = version;
+        let rows: Vec<Row> = writes.iter().map(M::encode).collect();
+        let leases = state.leases.detached_by(&rows);
+        leases.iter().for_each(|change| state.leases.apply(change));
         state.leases.never_again_below(self.durable.leases.next());
+        let kept = Stored { version, note: &restoration.note, rows: &rows, leases: &leases };
         let record = head_of(&state, restoration.oldest);
         let mut stranded = VecDeque::new();
         let publish = || {
@@ -160,7 +167,7 @@ impl<M: Model> Writer<M> {
                 self.shared.durable.store(Arc::new(state.snapshot.clone()));
             });
         };
-        if let Err(error) = self.shared.engine.replace(restoration.source.view(), &record, publish) {
+        if let Err(error) = self.shared.engine.replace(restoration.source.view(), &kept, &record, publish) {
             return self.give_up([Job::Restore(restoration)], error);
         }
         self.durable = state;

@@ -12,7 +12,7 @@ use weft_controller::head::Head;
 use weft_net::{Capability, HostFact, HostName};
 use weft_services::catalogue::{Entry, by_path};
 use weft_services::{Change, Choices, Model, Refusal, Timestamp, Write, describe_host};
-use weft_store::{Options, Store};
+use weft_store::{Options, Proposal, Snapshot, Store};
 
 /// Ports that are made in one commit.
 const CHUNK: usize = 1000;
@@ -80,8 +80,8 @@ impl Population {
         let choices = Choices { now: Timestamp(1_700_000_000), seed, project_id: "default".into() };
         let mut change = Change::new(self.model.clone(), choices);
         let answer = request(&mut change).map_err(|refusal| anyhow!("{}", refusal.message))?;
-        let writes = change.finish();
-        writes.iter().for_each(|write| self.model.apply(write));
+        let (writes, after) = change.finish();
+        self.model = after;
         Ok((writes, answer))
     }
 
@@ -133,9 +133,10 @@ pub(crate) fn on_disk(size: Size, directory: &Path) -> anyhow::Result<Population
     let store = Store::<Head>::open(directory.join("store.redb"), Options::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Population::make(size, |writes| {
-        let writes = || Ok::<_, Refusal>((writes.to_vec(), ()));
+        let propose =
+            |head: &Snapshot<Head>| Ok::<_, Refusal>((Proposal::on(&head.model, writes.to_vec()), ()));
         let note: Arc<str> = "{}".into();
-        runtime.block_on(store.transact(note, |_| writes())).map_err(|error| anyhow!("{error:?}"))?;
+        runtime.block_on(store.transact(note, propose)).map_err(|error| anyhow!("{error:?}"))?;
         Ok(())
     })
 }

@@ -13,7 +13,7 @@ use weft_controller::agents::{Delivery, Distribution};
 use weft_net::HostName;
 use weft_protocol::{encode_objects, wire};
 use weft_services::compile::{self, ServiceKey};
-use weft_services::{Change, Id, Model, Refusal};
+use weft_services::{Change, Id, Model, Refusal, RowKind};
 use weft_store::{Epoch, Revision, Version};
 
 use crate::allocation;
@@ -179,7 +179,10 @@ impl<'a> Comparison<'a> {
         network: &str,
         deliveries: &[Delivery],
     ) -> anyhow::Result<Self> {
-        let service = ServiceKey::Network(network.parse::<Id>().map_err(|error| anyhow!("{error}"))?);
+        let service = ServiceKey {
+            kind: RowKind::Network,
+            id: network.parse::<Id>().map_err(|error| anyhow!("{error}"))?,
+        };
         let concerned = [before, after].into_iter().flat_map(|model| compile::followers(model, service));
         let mut sent = BTreeMap::new();
         for delivery in deliveries {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use weft_dataplane::FragmentId;
 use weft_net::HostName;
 use weft_protocol::{Basis, encode_objects, updates, wire};
-use weft_services::compile::{self, FragmentKey, HostDelta};
+use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
 use weft_services::{Departure, Model, Row, RowKey, Write};
 use weft_store::Version;
 
@@ -102,16 +102,15 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn of(model: &Model, key: &FragmentKey) -> Option<Arc<Self>> {
-        let compiled = compile::compile(model, key)?;
+    fn of(key: &FragmentKey, compiled: Compiled) -> Arc<Self> {
         let (local, remote) = (encode_objects(&compiled.local), encode_objects(&compiled.remote));
         let FragmentId { service, subject } = key.id();
         let (service, subject) = (service.to_string(), subject.to_string());
-        Some(Arc::new(Self { home: compiled.home, service, subject, local, remote }))
+        Arc::new(Self { home: compiled.home, service, subject, local, remote })
     }
 }
 
-/// What a commit is to hosts, worked out from the model before it and its writes alone: nobody has to wait for that.
+/// What commits are to hosts, worked out from the model before them and their writes alone: nobody has to wait for that.
 pub struct Advance {
     model: Model,
     version: Version,
@@ -122,18 +121,21 @@ pub struct Advance {
 }
 
 impl Advance {
-    /// Works out what these writes, which lead to this version, are to hosts.
+    /// Works out what these writes are to hosts; they lead to this version and, if it is at hand, to this model.
     #[must_use]
-    pub fn prepare(before: Model, version: Version, writes: &[Write]) -> Self {
-        let mut model = before.clone();
-        writes.iter().for_each(|write| model.apply(write));
-        let touched = compile::touched(&before, &model, writes);
-        let mut deltas = compile::deltas(&before, &model, &touched);
-        let encode = |key: FragmentKey| {
-            let encoded = Encoded::of(&model, &key);
+    pub fn prepare(before: &Model, version: Version, writes: &[&Write], after: Option<Model>) -> Self {
+        let model = after.unwrap_or_else(|| {
+            let mut model = before.clone();
+            writes.iter().for_each(|write| model.apply(write));
+            model
+        });
+        let touched = compile::touched(before, &model, writes.iter().copied());
+        let Deltas { hosts: mut deltas, compiled } = compile::deltas(before, &model, touched);
+        let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
+            let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
             (key, encoded)
         };
-        let encoded = touched.into_iter().map(encode).collect();
+        let encoded = compiled.into_iter().map(encode).collect();
         // Who has to confirm a departure is sent something to confirm, even if nothing differs for it.
         for write in writes {
             if let Write::Put(Row::Departure(departure)) = write {
@@ -207,7 +209,8 @@ impl Distribution {
 
     /// Takes a commit over: exactly the connected hosts that it concerns are sent exactly what differs for them.
     pub fn advance(&mut self, version: Version, writes: &[Write]) -> Vec<Delivery> {
-        self.hand_out(Advance::prepare(self.model.clone(), version, writes))
+        let writes: Vec<&Write> = writes.iter().collect();
+        self.hand_out(Advance::prepare(&self.model, version, &writes, None))
     }
 
     /// Takes over a commit that was prepared on the model as it is now.
@@ -274,7 +277,7 @@ impl Distribution {
         if let Some(known) = self.encoded.get(key) {
             return known.clone();
         }
-        let encoded = Encoded::of(&self.model, key);
+        let encoded = compile::compile(&self.model, key).map(|compiled| Encoded::of(key, compiled));
         self.encoded.insert(key.clone(), encoded.clone());
         encoded
     }
@@ -302,7 +305,7 @@ impl Distribution {
             return (connection, self.whole_intent(host));
         };
         let touched = compile::touched(&before, &self.model, &writes);
-        let delta = compile::deltas(&before, &self.model, &touched).remove(host).unwrap_or_default();
+        let delta = compile::deltas(&before, &self.model, touched).hosts.remove(host).unwrap_or_default();
         let nothing = delta.upserts.is_empty() && delta.removals.is_empty();
         if nothing {
             state.sent = Some(have);
@@ -428,7 +431,7 @@ fn outcome(status: &wire::Status) -> Outcome {
 }
 
 /// Which form of fragments this version of the program sends, of how many there may ever be.
-const FORM: u64 = 1;
+const FORM: u64 = 2;
 const FORMS_MAX: u64 = 1 << 16;
 
 fn to_wire(version: Version, content: u64) -> weft_protocol::Version {

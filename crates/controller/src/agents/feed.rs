@@ -1,4 +1,4 @@
-//! Follows the store and hands each commit to the agents it concerns.
+//! Follows the store and hands what its commits change to the agents it concerns.
 
 use std::sync::Arc;
 
@@ -14,15 +14,18 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
     let from = site.distribution.lock().version();
     let mut watch = site.store.watch(from);
     loop {
-        match watch.next().await {
-            Ok(event) => {
+        match watch.next_together().await {
+            Ok((events, snapshot)) => {
+                let Some(version) = events.last().map(|event| event.version) else { continue };
+                let writes: Vec<&Write> = events.iter().flat_map(|event| event.writes.iter()).collect();
                 // Only here does the distribution move on, so the model is still the same when it is handed out.
                 let before = site.distribution.lock().model().clone();
-                let advance = Advance::prepare(before, event.version, &event.writes);
+                let after = snapshot.map(|snapshot| snapshot.model.0.clone());
+                let advance = Advance::prepare(&before, version, &writes, after);
                 // Sent under the lock, so that no agent that comes meanwhile is sent this before its intent.
                 let mut distribution = site.distribution.lock();
                 // A host that was fenced greets again, if it is there after all.
-                for write in event.writes.iter() {
+                for write in &writes {
                     if let Write::Delete(RowKey::Host(host)) = write {
                         links.let_go(host);
                     }

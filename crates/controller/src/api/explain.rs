@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weft_dataplane::FragmentId;
 use weft_net::HostName;
-use weft_services::catalogue::{Entry, NoStatuses, by_path};
+use weft_services::catalogue::{Entry, NoStatuses, by_kind};
 use weft_services::compile::{self, FragmentKey};
 use weft_services::{Model, Refusal, RowKey};
 use weft_store::{Store, Version};
@@ -70,12 +70,14 @@ struct Origin {
 
 impl Origin {
     fn find(model: &Model, id: &FragmentId) -> Self {
-        let resource = FragmentKey::from_id(id).and_then(|key| key.resource());
-        let entry = resource.and_then(|(path, _)| by_path(path));
-        let resource_id = resource.map(|(_, id)| id.to_string()).unwrap_or_default();
+        let row = FragmentKey::from_id(id).map(|key| key.asked_by());
+        let entry = row.as_ref().and_then(|row| by_kind(row.kind()));
+        let resource_id = match (entry, &row) {
+            (Some(entry), Some(row)) => entry.shows(model, row).unwrap_or_default(),
+            _ => String::new(),
+        };
         let rendered = entry.and_then(|entry| entry.render(model, &resource_id, &NoStatuses));
         let name = rendered.and_then(|map| map.get("name").cloned());
-        let row = entry.and_then(|entry| entry.row_key(model, &resource_id));
         Self { entry, resource_id, name, row }
     }
 

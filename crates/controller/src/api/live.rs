@@ -1,9 +1,8 @@
 //! What hosts reported, asked for one status at a time: however long a list is, agents are not kept waiting for it.
 
 use weft_net::HostName;
-use weft_services::Model;
 use weft_services::catalogue::{Status, Statuses};
-use weft_services::core::{InstancePort, ServicePort};
+use weft_services::compile::FragmentKey;
 
 use crate::site::Site;
 
@@ -11,12 +10,8 @@ use crate::site::Site;
 pub(crate) struct Live<'a>(pub(crate) &'a Site);
 
 impl Statuses for Live<'_> {
-    fn instance_port(&self, model: &Model, port: &InstancePort) -> Status {
-        self.0.reports().instance_port(model, port)
-    }
-
-    fn service_port(&self, model: &Model, port: &ServicePort) -> Status {
-        self.0.reports().service_port(model, port)
+    fn fragment(&self, host: &HostName, fragment: &FragmentKey) -> Status {
+        self.0.reports().fragment(host, fragment)
     }
 
     fn is_connected(&self, host: &HostName) -> bool {

@@ -107,7 +107,7 @@ fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, 
     let mut change = Change::new(head.model.0.clone(), choices);
     check_restored(&mut change, writes)?;
     let after = change.model().clone();
-    let writes = change.finish();
+    let (writes, _) = change.finish();
     let changes = rolled_back(&head.model.0, &after, &writes);
     Ok(Some(Plan { base, writes, changes }))
 }

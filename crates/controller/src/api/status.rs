@@ -31,7 +31,7 @@ pub(crate) fn status(api: &Api) -> Answer {
 
 /// What nobody else can have before a host has confirmed that it has it no longer, and which host that is.
 pub(crate) fn quarantined(model: &Model) -> impl Iterator<Item = (String, &HostName)> {
-    model.departures().map(|departure| (format!("VNI {}", departure.vni), &departure.host))
+    model.departures().map(|departure| (departure.what.to_string(), &departure.host))
 }
 
 fn host_status(distribution: &Distribution, name: &HostName) -> Value {

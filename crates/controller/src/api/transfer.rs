@@ -6,11 +6,12 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
-use weft_services::{Change, Refusal, departures_after_restore};
+use weft_services::departures_after_restore;
 
 use super::disk;
 use super::respond::{Answer, Problem, ok, typed_answer};
 use super::route::{Api, Asked};
+use crate::head::Head;
 
 /// A place for a snapshot, which goes with the value.
 struct Place {
@@ -49,16 +50,12 @@ pub(crate) async fn snapshot(api: &Api) -> Result<Answer, Problem> {
 pub(crate) async fn restore(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let place = Place::make().await?;
     tokio::fs::write(place.path(), &asked.body).await.map_err(|error| disk::failed(&error))?;
-    let lost = api.site.durable();
-    let restored = api.site.store.restore_from(place.path()).await;
+    let note = asked.caller().note(api.site.now(), None).to_text();
+    let occasion = rand::random();
+    let remember =
+        move |lost: &Head, restored: &Head| departures_after_restore(&lost.0, &restored.0, occasion);
+    let restored = api.site.store.restore_from(place.path(), note, remember).await;
     let version =
         restored.map_err(|error| Problem::malformed(format!("The snapshot cannot be restored: {error}")))?;
-    let remember = |change: &mut Change| {
-        departures_after_restore(&lost.model.0, change.model())
-            .into_iter()
-            .for_each(|write| change.write(write));
-        Ok::<(), Refusal>(())
-    };
-    api.site.transact(&asked.caller(), None, remember).await?;
     Ok(ok(&json!({ "version": version.to_string() })))
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses, by_path};
+use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses};
 use weft_services::compile::FragmentKey;
 use weft_services::{Model, RowKey, Write};
 use weft_store::{Epoch, Event, Revision, Version, WatchError};
@@ -218,7 +218,7 @@ impl Watcher {
         fragments: &BTreeSet<FragmentKey>,
         at: Version,
     ) -> Result<(), Gone> {
-        let rows: Vec<RowKey> = fragments.iter().filter_map(|fragment| row_of(model, fragment)).collect();
+        let rows: Vec<RowKey> = fragments.iter().map(FragmentKey::asked_by).collect();
         let reports = Live(&self.site);
         let mut text = String::new();
         for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
@@ -235,11 +235,6 @@ impl Watcher {
 /// The resources of a collection that show one of these rows, before or after.
 fn shown(entry: &Entry, models: [&Model; 2], rows: impl Iterator<Item = RowKey>) -> BTreeSet<String> {
     rows.flat_map(|row| models.map(|model| entry.shows(model, &row))).flatten().collect()
-}
-
-fn row_of(model: &Model, fragment: &FragmentKey) -> Option<RowKey> {
-    let (path, id) = fragment.resource()?;
-    by_path(path)?.row_key(model, &id.to_string())
 }
 
 fn data(entry: &Entry, id: &str, project: Option<&Value>, object: Option<Value>) -> Value {

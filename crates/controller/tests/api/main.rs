@@ -8,4 +8,5 @@ mod http;
 mod rollback;
 mod status;
 mod support;
+mod transfer;
 mod waiting;

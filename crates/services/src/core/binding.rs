@@ -175,7 +175,7 @@ fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<St
 pub(crate) fn effective_mtu(model: &Model, vnic: &InstancePort) -> u32 {
     let networks_mtu = || {
         let untagged = model.untagged_interface(vnic.standard.id)?;
-        let bound = crate::index::pairs(&model.index.by_interface, untagged.standard.id).next()?;
+        let bound = model.bindings_of(untagged.standard.id).next()?;
         Some(model.networks.get(&model.service_ports.get(&bound)?.service_id)?.mtu)
     };
     vnic.mtu.or_else(networks_mtu).unwrap_or(1500)

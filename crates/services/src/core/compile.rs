@@ -3,15 +3,92 @@
 use std::collections::BTreeSet;
 
 use weft_dataplane::{Link, LinkId, LinkKind, Namespace, Object};
-use weft_net::IfName;
+use weft_net::{HostName, IfName};
 
-use crate::compile::{Compiled, FragmentKey};
+use crate::compile::{Compiled, FragmentKey, Service, Step};
 use crate::core::{InterfaceKind, InterfaceParent, VnicKind, effective_mtu};
-use crate::network::compile as network;
-use crate::{Id, Model, names};
+use crate::departure::{Exclusive, Presence};
+use crate::network::compile::differs;
+use crate::{Id, Model, RowKey, RowKind, names};
+
+/// vNICs, each an instance that only its own host follows. Subjects: the vNIC itself, and its slices.
+pub(crate) struct Vnics;
+
+impl Service for Vnics {
+    fn kind(&self) -> RowKind {
+        RowKind::InstancePort
+    }
+
+    fn followers(&self, model: &Model, port: Id) -> Vec<HostName> {
+        let host = model.instance_ports.get(&port).and_then(|port| port.host_id.clone());
+        host.filter(|host| model.hosts.contains_key(host)).into_iter().collect()
+    }
+
+    fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id> {
+        model.ports_on(host).collect()
+    }
+
+    fn subjects(&self, model: &Model, port: Id) -> Vec<RowKey> {
+        let mut subjects = vec![RowKey::Resource(RowKind::InstancePort, port)];
+        let mut parents = vec![InterfaceParent::InstancePort(port)];
+        while let Some(parent) = parents.pop() {
+            for interface in model.interfaces_of(parent) {
+                subjects.push(RowKey::Resource(RowKind::Interface, interface.standard.id));
+                parents.push(InterfaceParent::Interface(interface.standard.id));
+            }
+        }
+        subjects
+    }
+
+    fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
+        model.ports_on(host).flat_map(|port| fragments(model, port)).collect()
+    }
+
+    fn compile(&self, model: &Model, _: Id, subject: &RowKey) -> Option<Compiled> {
+        match subject {
+            RowKey::Resource(RowKind::InstancePort, id) => instance_port(model, *id),
+            RowKey::Resource(RowKind::Interface, id) => interface(model, *id),
+            _ => None,
+        }
+    }
+
+    /// A vNIC has the MTU of what it is bound to.
+    fn touched(&self, model: &Model, step: &Step<'_>, touched: &mut BTreeSet<FragmentKey>) {
+        let vnic_of = |interface| model.instance_port_of(interface).map(|vnic| vnic.standard.id);
+        let bound = |binding: Id| vnic_of(model.service_ports.get(&binding)?.interface_id);
+        let vnics: Vec<Id> = match &step.row {
+            RowKey::Resource(RowKind::InstancePort, id) => vec![*id],
+            RowKey::Resource(RowKind::Interface, id) => vnic_of(*id).into_iter().collect(),
+            RowKey::Resource(RowKind::ServicePort, id) => bound(*id).into_iter().collect(),
+            RowKey::Resource(RowKind::Network, id) if differs(step, *id) => {
+                model.bindings_to(*id).filter_map(bound).collect()
+            }
+            RowKey::Host(host) => model.ports_on(host).collect(),
+            RowKey::Resource(..) | RowKey::Departure(..) => Vec::new(),
+        };
+        touched.extend(vnics.into_iter().flat_map(|vnic| fragments(model, vnic)));
+    }
+
+    fn exclusive(&self, _: &Model, _: Id) -> Option<Exclusive> {
+        None
+    }
+
+    fn presences(&self, _: &Model, _: &RowKey) -> Vec<Presence> {
+        Vec::new()
+    }
+
+    fn is_on(&self, _: &Model, _: Id, _: &HostName) -> bool {
+        false
+    }
+}
+
+fn fragments(model: &Model, port: Id) -> impl Iterator<Item = FragmentKey> {
+    let subjects = Vnics.subjects(model, port).into_iter();
+    subjects.map(move |subject| FragmentKey::new(RowKind::InstancePort, port, subject))
+}
 
 /// The vNIC itself: there from the first day on its host, whatever it is bound to.
-pub(crate) fn instance_port(model: &Model, id: Id) -> Option<Compiled> {
+fn instance_port(model: &Model, id: Id) -> Option<Compiled> {
     let port = model.instance_ports.get(&id)?;
     let home = port.host_id.clone().filter(|host| model.hosts.contains_key(host))?;
     let tap = LinkId::on_host(names::tap(id));
@@ -32,7 +109,7 @@ pub(crate) fn instance_port(model: &Model, id: Id) -> Option<Compiled> {
 }
 
 /// A slice of a vNIC that is a link of its own.
-pub(crate) fn interface(model: &Model, id: Id) -> Option<Compiled> {
+fn interface(model: &Model, id: Id) -> Option<Compiled> {
     let interface = model.interfaces.get(&id)?;
     let InterfaceKind::Vlan(vlan_id) = interface.kind else { return None };
     let port = model.instance_port_of(id)?;
@@ -58,37 +135,5 @@ pub(crate) fn link_name(model: &Model, interface: Id) -> Option<IfName> {
         (InterfaceKind::Vlan(_), _) => Some(names::vlan(interface)),
         (InterfaceKind::Untagged, InterfaceParent::InstancePort(port)) => Some(names::tap(port)),
         (InterfaceKind::Untagged, InterfaceParent::Interface(parent)) => link_name(model, parent),
-    }
-}
-
-pub(crate) fn fragments(model: &Model, port: Id) -> Vec<FragmentKey> {
-    let mut keys = vec![FragmentKey::InstancePort(port)];
-    keys.extend(
-        interfaces_below(model, port).into_iter().map(|interface| FragmentKey::Interface(port, interface)),
-    );
-    keys
-}
-
-fn interfaces_below(model: &Model, port: Id) -> Vec<Id> {
-    let (mut found, mut parents) = (Vec::new(), vec![InterfaceParent::InstancePort(port)]);
-    while let Some(parent) = parents.pop() {
-        for interface in model.interfaces_of(parent) {
-            found.push(interface.standard.id);
-            parents.push(InterfaceParent::Interface(interface.standard.id));
-        }
-    }
-    found
-}
-
-pub(crate) fn touched_by_vnic(model: &Model, port: Id, touched: &mut BTreeSet<FragmentKey>) {
-    touched.extend(fragments(model, port));
-    for binding in model.service_ports_on(port) {
-        network::touched_by_binding(model, binding, touched);
-    }
-}
-
-pub(crate) fn touched_by_interface(model: &Model, interface: Id, touched: &mut BTreeSet<FragmentKey>) {
-    if let Some(port) = model.instance_port_of(interface) {
-        touched_by_vnic(model, port.standard.id, touched);
     }
 }

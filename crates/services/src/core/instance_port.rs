@@ -8,9 +8,11 @@ use weft_net::{HostName, IfName, Mac, NamespaceName};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
-use crate::core::InterfaceParent;
 use crate::core::binding::{self, OnFailure};
+use crate::core::{InterfaceParent, status};
+use crate::index::replace;
 use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// A vNIC: MAC address, MTU, host.
@@ -56,6 +58,38 @@ pub enum VnicKind {
         #[serde(default = "eth0")]
         interface: IfName,
     },
+}
+
+impl Stored for InstancePort {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        Vec::new()
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        check_vnic(model, self)
+    }
+}
+
+impl Indexed for InstancePort {
+    fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
+        let index = &mut model.index;
+        let device = |port: &Self| {
+            let device = Some(&port.device_id).filter(|device| !device.is_empty())?;
+            Some((Arc::from(device.as_str()), port.standard.id))
+        };
+        replace(&mut index.by_device, before.and_then(device), after.and_then(device));
+        let host = |port: &Self| Some((port.host_id.clone()?, port.standard.id));
+        replace(&mut index.by_host, before.and_then(host), after.and_then(host));
+        let namespace = |port: &Self| match (&port.host_id, &port.vnic) {
+            (Some(host), VnicKind::Namespace { namespace, .. }) => {
+                Some((host.clone(), namespace.clone(), port.standard.id))
+            }
+            _ => None,
+        };
+        replace(&mut index.namespaces, before.and_then(namespace), after.and_then(namespace));
+    }
 }
 
 /// The interface in a namespace where none is named.
@@ -122,7 +156,10 @@ impl Resource for InstancePorts {
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         match attribute {
-            "host_id" => Some(model.instance_ports_on(value)),
+            "host_id" => {
+                let host = value.parse().ok();
+                Some(host.iter().flat_map(|host| model.ports_on(host)).map(|id| id.to_string()).collect())
+            }
             _ => crate::catalogue::candidates_by_name(model, RowKind::InstancePort, attribute, value),
         }
     }
@@ -138,13 +175,13 @@ impl Resource for InstancePorts {
         map.insert("device_id".into(), json!(port.device_id));
         map.insert("device_owner".into(), json!(port.device_owner));
         map.insert("vnic".into(), json!(port.vnic));
-        map.insert("status".into(), json!(statuses.instance_port(model, port).as_str()));
+        map.insert("status".into(), json!(status::of_instance_port(model, port, statuses).as_str()));
         Some(map)
     }
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
         let spec: InstancePortSpec = typed(merged)?;
-        let id = change.choose_id(RowKind::InstancePort);
+        let id = change.choose_id();
         let mac_address = spec.mac_address.unwrap_or_else(|| choose_mac(change, None));
         let port = InstancePort {
             standard: change.standard(id, spec.named),
@@ -269,13 +306,5 @@ pub(crate) fn choose_mac(change: &mut Change, network: Option<Id>) -> Mac {
         if !taken {
             return mac;
         }
-    }
-}
-
-impl Model {
-    fn instance_ports_on(&self, host: &str) -> Vec<String> {
-        let Ok(host) = host.parse::<HostName>() else { return Vec::new() };
-        let range = (host.clone(), Id::MIN)..=(host, Id::MAX);
-        self.index.by_host.range(range).map(|(_, id)| id.to_string()).collect()
     }
 }

@@ -9,6 +9,7 @@ use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding;
 use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// How many interfaces may be in one another: IEEE 802.1ad, two tags.
@@ -33,6 +34,36 @@ pub enum InterfaceParent {
     InstancePort(Id),
     /// Another interface.
     Interface(Id),
+}
+
+impl InterfaceParent {
+    /// The row that it is.
+    pub(crate) const fn key(self) -> (RowKind, Id) {
+        match self {
+            Self::InstancePort(id) => (RowKind::InstancePort, id),
+            Self::Interface(id) => (RowKind::Interface, id),
+        }
+    }
+}
+
+impl Stored for Interface {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        vec![self.parent.key()]
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        let mut slices = model.interfaces_of(self.parent);
+        match slices.find(|other| other.kind == self.kind && other.standard.id != self.standard.id) {
+            Some(other) => Err(taken(other.standard.id)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Indexed for Interface {
+    fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
 }
 
 /// Which slice an interface is.
@@ -118,7 +149,7 @@ impl Resource for Interfaces {
         let spec: Spec = typed(merged)?;
         let (parent, kind) = (parent(&spec)?, kind(&spec)?);
         check_place(change.model(), parent, kind)?;
-        let id = change.choose_id(RowKind::Interface);
+        let id = change.choose_id();
         let interface = Interface { standard: change.standard(id, spec.named), parent, kind };
         change.put(Row::Interface(Arc::new(interface)));
         binding::check_interface(change.model(), id)?;
@@ -141,7 +172,7 @@ impl Resource for Interfaces {
         let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
         let in_use = id.parse().is_ok_and(|id: Id| {
             change.model().interfaces_of(InterfaceParent::Interface(id)).next().is_some()
-                || crate::index::pairs(&change.model().index.by_interface, id).next().is_some()
+                || change.model().bindings_of(id).next().is_some()
         });
         if in_use {
             return Err(Refusal::conflict(
@@ -199,12 +230,13 @@ fn check_place(model: &Model, parent: InterfaceParent, kind: InterfaceKind) -> R
         InterfaceParent::InstancePort(_) => {}
     }
     match model.interfaces_of(parent).find(|other| other.kind == kind) {
-        Some(other) => Err(Refusal::conflict(
-            "InterfaceInUse",
-            format!("segmentation_id: interface {} is this slice already.", other.standard.id),
-        )),
+        Some(other) => Err(taken(other.standard.id)),
         None => Ok(()),
     }
+}
+
+fn taken(by: Id) -> Refusal {
+    Refusal::conflict("InterfaceInUse", format!("segmentation_id: interface {by} is this slice already."))
 }
 
 fn depth(model: &Model, mut id: Id) -> Result<usize, Refusal> {

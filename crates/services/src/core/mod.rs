@@ -10,8 +10,10 @@ pub(crate) mod binding;
 pub(crate) mod compile;
 mod instance_port;
 mod interface;
+mod live;
 mod service;
 mod service_port;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 

@@ -10,8 +10,11 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding::{self, OnFailure};
-use crate::network::{FixedIpRequest, allocate, reallocate};
+use crate::core::status;
+use crate::index::reclaim;
+use crate::network::{FixedIpRequest, allocate, check_addresses_free, index_addresses, reallocate};
 use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKind, Standard};
 
 /// The binding of an interface to a service.
@@ -39,6 +42,40 @@ pub struct FixedIp {
     pub subnet_id: Id,
     /// The address.
     pub ip_address: IpAddr,
+}
+
+impl Stored for ServicePort {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        let subnets = self.fixed_ips.iter().map(|fixed_ip| (RowKind::Subnet, fixed_ip.subnet_id));
+        [(RowKind::Network, self.service_id), (RowKind::Interface, self.interface_id)]
+            .into_iter()
+            .chain(subnets)
+            .collect()
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        let id = Some(self.standard.id);
+        check_mac(model, self.service_id, self.mac_address, id)?;
+        check_unbound(model, self.interface_id, id)?;
+        check_addresses_free(model, self)
+    }
+
+    /// Whether its host can carry it out is decided anew.
+    fn forget_derived(&mut self) {
+        self.binding_failure = None;
+    }
+}
+
+impl Indexed for ServicePort {
+    fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
+        if let Some(id) = before.or(after).map(|port| port.standard.id) {
+            let mac = |port: &Self| (port.service_id, port.mac_address);
+            reclaim(&mut model.index.macs, id, before.map(mac), after.map(mac));
+        }
+        index_addresses(model, before, after);
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -80,10 +117,9 @@ impl Resource for ServicePorts {
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
-        let of = |set, id| Some(crate::index::pairs(set, id).map(|id| id.to_string()).collect());
         match (attribute, value.parse()) {
-            ("interface_id", Ok(id)) => of(&model.index.by_interface, id),
-            ("service_id", Ok(id)) => of(&model.index.by_network, id),
+            ("interface_id", Ok(id)) => Some(model.bindings_of(id).map(|id| id.to_string()).collect()),
+            ("service_id", Ok(id)) => Some(model.bindings_to(id).map(|id| id.to_string()).collect()),
             _ => crate::catalogue::candidates_by_name(model, RowKind::ServicePort, attribute, value),
         }
     }
@@ -97,7 +133,7 @@ impl Resource for ServicePorts {
         map.insert("fixed_ips".into(), json!(port.fixed_ips));
         map.insert("mac_address".into(), json!(port.mac_address));
         map.insert("binding_failure".into(), json!(port.binding_failure));
-        map.insert("status".into(), json!(statuses.service_port(model, port).as_str()));
+        map.insert("status".into(), json!(status::of_service_port(model, port, statuses).as_str()));
         Some(map)
     }
 
@@ -106,13 +142,13 @@ impl Resource for ServicePorts {
         let Some(vnic) = change.model().instance_port_of(spec.interface_id).cloned() else {
             return Err(Refusal::not_found("InterfaceNotFound", "Interface", spec.interface_id));
         };
-        check_free(change.model(), spec.interface_id)?;
+        check_unbound(change.model(), spec.interface_id, None)?;
         if !change.model().networks.contains_key(&spec.service_id) {
             return Err(Refusal::not_found("ServiceNotFound", "Service", spec.service_id));
         }
         check_mac(change.model(), spec.service_id, vnic.mac_address, None)?;
         let fixed_ips = allocate(change, spec.service_id, vnic.mac_address, spec.fixed_ips.as_deref())?;
-        let id = change.choose_id(RowKind::ServicePort);
+        let id = change.choose_id();
         let port = ServicePort {
             standard: change.standard(id, spec.named),
             interface_id: spec.interface_id,
@@ -170,8 +206,8 @@ impl Resource for ServicePorts {
 }
 
 /// An interface is in one layer-2 network at a time: a link is in one bridge.
-fn check_free(model: &Model, interface: Id) -> Result<(), Refusal> {
-    match crate::index::pairs(&model.index.by_interface, interface).next() {
+fn check_unbound(model: &Model, interface: Id, but: Option<Id>) -> Result<(), Refusal> {
+    match model.bindings_of(interface).find(|other| Some(*other) != but) {
         Some(other) => Err(Refusal::conflict(
             "InterfaceInUse",
             format!(

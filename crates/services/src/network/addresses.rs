@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use imbl::OrdMap;
 
-use crate::Id;
+use crate::core::{FixedIp, ServicePort};
 use crate::network::{AddressRange, Subnet};
+use crate::{Id, Model};
 
 /// The free addresses of all subnets: (subnet, first) → last.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -100,4 +101,59 @@ impl FreeAddresses {
         let ((_, first), last) = self.intervals.range((subnet, 0)..=(subnet, number)).next_back()?;
         (number <= *last).then_some((*first, *last))
     }
+}
+
+/// Notes which addresses a binding has, in the place of those that it had, and that they are free no more.
+pub(crate) fn index_addresses(model: &mut Model, before: Option<&ServicePort>, after: Option<&ServicePort>) {
+    let had = |port: &ServicePort| (port.service_id, port.fixed_ips.clone());
+    if before.map(had) == after.map(had) && before.is_none_or(|port| owns_all(model, port)) {
+        return;
+    }
+    if let Some(port) = before {
+        for fixed_ip in &port.fixed_ips {
+            release(model, port, fixed_ip);
+        }
+    }
+    if let Some(port) = after {
+        for fixed_ip in &port.fixed_ips {
+            model.index.addresses.insert((port.service_id, fixed_ip.ip_address), port.standard.id);
+            if model.subnets.contains_key(&fixed_ip.subnet_id) {
+                model.index.free.take(fixed_ip.subnet_id, fixed_ip.ip_address);
+            }
+        }
+    }
+}
+
+fn owns_all(model: &Model, port: &ServicePort) -> bool {
+    port.fixed_ips.iter().all(|fixed_ip| is_owner(model, port, fixed_ip))
+}
+
+fn is_owner(model: &Model, port: &ServicePort, fixed_ip: &FixedIp) -> bool {
+    model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) == Some(&port.standard.id)
+}
+
+/// Gives an address back to its pool. Within one change somebody else may have taken it already.
+fn release(model: &mut Model, port: &ServicePort, fixed_ip: &FixedIp) {
+    if !is_owner(model, port, fixed_ip) {
+        return;
+    }
+    model.index.addresses.remove(&(port.service_id, fixed_ip.ip_address));
+    if let Some(subnet) = model.subnets.get(&fixed_ip.subnet_id).cloned() {
+        model.index.free.give_back(&subnet, fixed_ip.ip_address);
+    }
+}
+
+/// Makes the free addresses of a subnet anew where its pools are not what they were.
+pub(crate) fn index_pools(model: &mut Model, before: Option<&Subnet>, after: Option<&Subnet>) {
+    let pools = |subnet: &Subnet| subnet.allocation_pools.clone();
+    if before.map(pools) == after.map(pools) {
+        return;
+    }
+    let Some(id) = before.or(after).map(|subnet| subnet.standard.id) else { return };
+    model.index.free.clear(id);
+    let Some(subnet) = after else { return };
+    let ports = model.bindings_in(id).filter_map(|port| model.service_ports.get(&port));
+    let of_subnet = ports.flat_map(|port| port.fixed_ips.iter().filter(|fixed_ip| fixed_ip.subnet_id == id));
+    let in_use: Vec<IpAddr> = of_subnet.map(|fixed_ip| fixed_ip.ip_address).collect();
+    model.index.free.fill(subnet, in_use.into_iter());
 }

@@ -16,19 +16,140 @@ use weft_dataplane::{
 };
 use weft_net::{HostName, IfName, NamespaceName, Vni};
 
-use crate::compile::{Compiled, FragmentKey};
+use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
-use crate::network::{Encapsulation, Network};
-use crate::{Id, Model, names};
+use crate::departure::{Exclusive, Presence, waits};
+use crate::network::{Encapsulation, HostRoute, Network};
+use crate::{Id, Model, RowKey, RowKind, names};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
 const VXLAN_PORT: u16 = 4789;
 /// The routing table `main`.
 const MAIN_TABLE: u32 = 254;
 
+/// Layer-2 networks; the hosts with live bindings to one follow it.
+pub(crate) struct LayerTwo;
+
+impl Service for LayerTwo {
+    fn kind(&self) -> RowKind {
+        RowKind::Network
+    }
+
+    fn followers(&self, model: &Model, network: Id) -> Vec<HostName> {
+        if waits(model, key(network)) {
+            return Vec::new();
+        }
+        model.hosts_of(network).filter(|host| reaches(model, network, host)).cloned().collect()
+    }
+
+    fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id> {
+        let bindings = bindings_on(model, host).filter_map(|id| model.service_ports.get(&id));
+        let networks = bindings.filter_map(|binding| Some(model.live_binding(binding)?.0));
+        networks.filter(|network| takes_part(model, *network, host)).collect()
+    }
+
+    fn subjects(&self, model: &Model, network: Id) -> Vec<RowKey> {
+        let hosts = model.hosts_of(network).map(|host| RowKey::Host(host.clone()));
+        hosts.chain(model.bindings_to(network).map(|id| RowKey::Resource(RowKind::ServicePort, id))).collect()
+    }
+
+    fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
+        let followed = self.followed_by(model, host).into_iter();
+        let hosts = followed.map(|network| fragment(network, RowKey::Host(host.clone())));
+        hosts.chain(bindings_on(model, host).filter_map(|id| fragment_of(model, id))).collect()
+    }
+
+    fn compile(&self, model: &Model, network: Id, subject: &RowKey) -> Option<Compiled> {
+        match subject {
+            RowKey::Host(host) => self::host(model, network, host),
+            RowKey::Resource(RowKind::ServicePort, id) => port(model, network, *id),
+            _ => None,
+        }
+    }
+
+    fn touched(&self, model: &Model, step: &Step<'_>, touched: &mut BTreeSet<FragmentKey>) {
+        let bindings: Vec<Id> = match &step.row {
+            RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
+            RowKey::Resource(RowKind::InstancePort, id) => model.service_ports_on(*id),
+            RowKey::Resource(RowKind::Interface, id) => {
+                let vnic = model.instance_port_of(*id).map(|vnic| vnic.standard.id);
+                vnic.map(|vnic| model.service_ports_on(vnic)).unwrap_or_default()
+            }
+            RowKey::Resource(RowKind::Network, id) if differs(step, *id) => {
+                self.touch_all(model, *id, touched)
+            }
+            RowKey::Departure(Exclusive::Vni(vni), _) => match model.index.vnis.get(vni) {
+                Some(id) if waits(step.before, key(*id)) != waits(step.after, key(*id)) => {
+                    self.touch_all(model, *id, touched)
+                }
+                Some(_) | None => Vec::new(),
+            },
+            RowKey::Resource(RowKind::Subnet, id) if told(step.before, *id) != told(step.after, *id) => {
+                model.bindings_in(*id).collect()
+            }
+            RowKey::Host(host) => bindings_on(model, host).collect(),
+            RowKey::Resource(..) => Vec::new(),
+        };
+        bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
+    }
+
+    fn exclusive(&self, model: &Model, network: Id) -> Option<Exclusive> {
+        model.networks.get(&network)?.vni().map(Exclusive::Vni)
+    }
+
+    fn presences(&self, model: &Model, row: &RowKey) -> Vec<Presence> {
+        let bindings = match row {
+            RowKey::Resource(RowKind::Network, network) => {
+                return model.hosts_of(*network).map(|host| (key(*network), host.clone())).collect();
+            }
+            RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
+            RowKey::Resource(RowKind::InstancePort, id) => model.service_ports_on(*id),
+            _ => return Vec::new(),
+        };
+        let live = bindings.iter().filter_map(|id| model.live_binding(model.service_ports.get(id)?));
+        live.map(|(network, host)| (key(network), host)).collect()
+    }
+
+    fn is_on(&self, model: &Model, network: Id, host: &HostName) -> bool {
+        model.is_on(network, host)
+    }
+}
+
+impl LayerTwo {
+    /// Everything of a network; answers its bindings.
+    fn touch_all(&self, model: &Model, network: Id, touched: &mut BTreeSet<FragmentKey>) -> Vec<Id> {
+        touched.extend(self.subjects(model, network).into_iter().map(|subject| fragment(network, subject)));
+        model.bindings_to(network).collect()
+    }
+}
+
+const fn key(network: Id) -> ServiceKey {
+    ServiceKey { kind: RowKind::Network, id: network }
+}
+
+fn fragment(network: Id, subject: RowKey) -> FragmentKey {
+    FragmentKey::new(RowKind::Network, network, subject)
+}
+
+/// The fragment of a binding.
+pub(crate) fn fragment_of(model: &Model, binding: Id) -> Option<FragmentKey> {
+    let network = model.service_ports.get(&binding)?.service_id;
+    Some(fragment(network, RowKey::Resource(RowKind::ServicePort, binding)))
+}
+
+/// All bindings of the vNICs on a host.
+fn bindings_on<'m>(model: &'m Model, host: &HostName) -> impl Iterator<Item = Id> + use<'m> {
+    model.ports_on(host).flat_map(|port| model.service_ports_on(port))
+}
+
 /// Whether a host on which a network has bindings can take part in it: one that has lost its tunnel endpoint or its way to
-/// the physical network does so again when it has it back.
+/// the physical network does so again when it has it back. None does while the network waits for its VNI.
 pub(crate) fn takes_part(model: &Model, network: Id, host: &HostName) -> bool {
+    !waits(model, key(network)) && reaches(model, network, host)
+}
+
+/// Whether a host has what it takes to be part of a network.
+fn reaches(model: &Model, network: Id, host: &HostName) -> bool {
     let (Some(network), Some(host)) = (model.networks.get(&network), model.host(host)) else { return false };
     match &network.encapsulation {
         Encapsulation::Vxlan { .. } => host.fact.tunnel_endpoint.is_some(),
@@ -39,7 +160,7 @@ pub(crate) fn takes_part(model: &Model, network: Id, host: &HostName) -> bool {
 }
 
 /// A host that takes part in a network.
-pub(crate) fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
+fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
     let found = model.networks.get(&network)?;
     if !model.is_on(network, host) {
         return None;
@@ -83,7 +204,7 @@ fn link(network: &Network, name: weft_net::IfName, mark: &str, kind: LinkKind) -
 }
 
 /// A binding to a network.
-pub(crate) fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
+fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
     let found = model.networks.get(&network)?;
     let port = model.service_ports.get(&id)?;
     let (bound_to, home) = model.live_binding(port)?;
@@ -147,7 +268,7 @@ fn routes(model: &Model, port: &ServicePort) -> Vec<(IpNet, IpAddr)> {
 /// address, is taken.
 fn routes_in(model: &Model, host: &HostName, namespace: &NamespaceName) -> BTreeMap<IpNet, (IfName, IpAddr)> {
     let mut given: BTreeMap<IpNet, (IfName, IpAddr)> = BTreeMap::new();
-    for (vnic, id) in bindings_in(model, host, namespace) {
+    for (vnic, id) in bindings_within(model, host, namespace) {
         let Some(port) = model.service_ports.get(&id) else { continue };
         let VnicKind::Namespace { interface, .. } = &vnic.vnic else { continue };
         let live = model.live_binding(port).is_some_and(|(network, host)| takes_part(model, network, &host));
@@ -162,7 +283,7 @@ fn routes_in(model: &Model, host: &HostName, namespace: &NamespaceName) -> BTree
 }
 
 /// The vNICs in a namespace, with what binds each of them untagged.
-fn bindings_in<'m>(
+fn bindings_within<'m>(
     model: &'m Model,
     host: &HostName,
     namespace: &NamespaceName,
@@ -172,7 +293,8 @@ fn bindings_in<'m>(
     model.index.namespaces.range(range).filter_map(|(_, _, id)| {
         let vnic = model.instance_ports.get(id)?;
         let untagged = model.untagged_interface(*id)?.standard.id;
-        Some((&**vnic, crate::index::pairs(&model.index.by_interface, untagged).next()?))
+        let binding = model.bindings_of(untagged).next()?;
+        Some((&**vnic, binding))
     })
 }
 
@@ -199,41 +321,23 @@ fn port_remote(port: &ServicePort, vni: Vni, endpoint: IpAddr) -> Vec<Object> {
     remote
 }
 
-pub(crate) fn fragments(model: &Model, network: Id) -> Vec<FragmentKey> {
-    let hosts = model.hosts_of(network).map(|host| FragmentKey::NetworkHost(network, host.clone()));
-    let ports =
-        crate::index::pairs(&model.index.by_network, network).map(|id| FragmentKey::NetworkPort(network, id));
-    hosts.chain(ports).collect()
-}
-
-/// What a write to a service port touches: its fragment, its host's, and the vNIC's, whose MTU may be the network's.
-pub(crate) fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
-    touched_by_binding(model, id, touched);
-    let vnic = model.service_ports.get(&id).and_then(|port| model.instance_port_of(port.interface_id));
-    if let Some(vnic) = vnic {
-        touched.extend(core::fragments(model, vnic.standard.id));
-    }
-}
-
-pub(crate) fn touched_by_binding(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
+/// What a binding touches: its fragment, its host's, and those of its namespace.
+fn touched_by_binding(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
     let Some(port) = model.service_ports.get(&id) else { return };
-    touched.insert(FragmentKey::NetworkPort(port.service_id, id));
+    touched.extend(fragment_of(model, id));
     if let Some((network, host)) = model.live_binding(port) {
-        touched.insert(FragmentKey::NetworkHost(network, host));
+        touched.insert(fragment(network, RowKey::Host(host)));
     }
     // Which routes it gives to its namespace decides which ones the others give.
     let Some(vnic) = model.instance_port_of(port.interface_id) else { return };
     if let (Some(host), VnicKind::Namespace { namespace, .. }) = (&vnic.host_id, &vnic.vnic) {
-        let others = bindings_in(model, host, namespace).filter_map(|(_, id)| {
-            Some(FragmentKey::NetworkPort(model.service_ports.get(&id)?.service_id, id))
-        });
-        touched.extend(others);
+        touched.extend(bindings_within(model, host, namespace).filter_map(|(_, id)| fragment_of(model, id)));
     }
 }
 
 /// Whether what matters to hosts about a network has changed.
-pub(crate) fn differs(before: &Model, after: &Model, network: Id) -> bool {
-    match (before.networks.get(&network), after.networks.get(&network)) {
+pub(crate) fn differs(step: &Step<'_>, network: Id) -> bool {
+    match (step.before.networks.get(&network), step.after.networks.get(&network)) {
         (Some(before), Some(after)) => {
             (before.mtu, before.admin_state_up, &before.encapsulation)
                 != (after.mtu, after.admin_state_up, &after.encapsulation)
@@ -242,34 +346,8 @@ pub(crate) fn differs(before: &Model, after: &Model, network: Id) -> bool {
     }
 }
 
-pub(crate) fn touched_by_network(model: &Model, network: Id, touched: &mut BTreeSet<FragmentKey>) {
-    touched.extend(fragments(model, network));
-    for port in crate::index::pairs(&model.index.by_network, network) {
-        touched_by_port(model, port, touched);
-    }
-}
-
 /// A subnet matters to hosts by the addresses and routes of the workloads that have one of its addresses.
-pub(crate) fn touched_by_subnet(
-    before: &Model,
-    after: &Model,
-    subnet: Id,
-    touched: &mut BTreeSet<FragmentKey>,
-) {
-    let told = |model: &Model| {
-        model.subnets.get(&subnet).map(|subnet| (subnet.cidr, subnet.gateway_ip, subnet.host_routes.clone()))
-    };
-    if told(before) == told(after) {
-        return;
-    }
-    for model in [before, after] {
-        for port in crate::index::pairs(&model.index.by_subnet, subnet) {
-            touched_by_binding(model, port, touched);
-        }
-    }
-}
-
-/// A host that says something else of itself than before: everything on it.
-pub(crate) fn touched_by_host(model: &Model, host: &HostName, touched: &mut BTreeSet<FragmentKey>) {
-    crate::compile::touched_by_ports_on(model, host, touched);
+fn told(model: &Model, subnet: Id) -> Option<(IpNet, Option<IpAddr>, &[HostRoute])> {
+    let subnet = model.subnets.get(&subnet)?;
+    Some((subnet.cidr, subnet.gateway_ip, &subnet.host_routes))
 }

@@ -90,7 +90,7 @@ struct Free(Option<crate::network::FreeAddresses>);
 
 impl Picker<'_> {
     fn subnets(&self) -> Vec<Arc<Subnet>> {
-        let ids = crate::index::pairs(&self.model.index.subnets, self.network);
+        let ids = self.model.subnets_of(self.network);
         ids.filter_map(|id| self.model.subnets.get(&id).cloned()).collect()
     }
 
@@ -221,13 +221,24 @@ pub(crate) fn follow_mac(model: &Model, port: &ServicePort, mac: Mac) -> Result<
         let made = subnet.filter(|subnet| from_mac(subnet, port.mac_address) == fixed_ip.ip_address);
         let Some(subnet) = made else { return Ok(*fixed_ip) };
         let ip_address = from_mac(subnet, mac);
-        let taken = model.index.addresses.get(&(port.service_id, ip_address));
-        match taken.filter(|taken| **taken != port.standard.id) {
-            Some(_) => Err(already_allocated(ip_address, fixed_ip.subnet_id)),
-            None => Ok(FixedIp { ip_address, ..*fixed_ip }),
-        }
+        let followed = FixedIp { ip_address, ..*fixed_ip };
+        check_free(model, port, &followed).map(|()| followed)
     };
     port.fixed_ips.iter().map(follow).collect()
+}
+
+/// Refuses the addresses of a binding if another binding of the network has one of them.
+pub(crate) fn check_addresses_free(model: &Model, port: &ServicePort) -> Result<(), Refusal> {
+    port.fixed_ips.iter().try_for_each(|fixed_ip| check_free(model, port, fixed_ip))
+}
+
+fn check_free(model: &Model, port: &ServicePort, fixed_ip: &FixedIp) -> Result<(), Refusal> {
+    match model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) {
+        Some(taken) if *taken != port.standard.id => {
+            Err(already_allocated(fixed_ip.ip_address, fixed_ip.subnet_id))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn already_allocated(address: IpAddr, subnet: Id) -> Refusal {

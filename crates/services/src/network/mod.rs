@@ -14,10 +14,9 @@ mod subnet;
 mod tests;
 mod vnis;
 
-pub(crate) use addresses::FreeAddresses;
-pub(crate) use ipam::{FixedIpRequest, allocate, follow_mac, reallocate};
+pub(crate) use addresses::{FreeAddresses, index_addresses};
+pub(crate) use ipam::{FixedIpRequest, allocate, check_addresses_free, follow_mac, reallocate};
 pub use port::Ports;
 pub use resource::{Encapsulation, Network, Networks};
-pub(crate) use subnet::check as check_subnet;
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};
 pub(crate) use vnis::FreeVnis;

@@ -96,7 +96,7 @@ impl Rows {
     fn find(model: &Model, id: &str) -> Option<Self> {
         let vnic = model.instance_ports.get(&id.parse::<Id>().ok()?)?.clone();
         let interface = model.untagged_interface(vnic.standard.id)?.clone();
-        let binding = crate::index::pairs(&model.index.by_interface, interface.standard.id).next()?;
+        let binding = model.bindings_of(interface.standard.id).next()?;
         Some(Self { vnic, interface, binding: model.service_ports.get(&binding)?.clone() })
     }
 }
@@ -111,7 +111,7 @@ impl Resource for Ports {
         model: &'m Model,
         after: Option<&str>,
     ) -> Box<dyn DoubleEndedIterator<Item = String> + 'm> {
-        let ids = model.ids(RowKind::InstancePort, after);
+        let ids = crate::core::InstancePorts.ids(model, after);
         Box::new(ids.filter(|id| Rows::find(model, id).is_some()))
     }
 
@@ -139,12 +139,10 @@ impl Resource for Ports {
             Some(vnics.collect())
         };
         match attribute {
-            "network_id" => of_bindings(
-                value
-                    .parse()
-                    .map(|id| crate::index::pairs(&model.index.by_network, id).collect())
-                    .unwrap_or_default(),
-            ),
+            "network_id" => {
+                let network = value.parse().ok();
+                of_bindings(network.into_iter().flat_map(|network| model.bindings_to(network)).collect())
+            }
             "device_id" if !value.is_empty() => {
                 let device: Arc<str> = value.into();
                 let range = (device.clone(), Id::MIN)..=(device, Id::MAX);
@@ -177,7 +175,10 @@ impl Resource for Ports {
         };
         map.insert("binding:vif_type".into(), json!(vif_type));
         map.insert("binding:vif_details".into(), details);
-        map.insert("status".into(), json!(statuses.service_port(model, &binding).as_str()));
+        map.insert(
+            "status".into(),
+            json!(crate::core::status::of_service_port(model, &binding, statuses).as_str()),
+        );
         Some(map)
     }
 
@@ -191,7 +192,7 @@ impl Resource for Ports {
         check_mac(change.model(), network, mac_address, None)?;
         let fixed_ips = allocate(change, network, mac_address, spec.fixed_ips.as_deref())?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
-        let id = change.choose_id(RowKind::InstancePort);
+        let id = change.choose_id();
         let standard = change.standard(id, spec.named);
         let plain = standard.clone();
         let port = InstancePort {

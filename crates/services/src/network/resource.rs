@@ -9,7 +9,10 @@ use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
 use crate::core::binding::vxlan_overhead;
+use crate::departure::Exclusive;
+use crate::index::reclaim;
 use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 /// A layer-2 network.
@@ -45,7 +48,52 @@ pub enum Encapsulation {
     },
 }
 
+impl Stored for Network {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        Vec::new()
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        let (what, owner) = match (self.vni(), self.vlan()) {
+            (Some(vni), _) => (format!("VNI {vni}"), model.index.vnis.get(&vni)),
+            (None, Some(vlan)) => {
+                (format!("VLAN {} of physical network {}", vlan.1, vlan.0), model.index.vlans.get(&vlan))
+            }
+            (None, None) => return Ok(()),
+        };
+        match owner.filter(|owner| **owner != self.standard.id) {
+            Some(other) => {
+                Err(Refusal::conflict("NetworkInUse", format!("{what} is network {other}'s now.")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Indexed for Network {
+    fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
+        let Some(id) = before.or(after).map(|network| network.standard.id) else { return };
+        let vni = [before, after].map(|network| network.and_then(Self::vni));
+        reclaim(&mut model.index.vnis, id, vni[0], vni[1]);
+        vni.into_iter().flatten().for_each(|vni| model.reindex_exclusive(Exclusive::Vni(vni)));
+        let [vlan, now_vlan] = [before, after].map(|network| network.and_then(Self::vlan));
+        reclaim(&mut model.index.vlans, id, vlan, now_vlan);
+    }
+}
+
 impl Network {
+    /// The physical network and the VLAN of a network that has one.
+    fn vlan(&self) -> Option<(Arc<str>, u16)> {
+        match &self.encapsulation {
+            Encapsulation::Vxlan { .. } => None,
+            Encapsulation::Vlan { physical_network, vlan_id } => {
+                Some((physical_network.as_str().into(), *vlan_id))
+            }
+        }
+    }
+
     /// The VNI, of a network that has one.
     #[must_use]
     pub const fn vni(&self) -> Option<Vni> {
@@ -140,7 +188,7 @@ impl Resource for Networks {
         map.insert("provider:physical_network".into(), json!(physical));
         map.insert("provider:segmentation_id".into(), json!(segment));
         map.insert("status".into(), json!(if network.admin_state_up { "ACTIVE" } else { "DOWN" }));
-        let subnets: Vec<Id> = crate::index::pairs(&model.index.subnets, network.standard.id).collect();
+        let subnets: Vec<Id> = model.subnets_of(network.standard.id).collect();
         map.insert("subnets".into(), json!(subnets));
         Some(map)
     }
@@ -149,7 +197,7 @@ impl Resource for Networks {
         let spec: Spec = typed(merged)?;
         let encapsulation = choose_encapsulation(change.model(), &spec)?;
         let mtu = choose_mtu(change.model(), &encapsulation, spec.mtu)?;
-        let id = change.choose_id(RowKind::Network);
+        let id = change.choose_id();
         let network = Network {
             standard: change.standard(id, spec.named),
             admin_state_up: spec.admin_state_up,
@@ -188,7 +236,7 @@ impl Resource for Networks {
         let Some(RowKey::Resource(_, network)) = self.row_key(change.model(), id) else {
             return Err(self.not_found(id));
         };
-        if let Some(first) = crate::index::pairs(&change.model().index.by_network, network).next() {
+        if let Some(first) = change.model().bindings_to(network).next() {
             let first = change.model().port_of(first);
             return Err(Refusal::conflict(
                 "NetworkInUse",
@@ -197,7 +245,7 @@ impl Resource for Networks {
                 ),
             ));
         }
-        let subnets: Vec<Id> = crate::index::pairs(&change.model().index.subnets, network).collect();
+        let subnets: Vec<Id> = change.model().subnets_of(network).collect();
         for subnet in subnets {
             change.delete(RowKey::Resource(RowKind::Subnet, subnet));
         }
@@ -258,7 +306,7 @@ fn check_vni(model: &Model, vni: Vni) -> Result<(), Refusal> {
         format!(
             "provider:segmentation_id: Unable to create the network. The tunnel ID {vni} is in use. It is that of network {other}."
         )
-    } else if let Some(departure) = model.departures_of(vni).next() {
+    } else if let Some(departure) = model.departures_of(Exclusive::Vni(vni)).next() {
         let host = &departure.host;
         format!(
             "provider:segmentation_id: VNI {vni} is in quarantine until {host} has confirmed that it has removed it."
@@ -336,7 +384,7 @@ pub(crate) const IPV6_MTU_MIN: u32 = 1280;
 
 /// Refuses an MTU that is too small for the IPv6 subnets that there are.
 fn check_ipv6_fits(model: &Model, network: &Network) -> Result<(), Refusal> {
-    let mut subnets = crate::index::pairs(&model.index.subnets, network.standard.id);
+    let mut subnets = model.subnets_of(network.standard.id);
     let has_ipv6 =
         subnets.any(|id| model.subnets.get(&id).is_some_and(|subnet| subnet.cidr.addr().is_ipv6()));
     if has_ipv6 && network.mtu < IPV6_MTU_MIN {

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
-use crate::network::addresses::{address, number};
+use crate::network::addresses::{address, index_pools, number};
 use crate::network::resource::IPV6_MTU_MIN;
 use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 /// A block of addresses of a network.
@@ -85,6 +86,24 @@ impl Subnet {
     }
 }
 
+impl Stored for Subnet {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        vec![(RowKind::Network, self.network_id)]
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        check(model, self)
+    }
+}
+
+impl Indexed for Subnet {
+    fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
+        index_pools(model, before, after);
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Spec {
     #[serde(flatten)]
@@ -149,9 +168,7 @@ impl Resource for Subnets {
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         match (attribute, value.parse()) {
-            ("network_id", Ok(network)) => {
-                Some(crate::index::pairs(&model.index.subnets, network).map(|id| id.to_string()).collect())
-            }
+            ("network_id", Ok(network)) => Some(model.subnets_of(network).map(|id| id.to_string()).collect()),
             _ => crate::catalogue::candidates_by_name(model, RowKind::Subnet, attribute, value),
         }
     }
@@ -175,7 +192,7 @@ impl Resource for Subnets {
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
         let spec: Spec = typed(merged)?;
-        let id = change.choose_id(RowKind::Subnet);
+        let id = change.choose_id();
         let subnet = build(change.standard(id, spec.named.clone()), spec, None)?;
         check(change.model(), &subnet)?;
         change.put(Row::Subnet(Arc::new(subnet)));
@@ -200,7 +217,7 @@ impl Resource for Subnets {
         let Some(RowKey::Resource(_, subnet)) = self.row_key(change.model(), id) else {
             return Err(self.not_found(id));
         };
-        if let Some(first) = crate::index::pairs(&change.model().index.by_subnet, subnet).next() {
+        if let Some(first) = change.model().bindings_in(subnet).next() {
             let first = change.model().port_of(first);
             return Err(Refusal::conflict(
                 "SubnetInUse",
@@ -387,7 +404,7 @@ fn check_routes(subnet: &Subnet) -> Result<(), Refusal> {
 }
 
 /// The rules between a subnet and what else there is.
-pub(crate) fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
+fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
     let network = subnet.network_id;
     let Some(found) = model.networks.get(&network) else { return Err(Refusal::no_network(network)) };
     if subnet.cidr.addr().is_ipv6() && found.mtu < IPV6_MTU_MIN {
@@ -395,7 +412,7 @@ pub(crate) fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
             format!("an IPv6 subnet needs an MTU of {IPV6_MTU_MIN}, and the network's is {}", found.mtu);
         return Err(Refusal::attribute("cidr", rule));
     }
-    for other in crate::index::pairs(&model.index.subnets, network).filter(|id| *id != subnet.standard.id) {
+    for other in model.subnets_of(network).filter(|id| *id != subnet.standard.id) {
         let Some(other) = model.subnets.get(&other) else { continue };
         if other.cidr.contains(&subnet.cidr) || subnet.cidr.contains(&other.cidr) {
             return Err(Refusal::invalid(

@@ -58,10 +58,12 @@ impl Site {
     }
 
     pub(crate) fn commit(&mut self, change: Change) {
-        self.writes = change.finish();
-        for write in &self.writes {
+        let (writes, after) = change.finish();
+        for write in &writes {
             self.model.apply(write);
         }
+        after.same_as(&self.model).unwrap();
+        self.writes = writes;
     }
 
     /// Makes random requests in one change; answers whether they were carried out.

@@ -13,7 +13,7 @@ mod watch;
 
 use imbl::OrdMap;
 
-use crate::{DecodeError, Event, Model, Options, Row, RowKey, Snapshot, Space, Store, Version};
+use crate::{DecodeError, Event, Model, Options, Proposal, Row, RowKey, Snapshot, Space, Store, Version};
 use disk::Disk;
 
 /// Words under words, in both spaces.
@@ -93,8 +93,20 @@ pub(crate) async fn try_commit(
     store: &Store<Words>,
     writes: Vec<Word>,
 ) -> Result<Version, crate::TransactError<()>> {
-    let result = store.transact("test", |_: &Snapshot<Words>| Ok::<_, ()>((writes.clone(), ()))).await;
+    let propose = |head: &Snapshot<Words>| Ok::<_, ()>((Proposal::on(&head.model, writes.clone()), ()));
+    let result = store.transact("test", propose).await;
     result.map(|(version, ())| version)
+}
+
+/// Of a replaced model, for the restored one: what is kept of its facts.
+pub(crate) fn keep_facts(lost: &Words, _: &Words) -> Vec<Word> {
+    let facts = lost.0.iter().filter(|((space, _), _)| *space == Space::Kept);
+    facts.map(|((_, key), value)| keep(key, value)).collect()
+}
+
+/// Nothing is kept.
+pub(crate) fn keep_nothing(_: &Words, _: &Words) -> Vec<Word> {
+    Vec::new()
 }
 
 pub(crate) fn replay(events: &[Event<Words>]) -> Words {

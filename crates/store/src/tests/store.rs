@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::{Words, commit, delete, keep, on, put};
 use crate::{
-    CommitError, MAX_BATCH_BYTES, OpenError, Options, Revision, Snapshot, StorageError, Store, TransactError,
+    CommitError, MAX_BATCH_BYTES, OpenError, Options, Proposal, Revision, Snapshot, StorageError, Store,
+    TransactError,
 };
 
 #[tokio::test]
@@ -68,7 +69,9 @@ async fn a_transaction_that_only_reads_waits_until_what_it_read_is_durable() {
     while store.pending().model.get("a").is_none() {
         tokio::task::yield_now().await;
     }
-    let read = |head: &Snapshot<Words>| Ok::<_, ()>((vec![], head.model.get("a").map(str::to_owned)));
+    let read = |head: &Snapshot<Words>| {
+        Ok::<_, ()>((Proposal::on(&head.model, vec![]), head.model.get("a").map(str::to_owned)))
+    };
     let reading = tokio::spawn({
         let store = store.clone();
         async move { store.transact("read", read).await.unwrap() }
@@ -88,7 +91,7 @@ async fn a_transaction_that_only_reads_waits_until_what_it_read_is_durable() {
 #[tokio::test]
 async fn a_refusal_is_returned_and_changes_nothing() {
     let store = on(&Disk::default());
-    let refused = store.transact("no", |_| Err::<(Vec<super::Word>, ()), _>("because")).await;
+    let refused = store.transact("no", |_| Err::<(Proposal<Words>, ()), _>("because")).await;
     assert!(matches!(refused, Err(TransactError::Refused("because"))));
     assert_eq!(store.pending().version.revision, Revision::ZERO);
 }
@@ -103,7 +106,8 @@ async fn concurrent_increments_are_not_lost() {
             for _ in 0..25 {
                 let increment = |head: &Snapshot<Words>| {
                     let old: u32 = head.model.get("counter").map_or(0, |text| text.parse().unwrap());
-                    Ok::<_, ()>((vec![put("counter", &(old + 1).to_string())], ()))
+                    let writes = vec![put("counter", &(old + 1).to_string())];
+                    Ok::<_, ()>((Proposal::on(&head.model, writes), ()))
                 };
                 store.transact("increment", increment).await.unwrap();
             }

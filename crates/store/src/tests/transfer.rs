@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::{Words, commit, keep, name, on, put, try_commit};
+use super::{Words, commit, keep, keep_facts, keep_nothing, name, on, put, try_commit};
 use crate::{CommitError, Epoch, Millis, Options, Revision, Store, TransactError, TransferError, WatchError};
 
 #[tokio::test]
@@ -22,8 +22,8 @@ async fn a_restore_brings_everything_back_in_a_new_epoch() {
     let later = commit(&store, vec![put("a", "3"), keep("fact", "2")]).await;
     let mut watch = store.watch(later);
 
-    let now = store.restore_from(&file).await.unwrap();
-    assert_eq!((now.epoch, now.revision), (Epoch::new(2), saved.revision));
+    let now = store.restore_from(&file, "restored", keep_nothing).await.unwrap();
+    assert_eq!((now.epoch, now.revision), (Epoch::new(2), saved.revision.next()));
     assert!(now > later);
     assert_eq!(store.durable().model, then.model);
     assert_eq!(store.pending().model, then.model);
@@ -34,15 +34,37 @@ async fn a_restore_brings_everything_back_in_a_new_epoch() {
 
     let mut watch = store.watch(now);
     let next = commit(&store, vec![put("a", "4")]).await;
-    assert_eq!((next.epoch, next.revision), (now.epoch, saved.revision.next()));
+    assert_eq!((next.epoch, next.revision), (now.epoch, now.revision.next()));
     assert_eq!(watch.next().await.unwrap().version, next);
-    let versions: Vec<_> = store.history(.., 10).unwrap().iter().map(|event| event.version).collect();
-    assert!(versions.is_sorted() && versions.len() == 3, "{versions:?}");
+    let history = store.history(.., 10).unwrap();
+    let versions: Vec<_> = history.iter().map(|event| event.version).collect();
+    assert!(versions.is_sorted() && versions.len() == 4, "{versions:?}");
+    assert_eq!((&*history[2].note, history[2].writes.len()), ("restored", 0));
     assert_eq!(store.at(Revision::new(1)).unwrap().model.get("a"), Some("1"));
     drop(store);
     let store = on(&disk);
     assert_eq!(store.durable().version, next);
-    assert_eq!(store.restore_from(&file).await.unwrap().epoch, Epoch::new(3));
+    assert_eq!(store.restore_from(&file, "", keep_nothing).await.unwrap().epoch, Epoch::new(3));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_the_replaced_content_is_restored_with_the_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    let disk = Disk::default();
+    let store = on(&disk);
+    commit(&store, vec![put("a", "1"), keep("fact", "1")]).await;
+    store.snapshot_to(&file).await.unwrap();
+    commit(&store, vec![put("a", "2"), keep("fact", "2"), keep("other", "2")]).await;
+    store.restore_from(&file, "restored", keep_facts).await.unwrap();
+    let expected = super::replay(&store.history(.., 10).unwrap());
+    drop(store);
+    let store = on(&disk);
+    assert_eq!(store.durable().model, expected);
+    let mut facts = keep_facts(&expected, &expected);
+    facts.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(facts, [keep("fact", "2"), keep("other", "2")]);
+    assert_eq!(expected.get("a"), Some("1"));
 }
 
 #[tokio::test]
@@ -57,7 +79,7 @@ async fn those_who_wait_while_a_restore_replaces_the_content_are_told() {
     let syncs = disk.syncs_begun();
     let restoring = tokio::spawn({
         let (store, file) = (store.clone(), file.clone());
-        async move { store.restore_from(&file).await }
+        async move { store.restore_from(&file, "", keep_nothing).await }
     });
     let stopped = disk.clone();
     tokio::task::spawn_blocking(move || stopped.wait_for_sync_after(syncs)).await.unwrap();
@@ -109,9 +131,9 @@ async fn a_file_that_is_no_snapshot_is_refused_and_changes_nothing() {
     let file = directory.path().join("not a snapshot");
     let store = on(&Disk::default());
     let version = commit(&store, vec![put("a", "1")]).await;
-    assert!(matches!(store.restore_from(&file).await, Err(TransferError::Snapshot { .. })));
+    assert!(matches!(store.restore_from(&file, "", keep_nothing).await, Err(TransferError::Snapshot { .. })));
     std::fs::write(&file, "hello").unwrap();
-    assert!(matches!(store.restore_from(&file).await, Err(TransferError::Snapshot { .. })));
+    assert!(matches!(store.restore_from(&file, "", keep_nothing).await, Err(TransferError::Snapshot { .. })));
     assert_eq!(store.durable().version, version);
     commit(&store, vec![put("a", "2")]).await;
 }

@@ -114,3 +114,34 @@ async fn a_watch_of_a_closed_store_says_so() {
     drop(store);
     assert!(matches!(waiting.await.unwrap(), Err(WatchError::Closed)));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn events_taken_together_lead_from_snapshot_to_snapshot() {
+    const COMMITS: u64 = 200;
+    let store = Arc::new(on_with(&Disk::default(), Options { tail_events: 50, ..Options::default() }));
+    let start = store.durable().version;
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for number in 0..COMMITS {
+                commit(&store, vec![put(&format!("{}", number % 7), &number.to_string())]).await;
+            }
+        }
+    });
+    let (mut watch, mut words, mut seen, mut snapshots) = (store.watch(start), Words::default(), 0, 0);
+    while seen < COMMITS {
+        let (events, snapshot) = watch.next_together().await.unwrap();
+        assert!(!events.is_empty());
+        for event in &events {
+            seen += 1;
+            assert_eq!(event.version.revision, Revision::new(seen));
+            event.writes.iter().for_each(|write| crate::Model::apply(&mut words, write));
+        }
+        if let Some(snapshot) = snapshot {
+            snapshots += 1;
+            assert_eq!((snapshot.version, &snapshot.model), (watch.position(), &words));
+        }
+    }
+    writer.await.unwrap();
+    assert!(snapshots > 0);
+}

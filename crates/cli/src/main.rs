@@ -21,6 +21,7 @@ mod kind;
 mod names;
 mod output;
 mod plan;
+mod quarantine;
 mod suggest;
 mod yaml;
 

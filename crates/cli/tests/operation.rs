@@ -118,6 +118,44 @@ fn the_doctor_tells_of_failed_bindings_and_other_versions_of_agents() {
     }
 }
 
+/// Something waits for a host that is away, something for one that is there.
+fn quarantined() -> Value {
+    let mut status = status(true);
+    status["hosts"][1]["alive"] = json!(false);
+    let far = (5001..5011).map(|vni| json!({ "what": format!("VNI {vni}"), "host": "hv2" }));
+    let near = json!({ "what": "VNI 5000", "host": "hv1" });
+    status["quarantine"] = far.chain([near]).collect();
+    status
+}
+
+#[test]
+fn what_is_in_quarantine_is_told_with_the_host_that_it_waits_for() {
+    let fake = Fake::start().canned("GET /v1/status", 200, quarantined());
+    check(
+        &fake,
+        &["status", "-q"],
+        expect![[r#"
+            exit 1
+            out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED
+            out| hv1    yes     yes       1.42      0        0
+            out| hv2    no      yes       1.41      1        1
+            out| quarantine: VNI 5000 waits for hv1
+            out| quarantine: VNI 5001, VNI 5002, VNI 5003, VNI 5004, VNI 5005, VNI 5006, VNI 5007, VNI 5008 and 2 more wait for hv2
+        "#]],
+    );
+    let json = weft(&fake, &["status", "-o", "json"]).output().unwrap();
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["quarantine"].as_array().unwrap().len(), 11);
+    let said = text(&fake, &weft(&fake, &["doctor"]).output().unwrap());
+    for line in [
+        "out| ok    quarantine: VNI 5000 waits for hv1, which is alive",
+        "out| warn  quarantine: VNI 5001, VNI 5002, VNI 5003, VNI 5004, VNI 5005, VNI 5006, VNI 5007, VNI 5008 and 2 more wait for hv2",
+        "out|       it ends when hv2 is back; if it is gone for good, delete its ports and then `weft delete host hv2`",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{said}");
+    }
+}
+
 #[test]
 fn waiting_ends_when_all_are_at_rest_or_the_time_is_over() {
     let fake = Fake::start().canned("GET /v1/status", 200, status(false));

@@ -23,6 +23,18 @@ pub struct Status {
     /// How many resources there are of each collection.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
+    /// What waits for a host before anybody else can have it.
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// Something that was freed, and that nobody else can have yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Quarantined {
+    /// What it is: `VNI 5000`.
+    pub what: String,
+    /// The host that has yet to confirm that it has it no longer.
+    pub host: String,
 }
 
 impl Status {

@@ -20,6 +20,18 @@ struct OutcomeLabels {
     outcome: String,
 }
 
+/// What is read off at the moment of asking.
+pub(crate) struct Moment {
+    /// Agents that are connected.
+    pub(crate) agents: usize,
+    /// Hosts that have not confirmed all that they were sent.
+    pub(crate) hosts_behind: usize,
+    /// What waits for a host to confirm that it has it no longer: VNIs, by host.
+    pub(crate) quarantined: usize,
+    /// The revision that readers see.
+    pub(crate) revision: u64,
+}
+
 /// All that the controller counts.
 pub struct Metrics {
     registry: Registry,
@@ -28,6 +40,7 @@ pub struct Metrics {
     commits: Family<OutcomeLabels, Counter>,
     agents: Gauge,
     hosts_behind: Gauge,
+    quarantined: Gauge,
     revision: Gauge,
     updates: Counter,
 }
@@ -41,6 +54,7 @@ impl Default for Metrics {
             commits: Family::default(),
             agents: Gauge::default(),
             hosts_behind: Gauge::default(),
+            quarantined: Gauge::default(),
             revision: Gauge::default(),
             updates: Counter::default(),
         };
@@ -53,6 +67,11 @@ impl Default for Metrics {
             "hosts_behind",
             "Hosts that have not confirmed all they were sent",
             metrics.hosts_behind.clone(),
+        );
+        registry.register(
+            "quarantined",
+            "VNIs that wait for a host to confirm their removal, once for each host",
+            metrics.quarantined.clone(),
         );
         registry.register("store_revision", "Revision that readers see", metrics.revision.clone());
         registry.register("agent_updates", "Updates sent to agents", metrics.updates.clone());
@@ -79,12 +98,13 @@ impl Metrics {
         self.updates.inc();
     }
 
-    /// All metrics as text, with what is read off at this moment.
-    pub(crate) fn text(&self, agents: usize, behind: usize, revision: u64) -> String {
+    /// All metrics as text.
+    pub(crate) fn text(&self, now: &Moment) -> String {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
-        self.agents.set(gauge(agents));
-        self.hosts_behind.set(gauge(behind));
-        self.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        self.agents.set(gauge(now.agents));
+        self.hosts_behind.set(gauge(now.hosts_behind));
+        self.quarantined.set(gauge(now.quarantined));
+        self.revision.set(i64::try_from(now.revision).unwrap_or(i64::MAX));
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

@@ -100,6 +100,23 @@ fn transport(there: &There) -> Vec<Case> {
             (400, "admin_state_up"),
         ),
         case("a watch from nowhere", ("GET", "/v2.0/networks?watch=true&since=x"), "", (400, "since")),
+        case("nothing of JSON taken", ("GET", "/v2.0/networks"), "", (406, "Accept"))
+            .with("Accept", "application/xml"),
+        case("a query that is not UTF-8", ("GET", "/v2.0/networks?name=%ff"), "", (400, "name")),
+        case("an extension that is none", ("GET", "/v2.0/extensions/foo"), "", (404, "foo")),
+        case("an explanation of no host", ("GET", "/v1/explain"), "", (400, "host")),
+        case(
+            "a rollback of a set that never was",
+            ("POST", "/v1/rollback"),
+            r#"{"revision": 1, "set": "tenent"}"#,
+            (404, "tenent"),
+        ),
+        case(
+            "a rollback of a project that never was",
+            ("POST", "/v1/rollback"),
+            r#"{"revision": 1, "project_id": "nobody"}"#,
+            (404, "nobody"),
+        ),
         case("a rollback without a scope", ("POST", "/v1/rollback"), r#"{"revision": 1}"#, (400, "set")),
         case("a snapshot that is none", ("POST", "/v1/restore"), "rubbish", (400, "snapshot")),
     ]

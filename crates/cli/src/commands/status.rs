@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::kind::{self, Kind};
 use crate::output::{Format, Table};
-use crate::{bindings, names};
+use crate::{bindings, names, quarantine};
 
 const WAIT_DEFAULT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
@@ -84,6 +84,9 @@ async fn print(context: &Context, client: &Client, status: &Status) -> Result<()
     let names = names_in(client, status).await;
     let not_done: String = status.hosts.iter().map(|host| not_done(host, &names)).collect();
     console.out(&not_done)?;
+    for awaited in quarantine::awaited(status) {
+        console.out(&format!("quarantine: {}\n", awaited.finding))?;
+    }
     // What the hosts do is told; that more cannot be asked about is no reason to fail.
     for failed in bindings::failed(client).await.unwrap_or_default() {
         console.out(&format!("warning: port {}: {}\n", failed.port, failed.finding()))?;

@@ -146,7 +146,8 @@ impl Agents for AgentServer {
         self.outlive(&host, from_wire(hello.have.unwrap_or_default())).await?;
         self.take_facts(&host, hello.facts.as_ref()).await?;
         let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
-        let connection = self.connect(&host, &hello, outgoing)?;
+        let at_have = resumable(&self.site, hello.have.unwrap_or_default()).await;
+        let connection = self.connect(&host, &hello, at_have, outgoing)?;
         tracing::info!(%host, version = hello.software_version, "agent connected");
         let talk = Talk {
             site: self.site.clone(),
@@ -209,13 +210,18 @@ impl AgentServer {
 
     /// Registers the connection and queues what the agent lacks. Under the distribution's lock, so that no commit comes
     /// between.
-    fn connect(&self, host: &HostName, hello: &wire::Hello, outgoing: Outgoing) -> Result<u64, Status> {
+    fn connect(
+        &self,
+        host: &HostName,
+        hello: &wire::Hello,
+        at_have: Option<AtHave>,
+        outgoing: Outgoing,
+    ) -> Result<u64, Status> {
         let have = hello.have.unwrap_or_default();
-        let at_have = self.resumable(have);
         let mut distribution = self.site.distribution.lock();
         // What was read of the past must meet what has been handed out; otherwise it is sent all.
-        let at_have = at_have.filter(|(_, _, until)| *until == distribution.version());
-        let at_have = at_have.map(|(model, writes, _)| (model, writes));
+        let at_have = at_have.filter(|at_have| at_have.until == distribution.version());
+        let at_have = at_have.map(|at_have| (at_have.model, at_have.writes));
         distribution.note_software(host, &hello.software_version);
         let (connection, updates) = distribution.connect(host, from_wire(have), at_have);
         for update in updates {
@@ -226,26 +232,40 @@ impl AgentServer {
         self.links.open(host.clone(), connection, outgoing);
         Ok(connection)
     }
+}
 
-    /// The model that an agent's intent was made of, the writes since, and up to which version they are.
-    fn resumable(&self, have: wire::Version) -> Option<(Model, Vec<Write>, Version)> {
-        let (is_of_ours, until) = {
-            let distribution = self.site.distribution.lock();
-            (distribution.is_of_ours(&have), distribution.version())
-        };
-        let have = from_wire(have);
-        let is_near = until.revision.get().saturating_sub(have.revision.get()) <= RESUME_MAX as u64;
-        if !is_of_ours || !is_near || have.epoch != until.epoch || have > until {
-            return None;
-        }
-        let before = self.site.store.at(have.revision).ok()?;
-        let events = self.site.store.history(next(have)..=until.revision, RESUME_MAX + 1).ok()?;
-        if events.len() > RESUME_MAX {
-            return None;
-        }
-        let writes = events.iter().flat_map(|event| event.writes.iter().cloned()).collect();
-        Some((before.model.0, writes, until))
+/// The model that an agent's intent was made of, the writes since, and up to which version they are.
+struct AtHave {
+    model: Model,
+    writes: Vec<Write>,
+    until: Version,
+}
+
+/// What an agent's intent can be led on from, if it is of a past that is near enough. The log is read where nobody waits
+/// behind it.
+async fn resumable(site: &Arc<Site>, have: wire::Version) -> Option<AtHave> {
+    let (is_of_ours, until) = {
+        let distribution = site.distribution.lock();
+        (distribution.is_of_ours(&have), distribution.version())
+    };
+    let have = from_wire(have);
+    let is_near = until.revision.get().saturating_sub(have.revision.get()) <= RESUME_MAX as u64;
+    if !is_of_ours || !is_near || have.epoch != until.epoch || have > until {
+        return None;
     }
+    let site = site.clone();
+    tokio::task::spawn_blocking(move || past(&site, have, until)).await.ok().flatten()
+}
+
+/// Reads the disk.
+fn past(site: &Site, have: Version, until: Version) -> Option<AtHave> {
+    let before = site.store.at(have.revision).ok()?;
+    let events = site.store.history(next(have)..=until.revision, RESUME_MAX + 1).ok()?;
+    if events.len() > RESUME_MAX {
+        return None;
+    }
+    let writes = events.iter().flat_map(|event| event.writes.iter().cloned()).collect();
+    Some(AtHave { model: before.model.0, writes, until })
 }
 
 fn next(version: Version) -> weft_store::Revision {

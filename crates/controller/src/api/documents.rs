@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weft_services::catalogue::CATALOGUE;
 
-use super::openapi;
 use super::respond::{Answer, Problem, ok, typed_answer};
 use super::route::{Api, Asked};
+use super::{openapi, status};
+use crate::metrics::Moment;
 
 /// Neutron's extensions of which everything works: alias, name.
 const EXTENSIONS: &[(&str, &str)] = &[
@@ -30,12 +31,15 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
 ];
 
-fn read_only(asked: &Asked) -> Result<(), Problem> {
-    if matches!(asked.method, Method::GET | Method::HEAD) { Ok(()) } else { Err(Problem::no_such_method()) }
-}
+const READ_ONLY: &str = "GET, HEAD";
 
 pub(crate) fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
-    read_only(asked)?;
+    let found = document(api, asked, path)?;
+    asked.allow(READ_ONLY)?;
+    Ok(found)
+}
+
+fn document(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
     match path {
         [""] => Ok(versions(asked)),
         ["healthz" | "healthcheck"] => Ok(typed_answer(StatusCode::OK, "text/plain", "OK")),
@@ -59,7 +63,7 @@ fn versions(asked: &Asked) -> Answer {
 }
 
 pub(crate) fn collections(asked: &Asked) -> Result<Answer, Problem> {
-    read_only(asked)?;
+    asked.allow(READ_ONLY)?;
     let resource = |entry: &weft_services::catalogue::Entry| {
         let href = format!("{}/v2.0/{}", asked.origin(), entry.path);
         json!({ "name": entry.member, "collection": entry.collection, "links": [{ "rel": "self", "href": href }] })
@@ -74,17 +78,18 @@ fn extension_value((alias, name): &(&str, &str)) -> Value {
 }
 
 pub(crate) fn extensions(asked: &Asked) -> Result<Answer, Problem> {
-    read_only(asked)?;
+    asked.allow(READ_ONLY)?;
     let extensions: Vec<Value> = EXTENSIONS.iter().map(extension_value).collect();
     Ok(ok(&json!({ "extensions": extensions })))
 }
 
 pub(crate) fn extension(asked: &Asked, alias: &str) -> Result<Answer, Problem> {
-    read_only(asked)?;
+    asked.allow(READ_ONLY)?;
     let found = EXTENSIONS.iter().find(|(known, _)| *known == alias);
-    let found = found.ok_or_else(|| {
-        weft_services::Refusal::not_found("ExtensionNotFound", "Extension with alias", alias)
-    })?;
+    // In Neutron's words.
+    let message = || format!("Extension with alias {alias} does not exist");
+    let missing = || Problem::Http(StatusCode::NOT_FOUND, "HTTPNotFound", message());
+    let found = found.ok_or_else(missing)?;
     Ok(ok(&json!({ "extension": extension_value(found) })))
 }
 
@@ -98,9 +103,17 @@ fn ready(api: &Api) -> Answer {
 }
 
 fn metrics(api: &Api) -> Answer {
-    let revision = api.site.durable().version.revision.get();
-    let reports = api.site.reports();
-    let text = api.site.metrics.text(reports.0.connected(), reports.0.behind(), revision);
+    let snapshot = api.site.durable();
+    let (agents, hosts_behind) = {
+        let reports = api.site.reports();
+        (reports.0.connected(), reports.0.behind())
+    };
+    let text = api.site.metrics.text(&Moment {
+        agents,
+        hosts_behind,
+        quarantined: status::quarantined(&snapshot.model.0).count(),
+        revision: snapshot.version.revision.get(),
+    });
     typed_answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 

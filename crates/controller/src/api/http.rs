@@ -63,7 +63,6 @@ async fn connection(api: Arc<Api>, io: TokioIo<tokio::net::TcpStream>, peer: Soc
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
-        .pipeline_flush(true)
         .serve_connection(io, service)
         .await;
     if let Err(error) = served {
@@ -117,7 +116,8 @@ async fn ask(request: Request<Incoming>, request_id: &str) -> Result<Asked, Prob
         }
     };
     Ok(Asked {
-        method: parts.method,
+        // What answers HEAD is GET; the connection leaves the body out.
+        method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
         uri: parts.uri,
         headers: parts.headers,
         body,

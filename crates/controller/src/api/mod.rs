@@ -4,19 +4,30 @@
 //! http.rs ── one connection, one request: limits, request id ──> route.rs ──┬─ resources.rs   /v2.0/{collection}[/{id}]
 //!                                                                           ├─ tags.rs        /v2.0/…/tags
 //!                                                                           ├─ watch.rs       ?watch=true
-//!                                                                           ├─ native.rs      /v1/apply, history, rollback, …
+//!                                                                           ├─ native.rs      /v1/apply, and on to history.rs, rollback.rs,
+//!                                                                           │                explain.rs, status.rs, transfer.rs
 //!                                                                           └─ documents.rs   /, /v2.0/, /openapi.json, …
 //! ```
 
+mod accept;
+mod changes;
+mod disk;
 mod documents;
+mod explain;
+mod history;
 mod http;
+mod live;
 mod native;
 mod notices;
 mod openapi;
+mod percent;
 mod resources;
 mod respond;
+mod rollback;
 mod route;
+mod status;
 mod tags;
+mod transfer;
 mod url_query;
 mod watch;
 

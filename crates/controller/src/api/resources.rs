@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use weft_services::catalogue::Entry;
 use weft_services::{Change, Refusal};
 
+use super::live::Live;
 use super::respond::{Answer, Problem, empty, json_answer, ok};
 use super::route::{Api, Asked};
 use super::url_query::UrlQuery;
@@ -16,7 +17,7 @@ pub(crate) fn list(api: &Api, asked: &Asked, entry: &Entry) -> Result<Answer, Pr
     let url_query = asked.query();
     let query = url_query.to_query()?;
     let snapshot = api.site.durable();
-    let page = query.run(entry, &snapshot.model.0, &api.site.reports())?;
+    let page = query.run(entry, &snapshot.model.0, &Live(&api.site))?;
     let links = query.limit.map(|limit| page_links(asked, &url_query, &page.items, limit));
     let fields = url_query.fields();
     let items: Vec<Value> =
@@ -59,7 +60,7 @@ fn chosen(mut item: Map<String, Value>, fields: Option<&[&str]>) -> Map<String, 
 
 pub(crate) fn show(api: &Api, asked: &Asked, entry: &Entry, id: &str) -> Result<Answer, Problem> {
     let snapshot = api.site.durable();
-    let item = entry.render(&snapshot.model.0, id, &api.site.reports()).ok_or_else(|| entry.not_found(id))?;
+    let item = entry.render(&snapshot.model.0, id, &Live(&api.site)).ok_or_else(|| entry.not_found(id))?;
     let query = asked.query();
     let item = chosen(item, query.fields().as_deref());
     Ok(ok(&json!({ entry.member: item })))
@@ -76,7 +77,7 @@ pub(crate) async fn create(api: &Api, asked: &Asked, entry: &'static Entry) -> R
     let make =
         |change: &mut Change| Ok::<_, Refusal>((entry.create(change, &request)?, change.model().clone()));
     let (_, (id, model)) = api.site.transact(&asked.caller(), None, make).await?;
-    let made = entry.render(&model, &id, &api.site.reports());
+    let made = entry.render(&model, &id, &Live(&api.site));
     Ok(json_answer(StatusCode::CREATED, &json!({ entry.member: made })))
 }
 
@@ -108,10 +109,7 @@ async fn create_many(
         Ok::<_, Refusal>((ids, change.model().clone()))
     };
     let (_, (ids, model)) = api.site.transact(&asked.caller(), None, make).await?;
-    let made: Vec<_> = {
-        let reports = api.site.reports();
-        ids.iter().map(|id| entry.render(&model, id, &reports)).collect()
-    };
+    let made: Vec<_> = ids.iter().map(|id| entry.render(&model, id, &Live(&api.site))).collect();
     Ok(json_answer(StatusCode::CREATED, &json!({ entry.collection: made })))
 }
 
@@ -148,7 +146,7 @@ pub(crate) async fn update(
         Ok::<_, Refusal>(change.model().clone())
     };
     let (_, model) = api.site.transact(&asked.caller(), None, make).await?;
-    let made = entry.render(&model, id, &api.site.reports());
+    let made = entry.render(&model, id, &Live(&api.site));
     Ok(ok(&json!({ entry.member: made })))
 }
 

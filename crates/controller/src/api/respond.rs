@@ -1,7 +1,7 @@
 //! Answers: JSON, and the one place where errors become HTTP.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 use weft_services::{Reason, Refusal};
@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     Declared(weft_services::DeclareError),
     /// HTTP itself has a status for it: type, message.
     Http(StatusCode, &'static str, String),
+    /// There is something at the path, for which only these methods are meant.
+    Method(&'static str),
 }
 
 impl Problem {
@@ -30,15 +32,6 @@ impl Problem {
     /// A path at which there is nothing.
     pub(crate) fn no_such_path() -> Self {
         Self::Http(StatusCode::NOT_FOUND, "HTTPNotFound", "The resource could not be found.".into())
-    }
-
-    /// A path at which there is something, for which this method is not meant.
-    pub(crate) fn no_such_method() -> Self {
-        Self::Http(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "HTTPMethodNotAllowed",
-            "The method is not allowed for this resource.".into(),
-        )
     }
 }
 
@@ -77,21 +70,35 @@ impl From<weft_services::DeclareError> for Problem {
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        let (status, kind, message, place) = match problem {
-            Problem::Refused(refusal) => (status_of(refusal.reason), refusal.kind, refusal.message, None),
-            Problem::Declared(error) => {
-                let place = (error.document, error.field);
-                (status_of(error.refusal.reason), error.refusal.kind, error.refusal.message, Some(place))
+        match problem {
+            Problem::Refused(refusal) => refused(&refusal, None),
+            Problem::Declared(error) => refused(&error.refusal, Some((error.document, error.field))),
+            Problem::Http(status, kind, message) => error(status, kind, &message, None),
+            Problem::Method(allowed) => {
+                let message = "The method is not allowed for this resource.";
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                let mut answer = error(status, "HTTPMethodNotAllowed", message, None);
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+                answer
             }
-            Problem::Http(status, kind, message) => (status, kind, message, None),
-        };
-        let mut error = json!({ "type": kind, "message": message, "detail": "" });
-        if let (Some((document, field)), Some(object)) = (place, error.as_object_mut()) {
-            object.insert("document".into(), json!(document));
-            object.insert("field".into(), json!(field));
         }
-        json_answer(status, &json!({ "NeutronError": error }))
     }
+}
+
+/// Which document of a declaration is wrong, and which of its keys.
+type Place = (Option<usize>, Option<String>);
+
+fn refused(refusal: &Refusal, place: Option<Place>) -> Answer {
+    error(status_of(refusal.reason), refusal.kind, &refusal.message, place)
+}
+
+fn error(status: StatusCode, kind: &str, message: &str, place: Option<Place>) -> Answer {
+    let mut error = json!({ "type": kind, "message": message, "detail": "" });
+    if let (Some((document, field)), Some(object)) = (place, error.as_object_mut()) {
+        object.insert("document".into(), json!(document));
+        object.insert("field".into(), json!(field));
+    }
+    json_answer(status, &json!({ "NeutronError": error }))
 }
 
 fn status_of(reason: Reason) -> StatusCode {

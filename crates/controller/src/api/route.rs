@@ -9,7 +9,7 @@ use weft_services::catalogue::{Entry, by_path};
 
 use super::respond::{Answer, Problem};
 use super::url_query::UrlQuery;
-use super::{Notices, documents, native, resources, tags, watch};
+use super::{Notices, accept, documents, native, percent, resources, tags, url_query, watch};
 use crate::site::{Caller, Site};
 
 /// The API and what it answers from.
@@ -20,6 +20,7 @@ pub struct Api {
 
 /// A request, read whole.
 pub(crate) struct Asked {
+    /// GET also where it is HEAD: that differs in what is sent, not in what is asked.
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
@@ -49,6 +50,12 @@ impl Asked {
         }
     }
 
+    /// Goes on only with one of these methods, as the header `Allow` names them.
+    pub(crate) fn allow(&self, methods: &'static str) -> Result<(), Problem> {
+        let is_allowed = methods.split(", ").any(|method| method == self.method.as_str());
+        if is_allowed { Ok(()) } else { Err(Problem::Method(methods)) }
+    }
+
     /// The address by which the client reached us, for links.
     pub(crate) fn origin(&self) -> String {
         let host = self.headers.get("host").and_then(|value| value.to_str().ok()).unwrap_or("127.0.0.1");
@@ -64,10 +71,14 @@ impl Api {
     }
 
     pub(crate) async fn answer(&self, asked: Asked) -> Result<Answer, Problem> {
-        let path = percent_decoded(asked.uri.path())?;
+        let path = decoded_path(asked.uri.path())?;
+        url_query::check(asked.uri.query())?;
         let segments: Vec<&str> = path.split('/').skip(1).collect();
+        accept::check(&asked.headers, offered(&segments, &asked))?;
         match segments.as_slice() {
-            ["v2.0", "extensions"] => documents::extensions(&asked),
+            ["v2.0", "extensions" | "extensions.json"] | ["v2.0", "extensions", ""] => {
+                documents::extensions(&asked)
+            }
             ["v2.0", "extensions", alias] => documents::extension(&asked, without_suffix(alias)),
             ["v2.0", ""] => documents::collections(&asked),
             ["v2.0", path] | ["v2.0", path, ""] => {
@@ -88,7 +99,7 @@ impl Api {
             Method::POST if entry.verbs.write => resources::create(self, asked, entry).await,
             // What Neutron says of a PUT without an identifier.
             Method::PUT => Err(entry.not_found("None").into()),
-            _ => Err(Problem::no_such_method()),
+            _ => Err(Problem::Method(if entry.verbs.write { "GET, HEAD, POST" } else { "GET, HEAD" })),
         }
     }
 
@@ -97,10 +108,33 @@ impl Api {
             Method::GET => resources::show(self, asked, entry, id),
             Method::PUT if entry.verbs.write => resources::update(self, asked, entry, id).await,
             Method::DELETE if entry.verbs.delete => resources::delete(self, asked, entry, id).await,
-            _ => Err(Problem::no_such_method()),
+            _ => Err(Problem::Method(member_methods(entry))),
         }
     }
 }
+
+const fn member_methods(entry: &Entry) -> &'static str {
+    match (entry.verbs.write, entry.verbs.delete) {
+        (true, true) => "GET, HEAD, PUT, DELETE",
+        (true, false) => "GET, HEAD, PUT",
+        (false, true) => "GET, HEAD, DELETE",
+        (false, false) => "GET, HEAD",
+    }
+}
+
+/// The media types of which there is one at a path; none where a client is sent what there is, whatever it takes.
+fn offered(segments: &[&str], asked: &Asked) -> &'static [&'static str] {
+    match segments {
+        ["v1", "watch"] => STREAM,
+        ["v2.0", _] | ["v2.0", _, ""] if asked.query().flag("watch") => STREAM,
+        ["v1", "snapshot"] => &[],
+        ["v1" | "v2.0", ..] => &["application/json"],
+        _ => &[],
+    }
+}
+
+/// An error at the beginning of a stream is JSON.
+const STREAM: &[&str] = &["text/event-stream", "application/json"];
 
 fn entry(path: &str) -> Result<&'static Entry, Problem> {
     by_path(path).ok_or_else(Problem::no_such_path)
@@ -111,43 +145,11 @@ fn without_suffix(segment: &str) -> &str {
     segment.strip_suffix(".json").unwrap_or(segment)
 }
 
-fn percent_decoded(path: &str) -> Result<String, Problem> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = (*first == b'%').then(|| {
-            let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        });
-        match escaped {
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-            Some(Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            Some(None) => {
-                return Err(Problem::malformed(
-                    "The path has a '%' that is not followed by two hexadecimal digits",
-                ));
-            }
-        }
+fn decoded_path(path: &str) -> Result<String, Problem> {
+    let (bytes, is_well_formed) = percent::decode(path);
+    if !is_well_formed {
+        let message = "The path has a '%' that is not followed by two hexadecimal digits";
+        return Err(Problem::malformed(message));
     }
     String::from_utf8(bytes).map_err(|_| Problem::malformed("The path is not UTF-8"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_decoded_once_and_must_be_utf_8() {
-        assert_eq!(percent_decoded("/v2.0/networks/a%20b%252F").unwrap(), "/v2.0/networks/a b%2F");
-        assert_eq!(percent_decoded("/%C3%A4").unwrap(), "/ä");
-        for path in ["/%", "/%2", "/%zz", "/%FF"] {
-            assert!(percent_decoded(path).is_err(), "{path}");
-        }
-    }
 }

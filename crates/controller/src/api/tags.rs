@@ -62,7 +62,7 @@ pub(crate) async fn all(
             replace(api, asked, (entry, id), |_| Ok(BTreeSet::new())).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        _ => Err(Problem::no_such_method()),
+        _ => Err(Problem::Method("GET, HEAD, POST, PUT, DELETE")),
     }
 }
 
@@ -91,6 +91,6 @@ pub(crate) async fn one(
             replace(api, asked, place, remove).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        _ => Err(Problem::no_such_method()),
+        _ => Err(Problem::Method("GET, HEAD, PUT, DELETE")),
     }
 }

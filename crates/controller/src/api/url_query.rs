@@ -2,6 +2,9 @@
 
 use weft_services::{Condition, Query, Refusal, SortKey};
 
+use super::percent;
+use super::respond::Problem;
+
 /// A query string, taken apart.
 #[derive(Debug, Default)]
 pub(crate) struct UrlQuery {
@@ -9,7 +12,7 @@ pub(crate) struct UrlQuery {
 }
 
 /// What is no filter.
-const RESERVED: [&str; 13] = [
+pub(crate) const RESERVED: [&str; 13] = [
     "fields",
     "limit",
     "marker",
@@ -24,6 +27,20 @@ const RESERVED: [&str; 13] = [
     "since",
     "all_projects",
 ];
+
+/// Refuses a query string of which a part is not UTF-8: it would stand for something else.
+pub(crate) fn check(text: Option<&str>) -> Result<(), Problem> {
+    for pair in text.unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = String::from_utf8(percent::decode(name).0);
+        let name =
+            name.map_err(|_| Problem::malformed("The name of a parameter in the query is not UTF-8"))?;
+        if std::str::from_utf8(&percent::decode(value).0).is_err() {
+            return Err(Problem::malformed(format!("{name}: the value in the query is not UTF-8")));
+        }
+    }
+    Ok(())
+}
 
 impl UrlQuery {
     pub(crate) fn parse(text: Option<&str>) -> Self {

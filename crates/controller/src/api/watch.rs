@@ -24,6 +24,7 @@ use weft_services::compile::FragmentKey;
 use weft_services::{Model, RowKey, Write};
 use weft_store::{Epoch, Event, Revision, Version, WatchError};
 
+use super::live::Live;
 use super::respond::{Answer, Problem, typed_answer};
 use super::route::{Api, Asked};
 use crate::head::Head;
@@ -193,7 +194,7 @@ impl Watcher {
 
     /// The events of a commit, in an order that is always the same.
     fn events(&self, before: &Model, after: &Model, event: &Event<Head>) -> Vec<String> {
-        let reports = self.site.reports();
+        let reports = Live(&self.site);
         let mut events = Vec::new();
         for entry in &self.entries {
             for id in shown(entry, [before, after], event.writes.iter().map(Write::key)) {
@@ -218,19 +219,15 @@ impl Watcher {
         at: Version,
     ) -> Result<(), Gone> {
         let rows: Vec<RowKey> = fragments.iter().map(FragmentKey::asked_by).collect();
-        let text = {
-            let reports = self.site.reports();
-            let mut text = String::new();
-            for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
-                for id in shown(entry, [model, model], rows.iter().cloned()) {
-                    let Some(object) = entry.render(model, &id, &reports) else { continue };
-                    let data =
-                        data(entry, &id, object.get("project_id"), Some(Value::Object(object.clone())));
-                    text.push_str(&format!("id: {at}\nevent: status\ndata: {data}\n\n"));
-                }
+        let reports = Live(&self.site);
+        let mut text = String::new();
+        for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
+            for id in shown(entry, [model, model], rows.iter().cloned()) {
+                let Some(object) = entry.render(model, &id, &reports) else { continue };
+                let data = data(entry, &id, object.get("project_id"), Some(Value::Object(object.clone())));
+                text.push_str(&format!("id: {at}\nevent: status\ndata: {data}\n\n"));
             }
-            text
-        };
+        }
         if text.is_empty() { Ok(()) } else { self.send(text).await }
     }
 }

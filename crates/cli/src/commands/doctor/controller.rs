@@ -4,6 +4,7 @@ use weft_client::{Client, Error, HostStatus};
 
 use super::Check;
 use crate::bindings;
+use crate::quarantine::{self, Awaited};
 
 pub(super) async fn checks(client: &Client) -> Vec<Check> {
     let mut checks = vec![match client.health().await {
@@ -31,6 +32,7 @@ pub(super) async fn checks(client: &Client) -> Vec<Check> {
             checks.extend(status.hosts.iter().map(host));
             let of_controller = status.software_version.as_deref();
             checks.extend(status.hosts.iter().filter_map(|host| agent(host, of_controller)));
+            checks.extend(quarantine::awaited(&status).into_iter().map(waiting));
         }
         Err(error) => checks.push(Check::fail("hosts", error.to_string(), "see the controller's log")),
     }
@@ -45,6 +47,18 @@ fn agent(host: &HostStatus, of_controller: Option<&str>) -> Option<Check> {
         let finding = format!("is {own}, the controller is {of_controller}");
         Check::warn(format!("agent of {}", host.name), finding, "install the same version of both")
     })
+}
+
+/// What cannot be used again before a host has confirmed that it is gone there.
+fn waiting(awaited: Awaited) -> Check {
+    let Awaited { host, is_alive, finding } = awaited;
+    if is_alive {
+        return Check::ok("quarantine", format!("{finding}, which is alive"));
+    }
+    let advice = format!(
+        "it ends when {host} is back; if it is gone for good, delete its ports and then `weft delete host {host}`"
+    );
+    Check::warn("quarantine", finding, advice)
 }
 
 async fn failed_bindings(client: &Client) -> Vec<Check> {

@@ -1,8 +1,15 @@
 //! The OpenAPI 3.1 document, made of the catalogue.
 
+mod parameters;
+mod schemas;
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value, json};
+use weft_services::Operation;
 use weft_services::catalogue::{CATALOGUE, Entry};
-use weft_services::{Attribute, AttributeType, OnCreate, Operation};
+
+use schemas::schema;
 
 /// The document.
 pub(crate) fn document() -> Value {
@@ -16,8 +23,15 @@ pub(crate) fn document() -> Value {
         }
         paths.insert(format!("/v2.0/{}", entry.path), collection_path(entry));
         paths.insert(format!("/v2.0/{}/{{id}}", entry.path), member_path(entry));
+        if entry.attribute("tags").is_some() {
+            paths.insert(format!("/v2.0/{}/{{id}}/tags", entry.path), tags_path(entry));
+            paths.insert(format!("/v2.0/{}/{{id}}/tags/{{tag}}", entry.path), tag_path(entry));
+        }
     }
-    schemas.insert("error".into(), error_schema());
+    schemas.insert("tags".into(), schemas::tags());
+    schemas.insert("extension".into(), schemas::extension());
+    schemas.insert("error".into(), schemas::error());
+    add_extension_paths(&mut paths);
     add_native_paths(&mut paths);
     json!({
         "openapi": "3.1.0",
@@ -30,59 +44,6 @@ pub(crate) fn document() -> Value {
         "paths": paths,
         "components": { "schemas": schemas },
     })
-}
-
-fn schema(entry: &Entry, operation: Option<Operation>) -> Value {
-    let shown = |attribute: &&Attribute| match operation {
-        None => true,
-        Some(Operation::Create) => attribute.on_create != OnCreate::ReadOnly,
-        Some(Operation::Update) => attribute.on_update,
-    };
-    let attributes: Vec<&Attribute> = entry.attributes.iter().filter(shown).collect();
-    let properties: Map<String, Value> =
-        attributes.iter().map(|attribute| (attribute.name.to_owned(), property(attribute))).collect();
-    let mut schema = json!({ "type": "object", "description": entry.doc, "properties": properties });
-    if operation == Some(Operation::Create) {
-        let required = attributes.iter().filter(|attribute| attribute.on_create == OnCreate::Required);
-        schema["required"] = required.map(|attribute| json!(attribute.name)).collect();
-    }
-    if operation.is_some() {
-        schema["additionalProperties"] = json!(false);
-    }
-    schema
-}
-
-fn property(attribute: &Attribute) -> Value {
-    let mut property = match attribute.kind {
-        AttributeType::Boolean => json!({ "type": "boolean" }),
-        AttributeType::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
-        AttributeType::Text(length_max) => json!({ "type": "string", "maxLength": length_max }),
-        AttributeType::OneOf(choices) => json!({ "type": "string", "enum": choices }),
-        AttributeType::Id => json!({ "type": "string", "format": "uuid" }),
-        AttributeType::IpAddress => json!({ "type": "string", "description": "An IPv4 or IPv6 address" }),
-        AttributeType::Cidr => json!({ "type": "string", "description": "An IPv4 or IPv6 prefix" }),
-        AttributeType::Mac => json!({ "type": "string", "pattern": "^([0-9a-f]{2}:){5}[0-9a-f]{2}$" }),
-        AttributeType::HostName => json!({ "type": "string", "maxLength": 253 }),
-        AttributeType::List => json!({ "type": "array", "items": {} }),
-        AttributeType::Object => json!({ "type": "object" }),
-    };
-    if attribute.nullable {
-        if let Some(choices) = property.get_mut("enum").and_then(Value::as_array_mut) {
-            choices.push(Value::Null);
-        }
-        property["type"] = json!([property["type"].clone(), "null"]);
-    }
-    property["description"] = json!(attribute.doc);
-    if let OnCreate::Default(text) = attribute.on_create {
-        property["default"] = serde_json::from_str(text).unwrap_or(Value::Null);
-    }
-    property
-}
-
-fn error_schema() -> Value {
-    let text = json!({ "type": "string" });
-    let error = json!({ "type": "object", "properties": { "type": text, "message": text, "detail": text } });
-    json!({ "type": "object", "properties": { "NeutronError": error } })
 }
 
 fn reference(name: &str) -> Value {
@@ -104,19 +65,9 @@ fn responses(status: &str, content: Option<Value>) -> Value {
 
 fn collection_path(entry: &Entry) -> Value {
     let many = json!({ "type": "array", "items": reference(entry.member) });
-    let text = |name: &str, doc: &str| json!({ "name": name, "in": "query", "description": doc, "schema": { "type": "string" } });
-    let parameters = json!([
-        text("fields", "Attribute to show; may be repeated"),
-        text("limit", "At most so many"),
-        text("marker", "Identifier after which the page begins"),
-        text("page_reverse", "The page before the marker"),
-        text("sort_key", "Attribute to order by; may be repeated"),
-        text("sort_dir", "asc or desc, once for each sort_key"),
-        text("watch", "true: a stream of changes (server-sent events)"),
-    ]);
     let mut path = json!({ "get": {
         "summary": format!("List {}", entry.collection), "operationId": format!("list_{}", entry.collection), "tags": [entry.collection],
-        "parameters": parameters, "responses": responses("200", Some(body_of(entry.collection, &many))),
+        "parameters": parameters::of_list(entry), "responses": responses("200", Some(body_of(entry.collection, &many))),
     } });
     if entry.verbs.write {
         path["post"] = json!({
@@ -131,9 +82,9 @@ fn collection_path(entry: &Entry) -> Value {
 fn member_path(entry: &Entry) -> Value {
     let one = body_of(entry.member, &reference(entry.member));
     let mut path = json!({
-        "parameters": [{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }],
+        "parameters": [parameters::in_path("id")],
         "get": { "summary": format!("Show {}", entry.member), "operationId": format!("show_{}", entry.member), "tags": [entry.collection],
-            "responses": responses("200", Some(one.clone())) },
+            "parameters": [parameters::fields(entry)], "responses": responses("200", Some(one.clone())) },
     });
     if entry.verbs.write {
         path["put"] = json!({
@@ -149,6 +100,55 @@ fn member_path(entry: &Entry) -> Value {
     path
 }
 
+/// All tags of a resource.
+fn tags_path(entry: &Entry) -> Value {
+    let member = entry.member;
+    let content = json!({ "application/json": { "schema": reference("tags") } });
+    let operation = |verb: &str, word: &str| {
+        json!({ "summary": format!("{verb} the tags of a {member}"), "operationId": format!("{word}_{member}_tags"),
+            "tags": [entry.collection], "responses": responses("200", Some(content.clone())) })
+    };
+    let with_body = |mut operation: Value| {
+        operation["requestBody"] = json!({ "required": true, "content": content });
+        operation
+    };
+    let mut delete = operation("Delete", "delete");
+    delete["responses"] = responses("204", None);
+    json!({
+        "parameters": [parameters::in_path("id")],
+        "get": operation("Show", "list"),
+        "put": with_body(operation("Replace", "replace")),
+        "post": with_body(operation("Add to", "extend")),
+        "delete": delete,
+    })
+}
+
+/// One tag of a resource.
+fn tag_path(entry: &Entry) -> Value {
+    let member = entry.member;
+    let operation = |verb: &str, word: &str, responses: Value| {
+        json!({ "summary": format!("{verb} a {member}"), "operationId": format!("{word}_{member}_tag"),
+            "tags": [entry.collection], "responses": responses })
+    };
+    let nothing = json!({ "application/json": { "schema": { "type": "null" } } });
+    json!({
+        "parameters": [parameters::in_path("id"), parameters::in_path("tag")],
+        "get": operation("Whether there is a tag on", "check", responses("204", None)),
+        "put": operation("Put a tag on", "add", responses("201", Some(nothing))),
+        "delete": operation("Take a tag off", "delete", responses("204", None)),
+    })
+}
+
+fn add_extension_paths(paths: &mut Map<String, Value>) {
+    let many = json!({ "type": "array", "items": reference("extension") });
+    let operation = |summary: &str, id: &str, content: Value| json!({ "summary": summary, "operationId": id, "tags": ["extensions"], "responses": responses("200", Some(content)) });
+    let list = operation("List extensions", "list_extensions", body_of("extensions", &many));
+    let show = operation("Show extension", "show_extension", body_of("extension", &reference("extension")));
+    paths.insert("/v2.0/extensions".into(), json!({ "get": list }));
+    let member = json!({ "parameters": [parameters::in_path("alias")], "get": show });
+    paths.insert("/v2.0/extensions/{alias}".into(), member);
+}
+
 fn add_native_paths(paths: &mut Map<String, Value>) {
     let native = [
         ("/v1/apply", "post", "Make a declared set so"),
@@ -162,7 +162,7 @@ fn add_native_paths(paths: &mut Map<String, Value>) {
     ];
     for (path, method, summary) in native {
         let id = path.trim_start_matches("/v1/");
-        let operation = json!({ "summary": summary, "operationId": id, "tags": ["weft"],
+        let operation = json!({ "summary": summary, "operationId": id, "tags": ["weft"], "parameters": parameters::of_native(path),
             "responses": responses("200", Some(json!({ "application/json": { "schema": { "type": "object" } } }))) });
         paths.insert(path.into(), json!({ method: operation }));
     }

@@ -1,0 +1,220 @@
+//! `POST /v1/rollback`: a set or a project as it was at a revision, as a new revision.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use weft_services::catalogue::{NoStatuses, by_any_name};
+use weft_services::{Attribute, Change, Choices, Model, OnCreate, Refusal, Row, Write, check_restored};
+use weft_store::{CommitError, Event, Revision, Version};
+
+use super::changes::{self, ResourceChange, RowChange};
+use super::disk;
+use super::history::commits;
+use super::native::typed_body;
+use super::respond::{Answer, Problem, ok};
+use super::route::{Api, Asked};
+use crate::head::Head;
+use crate::note::Note;
+use crate::site::{Caller, Failure, Site};
+
+/// How many commits are read at a time.
+const STEP: u64 = 500;
+/// How often a rollback is worked out anew because something else was committed meanwhile.
+const TRIES: usize = 20;
+
+/// What a request asks for.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    revision: u64,
+    set: Option<String>,
+    project_id: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// A rollback that has been worked out and passes all checks, on the head of this version.
+struct Plan {
+    base: Version,
+    writes: Vec<Write>,
+    changes: Vec<Value>,
+}
+
+pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+    let body: Body = typed_body(asked)?;
+    if body.set.is_none() && body.project_id.is_none() {
+        return Err(Problem::malformed("set: neither it nor project_id says what is to be rolled back"));
+    }
+    let (body, caller) = (Arc::new(body), asked.caller());
+    for _ in 0..TRIES {
+        if let Some(answer) = attempt(api, &caller, &body).await? {
+            return Ok(answer);
+        }
+    }
+    Err(Refusal::conflict(
+        "RollbackConflict",
+        "The rollback is not possible: other changes keep coming in between.",
+    )
+    .into())
+}
+
+/// `None` if something was committed in between.
+async fn attempt(api: &Api, caller: &Caller, body: &Arc<Body>) -> Result<Option<Answer>, Problem> {
+    let (site, project, wanted) = (api.site.clone(), caller.project_id.clone(), body.clone());
+    let Some(plan) = disk::read(move || plan(&site, project, &wanted)).await? else {
+        return Ok(None);
+    };
+    let Plan { base, writes, changes } = plan;
+    if body.dry_run {
+        return Ok(Some(ok(&json!({ "revision": null, "changes": changes }))));
+    }
+    let note = Note {
+        at: api.site.now(),
+        request_id: caller.request_id.clone(),
+        project_id: body.project_id.clone().unwrap_or_default(),
+        set: body.set.clone(),
+        summary: format!("{} to {}", caller.summary, body.revision),
+    };
+    match api.site.store.commit(base, writes, note.to_text()).await {
+        Ok(version) => Ok(Some(ok(&json!({ "revision": version.to_string(), "changes": changes })))),
+        Err(CommitError::Conflict { .. }) => Ok(None),
+        Err(CommitError::TooLarge { .. }) => Err(Failure::<Refusal>::TooLarge.into()),
+        Err(error @ CommitError::Unavailable(_)) => Err(disk::failed(&error)),
+    }
+}
+
+/// Works a rollback out; `None` if the head is not the one that readers see. Reads the disk.
+fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, Problem> {
+    let store = &site.store;
+    let revision = Revision::new(body.revision);
+    let (past, now) = (store.at(revision).map_err(|error| disk::past_problem(&error))?, store.durable());
+    let in_scope = |_: &Event<Head>, write: &Write| {
+        let key = write.key();
+        let row = now.model.0.row(&key).or_else(|| past.model.0.row(&key));
+        row.is_some_and(|row| is_in_scope(&row, body))
+    };
+    let (base, writes) =
+        store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
+    if writes.is_empty() && !has_ever_been(site, &[&now.model.0, &past.model.0], body)? {
+        return Err(unknown_scope(body).into());
+    }
+    let head = store.pending();
+    if head.version != base {
+        std::thread::yield_now();
+        return Ok(None);
+    }
+    let choices = Choices { now: site.now(), seed: rand::random(), project_id };
+    let mut change = Change::new(head.model.0.clone(), choices);
+    check_restored(&mut change, writes)?;
+    let after = change.model().clone();
+    let (writes, _) = change.finish();
+    let changes = rolled_back(&head.model.0, &after, &writes);
+    Ok(Some(Plan { base, writes, changes }))
+}
+
+/// What the set made, what the project owns, or what the set made for the project.
+fn is_in_scope(row: &Row, body: &Body) -> bool {
+    let set = row.standard().and_then(|standard| standard.apply_set.as_deref());
+    let of_set = body.set.is_none() || set == body.set.as_deref();
+    let of_project = body.project_id.is_none() || row.project_id() == body.project_id.as_deref();
+    of_set && of_project
+}
+
+/// Whether there is anything of the scope, or has been as far back as the log goes: a name with a slip in it has nothing to
+/// go back to, and who gave it should know.
+fn has_ever_been(site: &Site, models: &[&Model], body: &Body) -> Result<bool, Problem> {
+    if models.iter().any(|model| model.rows().any(|row| is_in_scope(&row, body))) {
+        return Ok(true);
+    }
+    let mut to = site.durable().version.revision.get();
+    while to > 0 {
+        let from = (to + 1).saturating_sub(STEP).max(1);
+        let events = commits(&site.store, from, to).map_err(|error| disk::past_problem(&error))?;
+        if events.iter().any(|event| is_told_of(event, body)) {
+            return Ok(true);
+        }
+        if events.is_empty() {
+            break;
+        }
+        to = from - 1;
+    }
+    Ok(false)
+}
+
+/// Whether a commit was of the scope, or wrote something in it.
+fn is_told_of(event: &Event<Head>, body: &Body) -> bool {
+    let note = Note::from_text(&event.note);
+    let of_set = body.set.is_none() || note.set == body.set;
+    let of_project = body.project_id.as_ref().is_none_or(|project| note.project_id == *project);
+    let wrote = |write: &Write| matches!(write, Write::Put(row) if is_in_scope(row, body));
+    (of_set && of_project) || event.writes.iter().any(wrote)
+}
+
+fn unknown_scope(body: &Body) -> Refusal {
+    match (&body.set, &body.project_id) {
+        (Some(set), None) => Refusal::not_found("SetNotFound", "Set", format!("'{set}'")),
+        (Some(set), Some(project)) => {
+            Refusal::not_found("SetNotFound", "Set", format!("'{set}' of project '{project}'"))
+        }
+        (None, project) => {
+            let project = project.as_deref().unwrap_or_default();
+            Refusal::not_found("ProjectNotFound", "Project", format!("'{project}'"))
+        }
+    }
+}
+
+/// What the writes do to resources.
+fn rolled_back(before: &Model, after: &Model, writes: &[Write]) -> Vec<Value> {
+    let change = |write: &Write| {
+        let key = write.key();
+        let (former, row) = (before.row(&key), after.row(&key));
+        let action = match (&former, &row) {
+            (None, Some(_)) => "create",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => "delete",
+            (None, None) => return None,
+        };
+        let name = row.as_ref().or(former.as_ref()).and_then(changes::name_of);
+        Some(RowChange { key, action, name })
+    };
+    let is_port = |id| changes::is_port(before, id) || changes::is_port(after, id);
+    let changes = changes::shown(writes.iter().filter_map(change), is_port);
+    let with_attributes = |change: ResourceChange| {
+        let attributes = differences(before, after, &change);
+        let mut value = json!(change);
+        value["attributes"] = Value::Object(attributes);
+        value
+    };
+    changes.into_iter().map(with_attributes).collect()
+}
+
+/// The attributes that somebody could have given, and that differ; what is made has not had any, what goes needs none.
+fn differences(before: &Model, after: &Model, change: &ResourceChange) -> Map<String, Value> {
+    let Some(entry) = by_any_name(change.kind) else { return Map::new() };
+    let render = |model| entry.render(model, &change.id, &NoStatuses);
+    let (former, Some(now)) = (render(before), render(after)) else { return Map::new() };
+    let given = entry.attributes.iter().filter(|attribute| {
+        let is_of_all = ["project_id", "tenant_id"].contains(&attribute.name);
+        attribute.on_create != OnCreate::ReadOnly && !is_of_all
+    });
+    let difference = |attribute: &Attribute| {
+        let to = now.get(attribute.name).cloned().unwrap_or_default();
+        let from = match &former {
+            Some(former) => former.get(attribute.name).cloned().unwrap_or_default(),
+            // The name is told of as such; a default says nothing.
+            None if attribute.name == "name" || is_default(attribute, &to) => return None,
+            None => Value::Null,
+        };
+        (from != to).then(|| (attribute.name.to_owned(), json!({ "from": from, "to": to })))
+    };
+    given.filter_map(difference).collect()
+}
+
+fn is_default(attribute: &Attribute, value: &Value) -> bool {
+    match attribute.on_create {
+        OnCreate::Default(text) => serde_json::from_str(text).is_ok_and(|default: Value| default == *value),
+        OnCreate::Required | OnCreate::Optional | OnCreate::ReadOnly => {
+            value.is_null() || value.as_array().is_some_and(Vec::is_empty)
+        }
+    }
+}

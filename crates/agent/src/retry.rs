@@ -58,6 +58,7 @@ impl Retry {
         for step in &plan.steps {
             if self.reason(step).is_none() || needs(step).iter().any(|key| going.contains(key)) {
                 going.insert(step.key());
+                going.extend(other_end(step));
                 steps.push(step.clone());
             }
         }
@@ -119,6 +120,14 @@ impl Retry {
                 self.held.entry(step.key()).or_default().push(held);
             }
         }
+    }
+}
+
+/// What comes to be with what a step makes.
+fn other_end(step: &Step) -> Option<Key> {
+    match step {
+        Step::Create(object) | Step::Replace { to: object, .. } => object.other_end(),
+        Step::Delete(_) => None,
     }
 }
 

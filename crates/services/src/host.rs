@@ -129,18 +129,44 @@ impl Resource for Hosts {
 
 /// The writes by which a host says what it is, with the bindings that it could not carry out before and can now; none if it
 /// is known as that already. What it can no longer do takes nothing away: that is for whoever binds next.
-#[must_use]
-pub fn describe_host(model: &Model, name: &HostName, fact: &HostFact, now: Timestamp) -> Vec<Write> {
+///
+/// # Errors
+/// If its tunnel endpoint is no address that others can send to, or another host's.
+pub fn describe_host(
+    model: &Model,
+    name: &HostName,
+    fact: &HostFact,
+    now: Timestamp,
+) -> Result<Vec<Write>, Refusal> {
     let known = model.hosts.get(name);
     if known.is_some_and(|known| known.fact == *fact) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
+    check_endpoint(model, name, fact)?;
     let created_at = known.map_or(now, |known| known.created_at);
     let host = Host { name: name.clone(), fact: fact.clone(), created_at, updated_at: now };
     let described = Write::Put(Row::Host(Arc::new(host)));
     let mut after = model.clone();
     after.apply(&described);
-    std::iter::once(described).chain(mended_bindings(&after, name, now)).collect()
+    Ok(std::iter::once(described).chain(mended_bindings(&after, name, now)).collect())
+}
+
+fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(), Refusal> {
+    let Some(endpoint) = fact.tunnel_endpoint else { return Ok(()) };
+    if endpoint.is_unspecified() || endpoint.is_multicast() || endpoint.is_loopback() {
+        return Err(Refusal::attribute("tunnel_endpoint", format!("others cannot send to '{endpoint}'")));
+    }
+    let is_same = |other: &&Arc<Host>| other.name != *name && other.fact.tunnel_endpoint == Some(endpoint);
+    match model.hosts.values().find(is_same) {
+        Some(other) => Err(Refusal::conflict(
+            "TunnelEndpointInUse",
+            format!(
+                "tunnel_endpoint: {endpoint} is that of host '{}' already; delete that host if it is gone.",
+                other.name
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The bindings on a host that had failed and would not fail any more.

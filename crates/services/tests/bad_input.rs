@@ -15,7 +15,7 @@ fn site() -> (Site, Vec<(&'static str, String)>) {
     let mut site = Site::with_hosts(2, &[]);
     let mut fact: HostFact = site.model.host(&"host2".parse().unwrap()).unwrap().fact.clone();
     fact.capabilities.retain(|c| ![Capability::Tap, Capability::Vlan, Capability::Vxlan].contains(c));
-    for write in describe_host(&site.model, &"host2".parse().unwrap(), &fact, Timestamp(0)) {
+    for write in describe_host(&site.model, &"host2".parse().unwrap(), &fact, Timestamp(0)).unwrap() {
         site.model.apply(&write);
     }
     let mut names = Vec::new();

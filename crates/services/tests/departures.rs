@@ -1,5 +1,7 @@
 //! What may still be on hosts: quarantine, its end, and what a restore makes of it.
 
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
 mod common;
 
 use common::Site;

@@ -8,7 +8,8 @@ use common::{Site, id};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use weft_dataplane::State;
-use weft_services::compile;
+use weft_net::{HostFact, HostName};
+use weft_services::{Timestamp, compile, describe_host};
 
 fn check(site: &Site, host: &str, expected: Expect) {
     let fragments = compile::intent_of(&site.model, &host.parse().unwrap());
@@ -235,4 +236,45 @@ fn of_the_routes_in_a_namespace_the_first_interface_gives_those_that_several_cou
         route web 254 198.51.100.0/24 via 10.2.2.9 on eth1
     "#]]
     .assert_eq(&(routes.join("\n") + "\n"));
+}
+
+#[test]
+fn an_endpoint_that_others_cannot_use_or_that_another_host_has_is_refused() {
+    let site = Site::with_hosts(2, &[]);
+    let known = &site.model.host(&"host1".parse().unwrap()).unwrap().fact;
+    let describe = |name: &str, endpoint: &str| {
+        let fact = HostFact { tunnel_endpoint: Some(endpoint.parse().unwrap()), ..known.clone() };
+        describe_host(&site.model, &name.parse().unwrap(), &fact, Timestamp(1))
+    };
+    for endpoint in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "127.0.0.1", "::1"] {
+        let refusal = describe("host3", endpoint).unwrap_err();
+        assert!(
+            refusal.message.contains("tunnel_endpoint") && refusal.message.contains(endpoint),
+            "{refusal}"
+        );
+    }
+    let taken = describe("host3", "192.0.2.1").unwrap_err();
+    assert!(taken.message.contains("192.0.2.1 is that of host 'host1' already"), "{taken}");
+    assert_eq!(describe("host1", "192.0.2.1").unwrap(), [], "it is its own");
+    assert_eq!(describe("host3", "192.0.2.3").unwrap().len(), 1);
+}
+
+#[test]
+fn a_host_whose_packets_do_not_meet_those_of_the_others_does_not_join_a_network() {
+    let mut site = Site::with_hosts(2, &[]);
+    let host: HostName = "host2".parse().unwrap();
+    let known = site.model.host(&host).unwrap().fact.clone();
+    let fact = HostFact { tunnel_endpoint: Some("2001:db8::2".parse().unwrap()), ..known };
+    for write in describe_host(&site.model, &host, &fact, Timestamp(1)).unwrap() {
+        site.model.apply(&write);
+    }
+    let network = id(&site.create("networks", json!({"name": "blue", "mtu": 1400})).unwrap());
+    let port = |host| json!({"network_id": network, "binding:host_id": host});
+    assert_eq!(site.create("ports", port("host1")).unwrap()["binding:vif_type"], "tap");
+    let failed = site.create("ports", port("host2")).unwrap();
+    assert_eq!(failed["binding:vif_type"], "binding_failed");
+    assert!(
+        failed["binding:vif_details"]["failure"].as_str().unwrap().contains("host 'host1'"),
+        "{failed:?}"
+    );
 }

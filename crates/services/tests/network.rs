@@ -50,7 +50,7 @@ fn a_binding_that_failed_because_the_host_was_not_there_yet_is_mended_when_it_co
     assert_eq!(port["binding:vif_type"], "binding_failed");
     let others = Site::with_hosts(1, &[]);
     let fact = &others.model.host(&"host1".parse().unwrap()).unwrap().fact;
-    for write in describe_host(&site.model, &"host1".parse().unwrap(), fact, Timestamp(9)) {
+    for write in describe_host(&site.model, &"host1".parse().unwrap(), fact, Timestamp(9)).unwrap() {
         site.model.apply(&write);
     }
     assert_eq!(site.get("ports", &id(&port)).unwrap()["binding:vif_type"], "tap");

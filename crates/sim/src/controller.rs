@@ -57,7 +57,7 @@ impl Controller {
     }
 
     pub(crate) fn describe(&mut self, host: &HostName, fact: &HostFact) -> Vec<Delivery> {
-        let writes = describe_host(&self.model, host, fact, Timestamp(self.clock_s));
+        let writes = describe_host(&self.model, host, fact, Timestamp(self.clock_s)).unwrap_or_default();
         self.commit(writes)
     }
 

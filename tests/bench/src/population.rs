@@ -94,7 +94,8 @@ impl Population {
             capabilities: Capability::ALL.into(),
             physical_networks: BTreeMap::new(),
         };
-        let writes = describe_host(&self.model, &name, &fact, Timestamp(1_700_000_000));
+        let writes = describe_host(&self.model, &name, &fact, Timestamp(1_700_000_000))
+            .map_err(|refusal| anyhow!("{}", refusal.message))?;
         writes.iter().for_each(|write| self.model.apply(write));
         Ok(writes)
     }

@@ -23,7 +23,7 @@ use weft_store::Version;
 
 use super::distribution::from_wire;
 use crate::api::Notices;
-use crate::site::{Caller, Site};
+use crate::site::{Caller, Failure, Site};
 
 /// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
 const OUTGOING_MAX: usize = 4096;
@@ -275,12 +275,15 @@ fn next(version: Version) -> weft_store::Revision {
 async fn take_facts(site: &Site, host: &HostName, facts: &wire::Facts) -> Result<(), Status> {
     let fact = HostFact::try_from(facts).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let describe = |change: &mut Change| {
-        let writes = describe_host(change.model(), host, &fact, change.now());
+        let writes = describe_host(change.model(), host, &fact, change.now())?;
         writes.into_iter().for_each(|write| change.write(write));
-        Ok::<(), Refusal>(())
+        Ok(())
     };
     let committed = site.transact(&Caller::agent(host, "facts"), None, describe).await;
-    committed.map(drop).map_err(|_| Status::unavailable("the store cannot write now"))
+    committed.map(drop).map_err(|failure: Failure| match failure {
+        Failure::Refused(refusal) => Status::failed_precondition(refusal.message),
+        Failure::TooLarge | Failure::Unavailable(_) => Status::unavailable("the store cannot write now"),
+    })
 }
 
 /// One agent's connection.

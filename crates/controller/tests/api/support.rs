@@ -130,7 +130,7 @@ impl Controller {
         };
         let host = name.parse().unwrap();
         let describe = |change: &mut Change| {
-            let writes = describe_host(change.model(), &host, &fact, change.now());
+            let writes = describe_host(change.model(), &host, &fact, change.now())?;
             writes.into_iter().for_each(|write| change.write(write));
             Ok::<(), Refusal>(())
         };

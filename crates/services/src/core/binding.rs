@@ -107,7 +107,7 @@ pub(crate) fn binding_failure(model: &Model, vnic: &InstancePort, port: &Service
     }
     let network = model.networks.get(&port.service_id)?;
     cannot_make_interface(model, port.interface_id, name, &host.fact)
-        .or_else(|| cannot_join(network, name, &host.fact))
+        .or_else(|| cannot_join(model, network, name, &host.fact))
 }
 
 /// The rule that a host breaks if it is to make this vNIC.
@@ -142,7 +142,7 @@ fn cannot_make_interface(model: &Model, interface: Id, host: &HostName, fact: &H
     }
 }
 
-fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<String> {
+fn cannot_join(model: &Model, network: &Network, host: &HostName, fact: &HostFact) -> Option<String> {
     match &network.encapsulation {
         Encapsulation::Vxlan { .. } => {
             if let Err(rule) =
@@ -153,6 +153,11 @@ fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<St
             let Some(endpoint) = fact.tunnel_endpoint else {
                 return Some(format!("host '{host}' has no tunnel endpoint"));
             };
+            if let Some((other, theirs)) = of_another_family(model, network, host, endpoint) {
+                return Some(format!(
+                    "the tunnel endpoint of host '{host}' is {endpoint}, and that of host '{other}', which the network is on, is {theirs}: packets of IPv4 and of IPv6 do not meet"
+                ));
+            }
             let room = fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint));
             (room < network.mtu).then(|| {
                 format!(
@@ -169,6 +174,18 @@ fn cannot_join(network: &Network, host: &HostName, fact: &HostFact) -> Option<St
                 .then(|| format!("host '{host}' does not reach physical network '{physical_network}'"))
         }
     }
+}
+
+/// A host of a network whose tunnel endpoint is of the other IP version. One is enough to look at: the others agree with it.
+fn of_another_family(
+    model: &Model,
+    network: &Network,
+    host: &HostName,
+    endpoint: IpAddr,
+) -> Option<(HostName, IpAddr)> {
+    let other = model.hosts_of(network.standard.id).find(|other| *other != host)?;
+    let theirs = model.host(other)?.fact.tunnel_endpoint?;
+    (theirs.is_ipv4() != endpoint.is_ipv4()).then(|| (other.clone(), theirs))
 }
 
 /// The MTU of a vNIC: its own, or that of the network that it is bound to untagged, or Ethernet's.

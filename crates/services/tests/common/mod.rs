@@ -37,7 +37,7 @@ impl Site {
                 physical_networks: [("p".to_owned(), "eth1".parse().unwrap())].into(),
             };
             let name = format!("host{n}").parse().unwrap();
-            for write in describe_host(&site.model, &name, &fact, Timestamp(0)) {
+            for write in describe_host(&site.model, &name, &fact, Timestamp(0)).unwrap() {
                 site.model.apply(&write);
             }
         }
@@ -96,7 +96,7 @@ impl Site {
         for host in 1..=4 {
             let name = format!("host{host}").parse().unwrap();
             let fact = random::fact(host, [5, 1, 0, 0]);
-            for write in describe_host(&site.model, &name, &fact, Timestamp(0)) {
+            for write in describe_host(&site.model, &name, &fact, Timestamp(0)).unwrap() {
                 site.model.apply(&write);
             }
         }

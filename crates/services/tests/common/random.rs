@@ -282,7 +282,7 @@ impl Request<'_> {
         let host = 1 + self.numbers[2] % 5;
         let name: HostName = format!("host{host}").parse().unwrap();
         let fact = fact(host, self.numbers);
-        for write in describe_host(self.change.model(), &name, &fact, self.change.now()) {
+        for write in describe_host(self.change.model(), &name, &fact, self.change.now())? {
             self.change.write(write);
         }
         Ok(())

@@ -106,6 +106,7 @@ impl<H: Host> Runner<H> {
     pub fn run(mut self) {
         let started = Instant::now();
         let mut resync_at = self.resync_interval;
+        let mut begun = false;
         while self.take_inputs() == Next::GoOn {
             let now = started.elapsed();
             if now >= resync_at {
@@ -115,6 +116,9 @@ impl<H: Host> Runner<H> {
             let report = self.reconciler.turn(now);
             let due = report.next_turn.map_or(resync_at, |next| next.min(resync_at));
             log(&report, started.elapsed().saturating_sub(now));
+            if report.at_rest && !std::mem::replace(&mut begun, true) && report.steps_done == 0 {
+                tracing::info!(version = %report.version, "at rest since the start: 0 steps, nothing was written to the kernel");
+            }
             self.show(report);
             let timeout =
                 if self.inputs.is_empty() { due.saturating_sub(started.elapsed()) } else { Duration::ZERO };

@@ -236,10 +236,12 @@ impl Distribution {
     }
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
-        let upserts = self.parts(&host, &delta.upserts);
-        let (version, content, encoded) = (self.version, self.content, &self.encoded);
-        let is_home =
-            |key: &FragmentKey| matches!(encoded.get(key), Some(Some(encoded)) if encoded.home == host);
+        let (version, content) = (self.version, self.content);
+        let (model, encoded) = (&self.model, &self.encoded);
+        let is_home = |key: &FragmentKey| match encoded.get(key) {
+            Some(encoded) => encoded.as_ref().is_some_and(|encoded| encoded.home == host),
+            None => compile::compile(model, key).is_some_and(|compiled| compiled.home == host),
+        };
         let state = self.hosts.entry(host.clone()).or_default();
         for key in delta.upserts.iter().filter(|key| is_home(key)) {
             state.settled.remove(key);
@@ -252,6 +254,7 @@ impl Distribution {
         let base = state.sent?;
         state.connection?;
         state.sent = Some(version);
+        let upserts = self.parts(&host, &delta.upserts);
         let removals = delta
             .removals
             .iter()

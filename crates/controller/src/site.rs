@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use weft_net::HostName;
-use weft_services::{Change, Choices, Refusal, Timestamp};
+use weft_services::{Change, Choices, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, Store, TransactError, Version};
 
 use crate::agents::{Distribution, Reports};
@@ -101,25 +101,30 @@ impl Site {
         Reports(self.distribution.lock())
     }
 
+    /// A change of this model, not yet made.
+    #[must_use]
+    pub fn change(&self, model: &Model, caller: &Caller) -> Change {
+        let project_id = caller.project_id.clone();
+        Change::new(model.clone(), Choices { now: self.now(), seed: rand::random(), project_id })
+    }
+
     /// Carries out a change on the pending head and commits it; answers once it is durable.
     ///
     /// # Errors
     /// As [`Failure`] says; then nothing was changed, unless it is `Unavailable`.
-    pub async fn transact<T, E>(
+    pub async fn transact<T, E: From<Refusal>>(
         &self,
         caller: &Caller,
         set: Option<&str>,
         f: impl Fn(&mut Change) -> Result<T, E>,
     ) -> Result<(Version, T), Failure<E>> {
         let now = self.now();
-        let seed: [u8; 32] = rand::random();
         let outcome = self
             .store
             .transact(caller.note(now, set).to_text(), |head: &Snapshot<Head>| {
-                let choices = Choices { now, seed, project_id: caller.project_id.clone() };
-                let mut change = Change::new(head.model.0.clone(), choices);
+                let mut change = self.change(&head.model.0, caller);
                 let result = f(&mut change)?;
-                let (writes, after) = change.finish();
+                let (writes, after) = change.finish()?;
                 Ok((Proposal { writes, after: Head(after) }, result))
             })
             .await;

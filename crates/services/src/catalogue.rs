@@ -1,6 +1,6 @@
 //! The catalogue: the one list of resources. REST routes, command line, OpenAPI, persistence and watch follow from it.
 //!
-//! A service adds its resources here, one entry each, and nothing else has to know of them.
+//! A service adds its resources here, one entry each. What is stored of them is in `row.rs`, what is on hosts in `compile.rs`.
 
 use serde_json::{Map, Value};
 
@@ -99,6 +99,21 @@ pub fn by_kind(kind: RowKind) -> Option<&'static Entry> {
     CATALOGUE.iter().find(|entry| entry.resource.kind() == Some(kind))
 }
 
+/// The entry whose resources are made of several rows, of which this kind is one.
+#[must_use]
+pub fn by_part(kind: RowKind) -> Option<&'static Entry> {
+    CATALOGUE.iter().find(|entry| entry.parts().contains(&kind))
+}
+
+/// The entry by which a row is known to who asked for it, if it is the row that holds the resource's name: not a mere part.
+pub(crate) fn known_as(model: &Model, key: &RowKey) -> Option<&'static Entry> {
+    let RowKey::Resource(kind, id) = key else { return None };
+    match by_part(*kind).filter(|entry| entry.is_made_as_one(model, *id)) {
+        Some(entry) => (entry.parts().first() == Some(kind)).then_some(entry),
+        None => by_kind(*kind),
+    }
+}
+
 /// The entry whose member, collection or path has this name: however a person says it.
 #[must_use]
 pub fn by_any_name(name: &str) -> Option<&'static Entry> {
@@ -190,6 +205,10 @@ impl Statuses for NoStatuses {
 pub trait Resource: Sync {
     /// The kind of row that holds it, if one row does.
     fn kind(&self) -> Option<RowKind>;
+    /// The kinds of row of which one is made, all with its identifier, if it is a view of several; the first holds its name.
+    fn parts(&self) -> &'static [RowKind] {
+        &[]
+    }
     /// The identifiers after one, in order.
     fn ids<'m>(
         &self,
@@ -234,6 +253,24 @@ pub trait Resource: Sync {
 }
 
 impl Entry {
+    /// The kinds of row of which one is made, all with its identifier, if it is a view of several; the first holds its name.
+    #[must_use]
+    pub fn parts(&self) -> &'static [RowKind] {
+        self.resource.parts()
+    }
+
+    /// Whether all parts of the resource with this identifier were made as one, here.
+    #[must_use]
+    pub fn is_made_as_one(&self, model: &Model, id: Id) -> bool {
+        let shows = |kind: &RowKind| self.shows(model, &RowKey::Resource(*kind, id));
+        self.parts().last().and_then(shows).is_some_and(|shown| shown == id.to_string())
+    }
+
+    /// The kind of the row that holds the name of a resource.
+    pub(crate) fn kind(&self) -> Option<RowKind> {
+        self.resource.kind().or_else(|| self.parts().first().copied())
+    }
+
     /// All attributes of the resource with this identifier.
     #[must_use]
     pub fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {

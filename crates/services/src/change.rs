@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::departure::note_departures;
+use crate::stored::check_references;
 use crate::{Id, Model, Refusal, Row, RowKey, Standard, Timestamp, Write};
 
 /// What a change takes from outside: the time, randomness, and for whom it is.
@@ -93,16 +94,24 @@ impl Change {
     }
 
     /// What has been written so far.
-    pub(crate) fn writes(&self) -> &[Write] {
+    #[must_use]
+    pub fn writes(&self) -> &[Write] {
         &self.writes
     }
 
     /// The writes of the whole change, those made and the departures that follow from them, and the model after them.
-    #[must_use]
-    pub fn finish(mut self) -> (Vec<Write>, Model) {
+    ///
+    /// # Errors
+    /// If a row would refer to one that is not there.
+    pub fn finish(mut self) -> Result<(Vec<Write>, Model), Refusal> {
+        for write in &self.writes {
+            check_references(&self.model, &write.key()).map_err(|what| {
+                Refusal::conflict("InUse", format!("The request is not possible: {what}."))
+            })?;
+        }
         let base = self.base.clone();
         note_departures(&base, &mut self);
-        (self.writes, self.model)
+        Ok((self.writes, self.model))
     }
 
     /// Sixty-four random bits.

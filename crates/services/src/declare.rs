@@ -16,8 +16,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{CATALOGUE, Entry, NoStatuses, by_any_name};
-use crate::core::InterfaceParent;
+use crate::catalogue::{CATALOGUE, Entry, NoStatuses, known_as};
 use crate::{Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
 use document::{Document, Request};
 
@@ -80,6 +79,12 @@ pub struct DeclareError {
     pub document: Option<usize>,
     /// The key in the document, as it is written there, where one is to blame.
     pub field: Option<String>,
+}
+
+impl From<Refusal> for DeclareError {
+    fn from(refusal: Refusal) -> Self {
+        Self::general(refusal)
+    }
 }
 
 impl DeclareError {
@@ -207,8 +212,10 @@ impl<'d> Plan<'d> {
     /// What the set made by the kind and name of a document.
     fn existing(&self, model: &Model, document: &Document<'_>) -> Result<Option<String>, DeclareError> {
         let identity = names::identity(document.entry.member);
-        let Some(kind) = row_kind(identity) else { return Ok(None) };
-        let of_kind = |id: &Id| kind_of(model, &RowKey::Resource(kind, *id)) == Some(identity);
+        let Some(kind) = names::row_kind(identity) else { return Ok(None) };
+        let of_kind = |id: &Id| {
+            known_as(model, &RowKey::Resource(kind, *id)).is_some_and(|entry| entry.member == identity)
+        };
         let declared = self.scope.declared_as(model, kind, document.name).filter(of_kind);
         let mut found = declared.map(|id| id.to_string());
         match (found.next(), found.next()) {
@@ -279,34 +286,6 @@ impl<'d> Plan<'d> {
         let mut doomed: Vec<Doomed> = made.filter_map(|key| Doomed::find(model, &key)).collect();
         doomed.sort_by_key(|doomed| std::cmp::Reverse(rank(doomed.entry)));
         doomed
-    }
-}
-
-/// The kind by which a row is known in its set; `None` for the rows that are only part of a port.
-fn kind_of(model: &Model, key: &RowKey) -> Option<&'static str> {
-    let RowKey::Resource(kind, id) = key else { return None };
-    // All rows of a port that was made as one have the same identifier.
-    let parent = model.interfaces.get(id).map(|interface| interface.parent);
-    let is_port = parent == Some(InterfaceParent::InstancePort(*id)) && model.service_ports.contains_key(id);
-    match kind {
-        RowKind::Network => Some("network"),
-        RowKind::Subnet => Some("subnet"),
-        RowKind::InstancePort => Some(if is_port { "port" } else { "instance_port" }),
-        RowKind::Interface => (!is_port).then_some("interface"),
-        RowKind::ServicePort => (!is_port).then_some("service_port"),
-        RowKind::Host | RowKind::Departure => None,
-    }
-}
-
-/// The kind of the row that holds the name of a resource of this kind.
-fn row_kind(member: &str) -> Option<RowKind> {
-    match member {
-        "network" => Some(RowKind::Network),
-        "subnet" => Some(RowKind::Subnet),
-        "port" | "instance_port" => Some(RowKind::InstancePort),
-        "interface" => Some(RowKind::Interface),
-        "service_port" => Some(RowKind::ServicePort),
-        _ => None,
     }
 }
 
@@ -386,7 +365,7 @@ struct Doomed {
 
 impl Doomed {
     fn find(model: &Model, key: &RowKey) -> Option<Self> {
-        let (entry, row) = (by_any_name(kind_of(model, key)?)?, model.row(key)?);
+        let (entry, row) = (known_as(model, key)?, model.row(key)?);
         let standard = row.standard()?;
         Some(Self { entry, id: standard.id.to_string(), name: standard.declared_name().to_string() })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::compile::{SERVICES, ServiceKey};
 use crate::core::binding::{OnFailure, follow_instance_port};
 use crate::departure::exclusive;
-use crate::stored::Stored;
+use crate::stored::check_references;
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 
 /// Applies the writes that lead rows back to what they were, and checks what they touch against everything else.
@@ -38,7 +38,7 @@ pub fn check_restored(change: &mut Change, writes: Vec<Write>) -> Result<(), Ref
     }
     check_quarantine(&base, change.model(), &writes)?;
     for write in &writes {
-        check_references(change.model(), &write.key())?;
+        check_references(change.model(), &write.key()).map_err(conflict)?;
     }
     let vnics: BTreeSet<Id> =
         writes.iter().filter_map(|write| vnic_of(change.model(), &write.key())).collect();
@@ -128,28 +128,4 @@ fn written_again(change: &Change, row: &Row) -> Row {
 
 fn conflict(what: impl std::fmt::Display) -> Refusal {
     Refusal::conflict("RollbackConflict", format!("The rollback is not possible: {what}."))
-}
-
-/// What a row refers to must be there, and nothing that is there may refer to one that is not.
-fn check_references(model: &Model, key: &RowKey) -> Result<(), Refusal> {
-    let Some(row) = model.row(key) else { return check_not_referred_to(model, key) };
-    let references = row.stored().map(Stored::references).unwrap_or_default();
-    match references.into_iter().find(|(kind, id)| model.row(&RowKey::Resource(*kind, *id)).is_none()) {
-        Some((kind, id)) => Err(conflict(format!("{} {id} is not there", kind.in_words()))),
-        None => Ok(()),
-    }
-}
-
-fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), Refusal> {
-    let user = match key {
-        RowKey::Resource(kind, id) => model.any_referring((*kind, *id)),
-        RowKey::Host(host) => model.ports_on(host).next().map(|port| (RowKind::InstancePort, port)),
-        RowKey::Departure(..) => None,
-    };
-    match user {
-        Some((kind, id)) => {
-            Err(conflict(format!("{} would be gone, and {} {id} needs it", key.in_words(), kind.in_words())))
-        }
-        None => Ok(()),
-    }
 }

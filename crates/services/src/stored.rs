@@ -1,6 +1,6 @@
 //! What each kind of row says of itself; what it takes to keep, restore and refer to it follows.
 
-use crate::{Id, Model, Refusal, RowKind, Standard};
+use crate::{Id, Model, Refusal, RowKey, RowKind, Standard};
 
 /// A resource's row.
 pub(crate) trait Stored {
@@ -42,3 +42,30 @@ macro_rules! stored_standard {
     };
 }
 pub(crate) use stored_standard;
+
+/// Sees that what a row refers to is there, and that nothing refers to one that is not.
+///
+/// # Errors
+/// What is missing, and who needs it.
+pub(crate) fn check_references(model: &Model, key: &RowKey) -> Result<(), String> {
+    let Some(row) = model.row(key) else { return check_not_referred_to(model, key) };
+    let references = row.stored().map(Stored::references).unwrap_or_default();
+    match references.into_iter().find(|(kind, id)| model.row(&RowKey::Resource(*kind, *id)).is_none()) {
+        Some((kind, id)) => Err(format!("{} {id} is not there", kind.in_words())),
+        None => Ok(()),
+    }
+}
+
+fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), String> {
+    let user = match key {
+        RowKey::Resource(kind, id) => model.any_referring((*kind, *id)),
+        RowKey::Host(host) => model.ports_on(host).next().map(|port| (RowKind::InstancePort, port)),
+        RowKey::Departure(..) => None,
+    };
+    match user {
+        Some((kind, id)) => {
+            Err(format!("{} would be gone, and {} {id} needs it", key.in_words(), kind.in_words()))
+        }
+        None => Ok(()),
+    }
+}

@@ -656,7 +656,7 @@ fn a_condition_on_a_revision_that_does_not_hold_changes_nothing() {
     assert_eq!((update.reason, update.kind), (Reason::Outdated, "RevisionNumberConstraintFailed"));
     assert_eq!(update.message, "Constrained to 1, but current revision is 2");
     assert_eq!(entry.delete(&mut change, blue, Some(1)).unwrap_err(), update);
-    assert!(change.finish().0.is_empty());
+    assert!(change.finish().unwrap().0.is_empty());
     let mut change = site.change();
     entry.update(&mut change, blue, &request, Some(2)).unwrap();
 }

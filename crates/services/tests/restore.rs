@@ -224,7 +224,7 @@ fn the_same_rollback_twice_writes_nothing_the_second_time() {
     assert!(!again.is_empty(), "the rows count as written since");
     let mut change = site.change();
     check_restored(&mut change, again).unwrap();
-    assert_eq!(change.finish().0, []);
+    assert_eq!(change.finish().unwrap().0, []);
 }
 
 #[test]
@@ -238,4 +238,30 @@ fn a_rollback_leaves_alone_what_is_as_it_was() {
     let writes = back(&site.model, &past, |_| true);
     restore(&mut site, writes).unwrap();
     assert_eq!(site.get("networks", &network).unwrap(), before);
+}
+
+#[test]
+fn no_change_leaves_a_row_that_refers_to_one_that_is_not_there() {
+    let mut site = Site::with_hosts(1, &[]);
+    let network = vxlan(&mut site, "default");
+    site.create("ports", json!({"network_id": network, "binding:host_id": "host1"})).unwrap();
+    let keys = [
+        RowKey::Resource(RowKind::Network, network.parse().unwrap()),
+        RowKey::Host("host1".parse().unwrap()),
+    ];
+    for key in keys {
+        let mut change = site.change();
+        change.delete(key.clone());
+        let refusal = change.finish().unwrap_err();
+        assert!(refusal.message.contains("would be gone"), "{refusal}");
+    }
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24"});
+    let subnet = id(&site.create("subnets", subnet).unwrap());
+    let row = site.model.row(&RowKey::Resource(RowKind::Subnet, subnet.parse().unwrap())).unwrap();
+    let Row::Subnet(subnet) = row else { panic!("{row:?}") };
+    let mut stray = (*subnet).clone();
+    stray.network_id = "00000000-0000-4000-8000-000000000000".parse().unwrap();
+    let mut change = site.change();
+    change.put(Row::Subnet(stray.into()));
+    assert!(change.finish().unwrap_err().message.contains("is not there"));
 }

@@ -53,7 +53,7 @@ impl Controller {
         let mut change =
             Change::new(self.model.clone(), Choices { now: Timestamp(self.clock_s), seed, project_id });
         request(&mut change)?;
-        Ok(self.commit(change.finish().0))
+        Ok(self.commit(change.finish()?.0))
     }
 
     pub(crate) fn describe(&mut self, host: &HostName, fact: &HostFact) -> Vec<Delivery> {

@@ -69,12 +69,12 @@ impl<M: Model> Store<M> {
         Ok(Snapshot { version: past.version_at(revision)?, model })
     }
 
-    /// The writes that bring keys of [`Space::Model`] back to what they were at `revision`, and the durable version that
+    /// The writes that bring keys of [`Space::Model`] back to what they were at `revision`, and the durable head that
     /// they were computed on. A key is brought back if `scope` holds for any write to it since; one that already is what it was
     /// needs no write. Keys of [`Space::Kept`] never appear.
     ///
-    /// Pass the writes through the same checks as any change, as one set, and commit them on the returned version: they
-    /// become a new revision. Their order is that of undoing: what was made last is deleted first, what was deleted last is
+    /// Pass the writes through the same checks as any change, as one set, and commit them on the returned head, or on
+    /// one in which none of their keys is different: they become a new revision. Their order is that of undoing: what was made last is deleted first, what was deleted last is
     /// put back first.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl<M: Model> Store<M> {
         &self,
         revision: Revision,
         scope: impl Fn(&Event<M>, &M::Write) -> bool,
-    ) -> Result<(Version, Vec<M::Write>), ReadError> {
+    ) -> Result<(Arc<Snapshot<M>>, Vec<M::Write>), ReadError> {
         let past = self.shared.past()?;
         past.reaches(revision)?;
         let mut touched: BTreeMap<RowKey, Touched> = BTreeMap::new();
@@ -114,7 +114,7 @@ impl<M: Model> Store<M> {
         back.sort_by_key(|(_, key)| std::cmp::Reverse(key.place()));
         let writes: Result<Vec<_>, _> =
             back.into_iter().map(|(name, key)| decode::<M>(&name, key.before)).collect();
-        Ok((past.now.version, writes?))
+        Ok((past.now, writes?))
     }
 }
 

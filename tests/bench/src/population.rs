@@ -80,7 +80,7 @@ impl Population {
         let choices = Choices { now: Timestamp(1_700_000_000), seed, project_id: "default".into() };
         let mut change = Change::new(self.model.clone(), choices);
         let answer = request(&mut change).map_err(|refusal| anyhow!("{}", refusal.message))?;
-        let (writes, after) = change.finish();
+        let (writes, after) = change.finish().map_err(|refusal| anyhow!("{}", refusal.message))?;
         self.model = after;
         Ok((writes, answer))
     }

@@ -6,15 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use weft_services::catalogue::{by_any_name, by_path};
+use weft_services::catalogue::{CATALOGUE, Entry, by_any_name, by_part};
 use weft_services::{Id, Model, Row, RowKey, RowKind, Write};
 use weft_store::{Event, Store};
 
 use crate::head::Head;
 
-/// The rows of a port; the first has its name, and tells whether it is made, changed or deleted.
-const PARTS: [RowKind; 3] = [RowKind::InstancePort, RowKind::Interface, RowKind::ServicePort];
-const PORT: &str = "port";
 /// How many commits back the model is reconstructed to learn what something was.
 const BACK_MAX: u64 = 10_000;
 
@@ -50,20 +47,21 @@ pub(crate) struct ResourceChange {
     pub(crate) name: Option<String>,
 }
 
-/// What was done to resources, each once, where `is_port` tells which identifiers are those of ports.
+/// What was done to resources, each once, where `is_whole` tells which identifiers are those of what was made as one.
 pub(crate) fn shown(
     rows: impl Iterator<Item = RowChange>,
-    is_port: impl Fn(Id) -> bool,
+    is_whole: impl Fn(Id) -> bool,
 ) -> Vec<ResourceChange> {
     let mut changes: Vec<ResourceChange> = Vec::new();
     let mut places: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for row in rows {
-        let part = part(&row.key).filter(|(_, id)| is_port(*id));
-        let (kind, id) = part.map_or_else(|| kind_and_id(&row.key), |(_, id)| (PORT, id.to_string()));
+        let part = part(&row.key).filter(|part| is_whole(part.id));
+        let (kind, id) =
+            part.map_or_else(|| kind_and_id(&row.key), |part| (part.of.member, part.id.to_string()));
         if by_any_name(kind).is_none() {
             continue;
         }
-        let decides = part.is_none_or(|(kind, _)| kind == PARTS[0]);
+        let decides = part.is_none_or(|part| part.is_first());
         let place = *places.entry((kind, id.clone())).or_insert(changes.len());
         if place == changes.len() {
             changes.push(ResourceChange { action: "update", kind, id, name: row.name.clone() });
@@ -90,47 +88,64 @@ fn is_first(write: &Write) -> bool {
     matches!(write, Write::Put(row) if row.standard().is_some_and(|standard| standard.revision_number == 1))
 }
 
-/// What may be a part of a port, and of which.
-fn part(key: &RowKey) -> Option<(RowKind, Id)> {
+/// What may be a part of a resource that is made of several rows.
+#[derive(Clone, Copy)]
+struct Part {
+    of: &'static Entry,
+    kind: RowKind,
+    id: Id,
+}
+
+impl Part {
+    /// Whether it is the part that has the name, and tells whether the whole is made, changed or deleted.
+    fn is_first(&self) -> bool {
+        self.of.parts().first() == Some(&self.kind)
+    }
+}
+
+fn part(key: &RowKey) -> Option<Part> {
     match key {
-        RowKey::Resource(kind, id) if PARTS.contains(kind) => Some((*kind, *id)),
+        RowKey::Resource(kind, id) => by_part(*kind).map(|of| Part { of, kind: *kind, id: *id }),
         _ => None,
     }
 }
 
-/// Whether a port of this identifier has been made as one: then its binding has the same.
-pub(crate) fn is_port(model: &Model, id: Id) -> bool {
-    let binding = RowKey::Resource(RowKind::ServicePort, id);
-    let shown = by_path("ports").and_then(|ports| ports.shows(model, &binding));
-    shown.is_some_and(|shown| shown == id.to_string())
+/// Whether something of this identifier has been made as one.
+pub(crate) fn is_whole(model: &Model, id: Id) -> bool {
+    CATALOGUE.iter().any(|entry| entry.is_made_as_one(model, id))
 }
 
-/// The identifiers of ports among what these commits wrote, oldest first. Reads the disk, where it has to.
-pub(crate) fn ports_among(store: &Store<Head>, events: &[Event<Head>]) -> BTreeSet<Id> {
-    let (mut ports, mut doubtful) = (BTreeSet::new(), BTreeSet::new());
+/// The identifiers of what was made as one among what these commits wrote, oldest first. Reads the disk, where it has to.
+pub(crate) fn wholes_among(store: &Store<Head>, events: &[Event<Head>]) -> BTreeSet<Id> {
+    let (mut wholes, mut doubtful) = (BTreeSet::new(), BTreeSet::new());
     for event in events {
-        let of_kind = |wanted| {
-            let parts = event.writes.iter().filter_map(|write| part(&write.key()));
-            parts.filter(move |(kind, _)| *kind == wanted).map(|(_, id)| id).collect::<BTreeSet<Id>>()
-        };
-        // What makes or deletes a port, writes all of it.
-        let (vnics, bindings) = (of_kind(RowKind::InstancePort), of_kind(RowKind::ServicePort));
-        ports.extend(vnics.intersection(&bindings));
+        // What makes or deletes a whole, writes all of it.
+        let mut parts: BTreeMap<Id, BTreeSet<RowKind>> = BTreeMap::new();
+        for part in event.writes.iter().filter_map(|write| part(&write.key())) {
+            let written = parts.entry(part.id).or_default();
+            written.insert(part.kind);
+            if part.of.parts().iter().all(|kind| written.contains(kind)) {
+                wholes.insert(part.id);
+            }
+        }
         let updates = event.writes.iter().filter(|write| matches!(write, Write::Put(_)) && !is_first(write));
-        doubtful.extend(updates.filter_map(|write| Some(part(&write.key())?.1)));
+        doubtful.extend(updates.filter_map(|write| Some(part(&write.key())?.id)));
     }
     let now = store.durable();
-    let is_there = |id| PARTS.iter().any(|kind| now.model.0.row(&RowKey::Resource(*kind, id)).is_some());
-    ports.extend(doubtful.iter().copied().filter(|id| is_port(&now.model.0, *id)));
-    doubtful.retain(|id| !ports.contains(id) && !is_there(*id));
+    let is_there = |id: &Id| {
+        let kinds = CATALOGUE.iter().flat_map(Entry::parts);
+        kinds.into_iter().any(|kind| now.model.0.row(&RowKey::Resource(*kind, *id)).is_some())
+    };
+    wholes.extend(doubtful.iter().copied().filter(|id| is_whole(&now.model.0, *id)));
+    doubtful.retain(|id| !wholes.contains(id) && !is_there(id));
     if !doubtful.is_empty() {
-        ports.extend(former_ports(store, events, &doubtful));
+        wholes.extend(former_wholes(store, events, &doubtful));
     }
-    ports
+    wholes
 }
 
-/// Which of these identifiers, of what is no more, were those of ports when the commits wrote them.
-fn former_ports(store: &Store<Head>, events: &[Event<Head>], ids: &BTreeSet<Id>) -> BTreeSet<Id> {
+/// Which of these identifiers, of what is no more, were those of wholes when the commits wrote them.
+fn former_wholes(store: &Store<Head>, events: &[Event<Head>], ids: &BTreeSet<Id>) -> BTreeSet<Id> {
     let mut found = BTreeSet::new();
     let Some(first) = events.first().map(|event| event.version.revision) else { return found };
     if store.durable().version.revision.get() - first.get() > BACK_MAX {
@@ -141,8 +156,8 @@ fn former_ports(store: &Store<Head>, events: &[Event<Head>], ids: &BTreeSet<Id>)
     let mut model = past.model.0;
     for event in events {
         event.writes.iter().for_each(|write| model.apply(write));
-        let written = event.writes.iter().filter_map(|write| Some(part(&write.key())?.1));
-        found.extend(written.filter(|id| ids.contains(id) && is_port(&model, *id)));
+        let written = event.writes.iter().filter_map(|write| Some(part(&write.key())?.id));
+        found.extend(written.filter(|id| ids.contains(id) && is_whole(&model, *id)));
     }
     found
 }

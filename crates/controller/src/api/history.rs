@@ -24,8 +24,8 @@ pub(crate) async fn history(api: &Api, asked: &Asked) -> Result<Answer, Problem>
     let site = api.site.clone();
     let entries = disk::read(move || {
         let events = page(&site.store, before, limit).map_err(|error| disk::past_problem(&error))?;
-        let ports = changes::ports_among(&site.store, &events);
-        Ok(events.iter().rev().map(|event| entry(event, &ports)).collect::<Vec<Value>>())
+        let wholes = changes::wholes_among(&site.store, &events);
+        Ok(events.iter().rev().map(|event| entry(event, &wholes)).collect::<Vec<Value>>())
     });
     Ok(ok(&json!({ "history": entries.await? })))
 }
@@ -52,9 +52,9 @@ pub(crate) fn commits(store: &Store<Head>, from: u64, to: u64) -> Result<Vec<Eve
     }
 }
 
-fn entry(event: &Event<Head>, ports: &BTreeSet<Id>) -> Value {
+fn entry(event: &Event<Head>, wholes: &BTreeSet<Id>) -> Value {
     let note = Note::from_text(&event.note);
-    let changes = changes::shown(event.writes.iter().map(RowChange::of), |id| ports.contains(&id));
+    let changes = changes::shown(event.writes.iter().map(RowChange::of), |id| wholes.contains(&id));
     json!({
         "version": event.version.to_string(), "at": note.at.to_string(), "request_id": note.request_id,
         "project_id": note.project_id, "set": note.set, "summary": note.summary, "changes": changes,

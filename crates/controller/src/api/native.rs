@@ -1,7 +1,7 @@
 //! What Neutron has no words for, below `/v1/`: declared sets, and the way to everything else there.
 
 use serde_json::{Map, Value, json};
-use weft_services::{Change, Declaration, DeclareError, Refusal, declare};
+use weft_services::{Change, Declaration, Refusal, declare};
 
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
@@ -39,12 +39,6 @@ struct ApplyBody {
     documents: Vec<Map<String, Value>>,
 }
 
-/// What a dry run ends with: the change is worked out, and dropped.
-enum ApplyEnd {
-    DryRun(Vec<weft_services::Declared>),
-    Refused(DeclareError),
-}
-
 async fn apply(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let body: ApplyBody = typed_body(asked)?;
     let mut caller = asked.caller();
@@ -52,16 +46,16 @@ async fn apply(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
         caller.project_id = project.as_str().into();
     }
     let declaration = Declaration { set: body.set, prune: body.prune, documents: body.documents };
-    let make = |change: &mut Change| {
-        let declared = declare(change, &declaration).map_err(ApplyEnd::Refused)?;
-        if body.dry_run { Err(ApplyEnd::DryRun(declared)) } else { Ok(declared) }
-    };
+    if body.dry_run {
+        let mut change = api.site.change(&api.site.store.pending().model.0, &caller);
+        let declared = declare(&mut change, &declaration)?;
+        change.finish()?;
+        return Ok(ok(&json!({ "revision": null, "changes": declared })));
+    }
+    let make = |change: &mut Change| declare(change, &declaration);
     match api.site.transact(&caller, Some(&declaration.set), make).await {
         Ok((version, declared)) => Ok(ok(&json!({ "revision": version.to_string(), "changes": declared }))),
-        Err(Failure::Refused(ApplyEnd::DryRun(declared))) => {
-            Ok(ok(&json!({ "revision": null, "changes": declared })))
-        }
-        Err(Failure::Refused(ApplyEnd::Refused(error))) => Err(error.into()),
+        Err(Failure::Refused(error)) => Err(error.into()),
         Err(Failure::TooLarge) => Err(Failure::<Refusal>::TooLarge.into()),
         Err(Failure::Unavailable(reason)) => Err(Failure::<Refusal>::Unavailable(reason).into()),
     }

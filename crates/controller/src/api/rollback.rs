@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use weft_services::catalogue::{NoStatuses, by_any_name};
-use weft_services::{Attribute, Change, Choices, Model, OnCreate, Refusal, Row, Write, check_restored};
-use weft_store::{CommitError, Event, Revision, Version};
+use weft_services::{Attribute, Change, Model, OnCreate, Refusal, Row, Write, check_restored};
+use weft_store::{Event, Revision, Snapshot};
 
 use super::changes::{self, ResourceChange, RowChange};
 use super::disk;
@@ -19,7 +19,7 @@ use crate::site::{Caller, Failure, Site};
 
 /// How many commits are read at a time.
 const STEP: u64 = 500;
-/// How often a rollback is worked out anew because something else was committed meanwhile.
+/// How often a rollback is worked out anew because something that it is about was written meanwhile.
 const TRIES: usize = 20;
 
 /// What a request asks for.
@@ -33,11 +33,23 @@ struct Body {
     dry_run: bool,
 }
 
-/// A rollback that has been worked out and passes all checks, on the head of this version.
+/// What leads back, worked out on this head.
 struct Plan {
-    base: Version,
+    base: Arc<Snapshot<Head>>,
     writes: Vec<Write>,
-    changes: Vec<Value>,
+}
+
+/// Why a plan was not carried out.
+enum Stop {
+    /// What it is about has been written since it was worked out.
+    Moved,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }
 
 pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
@@ -45,71 +57,65 @@ pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem
     if body.set.is_none() && body.project_id.is_none() {
         return Err(Problem::malformed("set: neither it nor project_id says what is to be rolled back"));
     }
-    let (body, caller) = (Arc::new(body), asked.caller());
+    let body = Arc::new(body);
+    let caller = Caller {
+        project_id: body.project_id.clone().unwrap_or_default().into(),
+        summary: format!("{} to {}", asked.caller().summary, body.revision),
+        ..asked.caller()
+    };
     for _ in 0..TRIES {
-        if let Some(answer) = attempt(api, &caller, &body).await? {
-            return Ok(answer);
+        let (site, wanted) = (api.site.clone(), body.clone());
+        let plan = disk::read(move || plan(&site, &wanted)).await?;
+        match carry_out(api, &caller, &body, &plan).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Refused(Stop::Moved)) => {}
+            Err(Failure::Refused(Stop::Refused(refusal))) => return Err(refusal.into()),
+            Err(Failure::TooLarge) => return Err(Failure::<Refusal>::TooLarge.into()),
+            Err(Failure::Unavailable(why)) => return Err(Failure::<Refusal>::Unavailable(why).into()),
         }
     }
-    Err(Refusal::conflict(
-        "RollbackConflict",
-        "The rollback is not possible: other changes keep coming in between.",
-    )
-    .into())
+    let why = "The rollback is not possible: what it is about keeps being written in between.";
+    Err(Refusal::conflict("RollbackConflict", why).into())
 }
 
-/// `None` if something was committed in between.
-async fn attempt(api: &Api, caller: &Caller, body: &Arc<Body>) -> Result<Option<Answer>, Problem> {
-    let (site, project, wanted) = (api.site.clone(), caller.project_id.clone(), body.clone());
-    let Some(plan) = disk::read(move || plan(&site, project, &wanted)).await? else {
-        return Ok(None);
-    };
-    let Plan { base, writes, changes } = plan;
+/// Carries a plan out, or only tries whether it can be.
+async fn carry_out(api: &Api, caller: &Caller, body: &Body, plan: &Plan) -> Result<Answer, Failure<Stop>> {
     if body.dry_run {
-        return Ok(Some(ok(&json!({ "revision": null, "changes": changes }))));
+        let mut change = api.site.change(&plan.base.model.0, caller);
+        let changes = restore(&mut change, plan).map_err(Failure::Refused)?;
+        change.finish().map_err(|refusal| Failure::Refused(refusal.into()))?;
+        return Ok(ok(&json!({ "revision": null, "changes": changes })));
     }
-    let note = Note {
-        at: api.site.now(),
-        request_id: caller.request_id.clone(),
-        project_id: body.project_id.clone().unwrap_or_default(),
-        set: body.set.clone(),
-        summary: format!("{} to {}", caller.summary, body.revision),
-    };
-    match api.site.store.commit(base, writes, note.to_text()).await {
-        Ok(version) => Ok(Some(ok(&json!({ "revision": version.to_string(), "changes": changes })))),
-        Err(CommitError::Conflict { .. }) => Ok(None),
-        Err(CommitError::TooLarge { .. }) => Err(Failure::<Refusal>::TooLarge.into()),
-        Err(error @ CommitError::Unavailable(_)) => Err(disk::failed(&error)),
-    }
+    let restored = api.site.transact(caller, body.set.as_deref(), |change| restore(change, plan)).await;
+    restored.map(|(version, changes)| ok(&json!({ "revision": version.to_string(), "changes": changes })))
 }
 
-/// Works a rollback out; `None` if the head is not the one that readers see. Reads the disk.
-fn plan(site: &Site, project_id: Arc<str>, body: &Body) -> Result<Option<Plan>, Problem> {
+/// Writes what leads back, if nothing of it has been written since; answers what that does to resources.
+fn restore(change: &mut Change, plan: &Plan) -> Result<Vec<Value>, Stop> {
+    let before = change.model().clone();
+    let moved = |write: &Write| before.row(&write.key()) != plan.base.model.0.row(&write.key());
+    if plan.writes.iter().any(moved) {
+        return Err(Stop::Moved);
+    }
+    check_restored(change, plan.writes.clone())?;
+    Ok(rolled_back(&before, change.model(), change.writes()))
+}
+
+/// Works a rollback out. Reads the disk.
+fn plan(site: &Site, body: &Body) -> Result<Plan, Problem> {
     let store = &site.store;
     let revision = Revision::new(body.revision);
-    let (past, now) = (store.at(revision).map_err(|error| disk::past_problem(&error))?, store.durable());
+    let past = store.at(revision).map_err(|error| disk::past_problem(&error))?;
     let in_scope = |_: &Event<Head>, write: &Write| {
-        let key = write.key();
-        let row = now.model.0.row(&key).or_else(|| past.model.0.row(&key));
-        row.is_some_and(|row| is_in_scope(&row, body))
+        let was = past.model.0.row(&write.key()).is_some_and(|row| is_in_scope(&row, body));
+        was || matches!(write, Write::Put(row) if is_in_scope(row, body))
     };
     let (base, writes) =
         store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
-    if writes.is_empty() && !has_ever_been(site, &[&now.model.0, &past.model.0], body)? {
+    if writes.is_empty() && !has_ever_been(site, &[&base.model.0, &past.model.0], body)? {
         return Err(unknown_scope(body).into());
     }
-    let head = store.pending();
-    if head.version != base {
-        std::thread::yield_now();
-        return Ok(None);
-    }
-    let choices = Choices { now: site.now(), seed: rand::random(), project_id };
-    let mut change = Change::new(head.model.0.clone(), choices);
-    check_restored(&mut change, writes)?;
-    let after = change.model().clone();
-    let (writes, _) = change.finish();
-    let changes = rolled_back(&head.model.0, &after, &writes);
-    Ok(Some(Plan { base, writes, changes }))
+    Ok(Plan { base, writes })
 }
 
 /// What the set made, what the project owns, or what the set made for the project.
@@ -177,8 +183,8 @@ fn rolled_back(before: &Model, after: &Model, writes: &[Write]) -> Vec<Value> {
         let name = row.as_ref().or(former.as_ref()).and_then(changes::name_of);
         Some(RowChange { key, action, name })
     };
-    let is_port = |id| changes::is_port(before, id) || changes::is_port(after, id);
-    let changes = changes::shown(writes.iter().filter_map(change), is_port);
+    let is_whole = |id| changes::is_whole(before, id) || changes::is_whole(after, id);
+    let changes = changes::shown(writes.iter().filter_map(change), is_whole);
     let with_attributes = |change: ResourceChange| {
         let attributes = differences(before, after, &change);
         let mut value = json!(change);

@@ -59,3 +59,29 @@ async fn a_scope_that_never_was_is_not_found_and_one_that_was_has_nothing_to_do(
         assert_eq!(changes(&controller, now, scope.clone()).await, 0, "{scope}");
     }
 }
+
+#[tokio::test]
+async fn a_rollback_is_carried_out_however_much_else_is_written_meanwhile() {
+    let controller = Controller::start().await;
+    apply(&controller, "tenant", None, &["blue"]).await;
+    let then = controller.revision();
+    apply(&controller, "tenant", None, &["red"]).await;
+    let done = std::cell::Cell::new(false);
+    let write = || async {
+        let mut written = 0;
+        while !done.get() {
+            controller.create("networks", "network", json!({})).await;
+            written += 1;
+        }
+        written
+    };
+    let roll_back = async {
+        let count = changes(&controller, then, json!({ "set": "tenant" })).await;
+        done.set(true);
+        count
+    };
+    let (written, more, count) = tokio::join!(write(), write(), roll_back);
+    let written: usize = written + more;
+    assert_eq!(count, 2, "blue is back, red is gone");
+    assert!(written > 0, "nothing was written meanwhile");
+}

@@ -4,11 +4,16 @@ use serde_json::Value;
 
 use super::Plan;
 use crate::catalogue::{CATALOGUE, Entry, NoStatuses, by_any_name};
-use crate::{Id, Model, Refusal};
+use crate::{Id, Model, Refusal, RowKind};
 
 /// The kind by which a resource is known in its set: a service is known as what it is a view of.
 pub(super) fn identity(member: &'static str) -> &'static str {
     if member == "service" { "network" } else { member }
+}
+
+/// The kind of the row that holds the name of a resource of this kind.
+pub(super) fn row_kind(member: &str) -> Option<RowKind> {
+    by_any_name(member)?.kind()
 }
 
 /// The kind that a key refers to: `network`; `parent_interface` refers to an interface.
@@ -53,7 +58,7 @@ impl Plan<'_> {
         if let Ok(id) = name.parse::<Id>() {
             return Ok(id.to_string());
         }
-        let kind = super::row_kind(identity(target.member));
+        let kind = row_kind(identity(target.member));
         let mut declared = kind.into_iter().flat_map(|kind| self.scope.declared_as(model, kind, name));
         if let (Some(id), None) = (declared.next(), declared.next()) {
             return Ok(id.to_string());

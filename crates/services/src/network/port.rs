@@ -106,6 +106,10 @@ impl Resource for Ports {
         None
     }
 
+    fn parts(&self) -> &'static [RowKind] {
+        &[RowKind::InstancePort, RowKind::Interface, RowKind::ServicePort]
+    }
+
     fn ids<'m>(
         &self,
         model: &'m Model,

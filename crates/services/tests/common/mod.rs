@@ -58,7 +58,7 @@ impl Site {
     }
 
     pub(crate) fn commit(&mut self, change: Change) {
-        let (writes, after) = change.finish();
+        let (writes, after) = change.finish().unwrap();
         for write in &writes {
             self.model.apply(write);
         }

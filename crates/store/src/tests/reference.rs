@@ -144,7 +144,7 @@ async fn roll_back(store: &Store<Words>, reference: &mut Reference, revision: u6
     };
     assert!(writes.iter().all(|write| write.space == Space::Model && write.key.starts_with(letter)));
     let expected = reference.rolled_back(revision, letter);
-    store.commit(base, writes.clone(), "rollback").await.unwrap();
+    store.commit(base.version, writes.clone(), "rollback").await.unwrap();
     reference.commit(writes.clone());
     assert_eq!(reference.states[reference.states.len() - 1], expected);
     assert!(same(&store.durable().model, &expected));

@@ -83,7 +83,7 @@ impl<M: Model> Store<M> {
         &self,
         revision: Revision,
         scope: impl Fn(&Event<M>, &M::Write) -> bool,
-    ) -> Result<(Arc<Snapshot<M>>, Vec<M::Write>), ReadError> {
+    ) -> Result<WayBack<M>, ReadError> {
         let past = self.shared.past()?;
         past.reaches(revision)?;
         let mut touched: BTreeMap<RowKey, Touched> = BTreeMap::new();
@@ -114,8 +114,16 @@ impl<M: Model> Store<M> {
         back.sort_by_key(|(_, key)| std::cmp::Reverse(key.place()));
         let writes: Result<Vec<_>, _> =
             back.into_iter().map(|(name, key)| decode::<M>(&name, key.before)).collect();
-        Ok((past.now, writes?))
+        Ok(WayBack { head: past.now, writes: writes? })
     }
+}
+
+/// What leads back to how something was.
+pub struct WayBack<M: Model> {
+    /// The durable head from which it leads there.
+    pub head: Arc<Snapshot<M>>,
+    /// The writes, in order.
+    pub writes: Vec<M::Write>,
 }
 
 /// What happened to a key since a revision.

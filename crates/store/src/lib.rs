@@ -49,6 +49,7 @@ pub use error::{
     CommitError, DecodeError, LeaseError, OpenError, ReadError, StorageError, TransactError, TransferError,
     Unavailable, WatchError,
 };
+pub use history::WayBack;
 pub use lease::{Expired, LeaseId, Leases, Millis};
 pub use medium::Medium;
 pub use model::{Event, Model, Proposal, Row, RowKey, Snapshot, Space};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::{Attribute, Change, Model, OnCreate, Refusal, Row, Write, check_restored};
-use weft_store::{Event, Revision, Snapshot};
+use weft_store::{Event, Revision, WayBack};
 
 use super::changes::{self, ResourceChange, RowChange};
 use super::disk;
@@ -31,12 +31,6 @@ struct Body {
     project_id: Option<String>,
     #[serde(default)]
     dry_run: bool,
-}
-
-/// What leads back, worked out on this head.
-struct Plan {
-    base: Arc<Snapshot<Head>>,
-    writes: Vec<Write>,
 }
 
 /// Why a plan was not carried out.
@@ -79,9 +73,14 @@ pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem
 }
 
 /// Carries a plan out, or only tries whether it can be.
-async fn carry_out(api: &Api, caller: &Caller, body: &Body, plan: &Plan) -> Result<Answer, Failure<Stop>> {
+async fn carry_out(
+    api: &Api,
+    caller: &Caller,
+    body: &Body,
+    plan: &WayBack<Head>,
+) -> Result<Answer, Failure<Stop>> {
     if body.dry_run {
-        let mut change = api.site.change(&plan.base.model.0, caller);
+        let mut change = api.site.change(&plan.head.model.0, caller);
         let changes = restore(&mut change, plan).map_err(Failure::Refused)?;
         change.finish().map_err(|refusal| Failure::Refused(refusal.into()))?;
         return Ok(ok(&json!({ "revision": null, "changes": changes })));
@@ -91,9 +90,9 @@ async fn carry_out(api: &Api, caller: &Caller, body: &Body, plan: &Plan) -> Resu
 }
 
 /// Writes what leads back, if nothing of it has been written since; answers what that does to resources.
-fn restore(change: &mut Change, plan: &Plan) -> Result<Vec<Value>, Stop> {
+fn restore(change: &mut Change, plan: &WayBack<Head>) -> Result<Vec<Value>, Stop> {
     let before = change.model().clone();
-    let moved = |write: &Write| before.row(&write.key()) != plan.base.model.0.row(&write.key());
+    let moved = |write: &Write| before.row(&write.key()) != plan.head.model.0.row(&write.key());
     if plan.writes.iter().any(moved) {
         return Err(Stop::Moved);
     }
@@ -102,7 +101,7 @@ fn restore(change: &mut Change, plan: &Plan) -> Result<Vec<Value>, Stop> {
 }
 
 /// Works a rollback out. Reads the disk.
-fn plan(site: &Site, body: &Body) -> Result<Plan, Problem> {
+fn plan(site: &Site, body: &Body) -> Result<WayBack<Head>, Problem> {
     let store = &site.store;
     let revision = Revision::new(body.revision);
     let past = store.at(revision).map_err(|error| disk::past_problem(&error))?;
@@ -110,12 +109,11 @@ fn plan(site: &Site, body: &Body) -> Result<Plan, Problem> {
         let was = past.model.0.row(&write.key()).is_some_and(|row| is_in_scope(&row, body));
         was || matches!(write, Write::Put(row) if is_in_scope(row, body))
     };
-    let (base, writes) =
-        store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
-    if writes.is_empty() && !has_ever_been(site, &[&base.model.0, &past.model.0], body)? {
+    let plan = store.writes_back_to(revision, in_scope).map_err(|error| disk::past_problem(&error))?;
+    if plan.writes.is_empty() && !has_ever_been(site, &[&plan.head.model.0, &past.model.0], body)? {
         return Err(unknown_scope(body).into());
     }
-    Ok(Plan { base, writes })
+    Ok(plan)
 }
 
 /// What the set made, what the project owns, or what the set made for the project.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::disk::Disk;
 use super::{Word, Words, on_with, put, try_commit};
-use crate::{Options, ReadError, Revision, Space, Store, Version, WatchError};
+use crate::{Options, ReadError, Revision, Space, Store, Version, WatchError, WayBack};
 
 type Key = (Space, String);
 type State = BTreeMap<Key, String>;
@@ -137,14 +137,14 @@ async fn check_watch(store: &Store<Words>, reference: &Reference, revision: u64)
 
 async fn roll_back(store: &Store<Words>, reference: &mut Reference, revision: u64, letter: char) {
     let back = store.writes_back_to(Revision::new(revision), |_, write| write.key.starts_with(letter));
-    let (base, writes) = match back {
+    let WayBack { head, writes } = match back {
         Ok(back) => back,
         Err(ReadError::Compacted { .. }) => return assert!(revision + 1 < reference.oldest),
         Err(error) => panic!("{error:?}"),
     };
     assert!(writes.iter().all(|write| write.space == Space::Model && write.key.starts_with(letter)));
     let expected = reference.rolled_back(revision, letter);
-    store.commit(base.version, writes.clone(), "rollback").await.unwrap();
+    store.commit(head.version, writes.clone(), "rollback").await.unwrap();
     reference.commit(writes.clone());
     assert_eq!(reference.states[reference.states.len() - 1], expected);
     assert!(same(&store.durable().model, &expected));
@@ -209,7 +209,7 @@ async fn undoing_deletes_what_was_made_last_first_and_puts_back_what_was_deleted
     super::commit(&store, vec![put("network", "2")]).await;
     super::commit(&store, vec![super::delete("old port")]).await;
     super::commit(&store, vec![super::delete("old network")]).await;
-    let (_, writes) = store.writes_back_to(start.revision, |_, _| true).unwrap();
+    let writes = store.writes_back_to(start.revision, |_, _| true).unwrap().writes;
     let keys: Vec<&str> = writes.iter().map(|write| write.key.as_str()).collect();
     assert_eq!(keys, ["old network", "old port", "port", "network"]);
 }
@@ -222,6 +222,6 @@ async fn a_rollback_of_one_apply_set_leaves_the_rest() {
     let before = base.revision;
     let base = store.commit(base, vec![put("a", "2"), super::keep("fact", "1")], "set 2").await.unwrap();
     store.commit(base, vec![put("b", "1")], "set 3").await.unwrap();
-    let (_, writes) = store.writes_back_to(before, |event, _| &*event.note == "set 2").unwrap();
+    let writes = store.writes_back_to(before, |event, _| &*event.note == "set 2").unwrap().writes;
     assert_eq!(writes, [put("a", "1")]);
 }

@@ -13,7 +13,8 @@ use weft_dataplane::{Fragment, FragmentId, Object};
 use weft_net::HostName;
 
 use crate::core::compile::Vnics;
-use crate::departure::{Exclusive, Presence};
+use crate::departure::Presence;
+use crate::exclusive::Exclusive;
 use crate::network::compile::LayerTwo;
 use crate::{Id, Model, RowKey, RowKind, Write};
 
@@ -43,8 +44,8 @@ pub(crate) trait Service: Sync {
     /// Adds the fragments that a write to this row may have touched; asked of the model before it and of the one after it.
     fn touched(&self, model: &Model, change: &Step<'_>, touched: &mut BTreeSet<FragmentKey>);
 
-    /// What only one can have that hosts have of an instance for as long as it is on them, if there is such a thing.
-    fn exclusive(&self, model: &Model, instance: Id) -> Option<Exclusive>;
+    /// What only one can have that hosts have of an instance for as long as it is on them.
+    fn exclusives(&self, model: &Model, instance: Id) -> Vec<Exclusive>;
 
     /// What of it is on hosts because of this row, as its instances and the hosts; of an instance's own row, all.
     fn presences(&self, model: &Model, row: &RowKey) -> Vec<Presence>;
@@ -61,7 +62,8 @@ pub(crate) struct Step<'a> {
 }
 
 /// An instance of a service, as far as hosts follow it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ServiceKey {
     /// The kind of row that it is.
     pub kind: RowKind,
@@ -77,6 +79,25 @@ impl ServiceKey {
 
     fn row_key(self) -> RowKey {
         RowKey::Resource(self.kind, self.id)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let RowKey::Resource(kind, id) = RowKey::from_text(text).ok()? else { return None };
+        SERVICES.iter().any(|service| service.kind() == kind).then_some(Self { kind, id })
+    }
+}
+
+impl From<ServiceKey> for String {
+    fn from(key: ServiceKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for ServiceKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::from_text(&text).ok_or_else(|| format!("'{text}' is not an instance of a service"))
     }
 }
 
@@ -120,9 +141,8 @@ impl FragmentKey {
     /// The key that agents know by this identifier.
     #[must_use]
     pub fn from_id(id: &FragmentId) -> Option<Self> {
-        let RowKey::Resource(kind, instance) = RowKey::from_text(&id.service).ok()? else { return None };
-        SERVICES.iter().any(|service| service.kind() == kind).then_some(())?;
-        Some(Self::new(kind, instance, RowKey::from_text(&id.subject).ok()?))
+        let service = ServiceKey::from_text(&id.service)?;
+        Some(Self { service, subject: RowKey::from_text(&id.subject).ok()? })
     }
 }
 

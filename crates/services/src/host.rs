@@ -8,8 +8,7 @@ use weft_net::{HostFact, HostName};
 
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
-use crate::core::ServicePort;
-use crate::core::binding::binding_failure;
+use crate::core::binding::mended;
 use crate::{Change, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 
 /// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
@@ -148,7 +147,8 @@ pub fn describe_host(
     let described = Write::Put(Row::Host(Arc::new(host)));
     let mut after = model.clone();
     after.apply(&described);
-    Ok(std::iter::once(described).chain(mended_bindings(&after, name, now)).collect())
+    let bindings = after.ports_on(name).flat_map(|port| after.service_ports_on(port));
+    Ok(std::iter::once(described).chain(mended(&after, bindings, now)).collect())
 }
 
 fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(), Refusal> {
@@ -167,22 +167,4 @@ fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(),
         )),
         None => Ok(()),
     }
-}
-
-/// The bindings on a host that had failed and would not fail any more.
-fn mended_bindings(model: &Model, host: &HostName, now: Timestamp) -> Vec<Write> {
-    let vnics = model.ports_on(host).filter_map(|id| model.instance_ports.get(&id));
-    let bindings = vnics.flat_map(|vnic| {
-        let ids = model.service_ports_on(vnic.standard.id);
-        ids.into_iter().filter_map(move |id| Some((vnic, model.service_ports.get(&id)?)))
-    });
-    let mended = bindings.filter(|(vnic, port)| {
-        port.binding_failure.is_some() && binding_failure(model, vnic, port).is_none()
-    });
-    let written = mended.map(|(_, port)| {
-        let mut port = ServicePort { binding_failure: None, ..ServicePort::clone(port) };
-        port.standard.touch(now);
-        Write::Put(Row::ServicePort(Arc::new(port)))
-    });
-    written.collect()
 }

@@ -7,9 +7,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use weft_net::{HostName, Mac, NamespaceName, Vni};
+use weft_net::{HostName, Mac, NamespaceName};
 
-use crate::network::{FreeAddresses, FreeVnis};
+use crate::compile::ServiceKey;
+use crate::exclusive::{Exclusive, FreeVnis};
+use crate::network::FreeAddresses;
 use crate::stored::Stored;
 use crate::{Id, RowKind};
 
@@ -22,12 +24,10 @@ pub(crate) struct Index {
     pub(crate) apply_sets: OrdSet<(Arc<str>, RowKind, Arc<str>, Id)>,
     /// What is referred to, and by what.
     pub(crate) references: OrdSet<((RowKind, Id), (RowKind, Id))>,
-    /// VNIs in use, and by which network.
-    pub(crate) vnis: OrdMap<Vni, Id>,
+    /// What only one can have, and which instance of a service has it.
+    pub(crate) exclusives: OrdMap<Exclusive, ServiceKey>,
     /// VNIs that are neither in use nor in quarantine.
     pub(crate) free_vnis: FreeVnis,
-    /// VLANs of physical networks in use, and by which network.
-    pub(crate) vlans: OrdMap<(Arc<str>, u16), Id>,
     /// Instance ports of a host.
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
@@ -77,9 +77,8 @@ impl Index {
         same("names", &self.names, &other.names)?;
         same("apply_sets", &self.apply_sets, &other.apply_sets)?;
         same("references", &self.references, &other.references)?;
-        same("vnis", &self.vnis, &other.vnis)?;
+        same("exclusives", &self.exclusives, &other.exclusives)?;
         same("free_vnis", &self.free_vnis, &other.free_vnis)?;
-        same("vlans", &self.vlans, &other.vlans)?;
         same("by_host", &self.by_host, &other.by_host)?;
         same("by_device", &self.by_device, &other.by_device)?;
         same("addresses", &self.addresses, &other.addresses)?;
@@ -104,9 +103,9 @@ pub(crate) fn replace<T: Ord + Clone>(set: &mut OrdSet<T>, before: Option<T>, af
 }
 
 /// The same for what only one can have. Within one change somebody else may have taken what the row had.
-pub(crate) fn reclaim<K: Ord + Clone>(
-    owners: &mut OrdMap<K, Id>,
-    owner: Id,
+pub(crate) fn reclaim<K: Ord + Clone, O: PartialEq + Clone>(
+    owners: &mut OrdMap<K, O>,
+    owner: O,
     before: Option<K>,
     after: Option<K>,
 ) {

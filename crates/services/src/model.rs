@@ -9,7 +9,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use weft_net::HostName;
 
-use crate::departure::{Departure, Exclusive};
+use crate::departure::Departure;
 use crate::host::Host;
 use crate::index::Index;
 use crate::row::each_kind;
@@ -50,7 +50,7 @@ macro_rules! define_reindex {
                         }
                     )*
                     (Some(Row::Departure(row)), _) | (None, Some(Row::Departure(row))) => {
-                        self.reindex_exclusive(row.what);
+                        self.index_free(&row.what);
                     }
                     (Some(Row::Host(_)) | None, _) => {}
                 }
@@ -80,13 +80,6 @@ impl Model {
         T::index(self, before, after);
     }
 
-    /// Notes whether what a network or a departure that came or went has is free now.
-    pub(crate) fn reindex_exclusive(&mut self, what: Exclusive) {
-        let Exclusive::Vni(vni) = what;
-        let is_free = !self.index.vnis.contains_key(&vni) && self.departures_of(what).next().is_none();
-        self.index.free_vnis.set(vni, is_free);
-    }
-
     /// The host of this name.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<&Arc<Host>> {
@@ -101,13 +94,6 @@ impl Model {
     /// All departures that have not been confirmed.
     pub fn departures(&self) -> impl Iterator<Item = &Departure> {
         self.departures.values()
-    }
-
-    /// The departures from hosts that may still have something that only one can have.
-    pub(crate) fn departures_of(&self, what: Exclusive) -> impl Iterator<Item = &Departure> {
-        // In ASCII, only '-' and '.' come before digits, and no name of a host begins with them.
-        let first = (what, "0".parse().expect("one digit"));
-        self.departures.range(first..).map(|(_, departure)| departure).take_while(move |one| one.what == what)
     }
 
     /// The rows of a kind that refer to a row.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::compile::{SERVICES, ServiceKey};
 use crate::core::binding::{OnFailure, follow_instance_port};
-use crate::departure::exclusive;
+use crate::departure::exclusives;
 use crate::stored::check_references;
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Write};
 
@@ -72,12 +72,13 @@ fn check_quarantine(base: &Model, model: &Model, writes: &[Write]) -> Result<(),
         if base.row(&row.key()).is_some() || !SERVICES.iter().any(|service| service.kind() == kind) {
             continue;
         }
-        let Some(what) = exclusive(model, ServiceKey { kind, id }) else { continue };
-        if let Some(departure) = base.departures_of(what).next() {
-            let host = &departure.host;
-            return Err(conflict(format!(
-                "{what} is in quarantine until host '{host}' has confirmed its removal or is deleted"
-            )));
+        for what in exclusives(model, ServiceKey { kind, id }) {
+            if let Some(departure) = base.departures_of(&what).next() {
+                let host = &departure.host;
+                return Err(conflict(format!(
+                    "{what} is in quarantine until host '{host}' has confirmed its removal or is deleted"
+                )));
+            }
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ macro_rules! define_rows {
             pub fn key(&self) -> RowKey {
                 match self {
                     Self::Host(row) => RowKey::Host(row.name.clone()),
-                    Self::Departure(row) => RowKey::Departure(row.what, row.host.clone()),
+                    Self::Departure(row) => RowKey::Departure(row.what.clone(), row.host.clone()),
                     $(Self::$kind(row) => RowKey::Resource(RowKind::$kind, row.standard.id),)*
                 }
             }

@@ -56,13 +56,10 @@ pub(crate) fn check_references(model: &Model, key: &RowKey) -> Result<(), String
     }
 }
 
+/// Of facts nothing is said: a port may name a host that is not known.
 fn check_not_referred_to(model: &Model, key: &RowKey) -> Result<(), String> {
-    let user = match key {
-        RowKey::Resource(kind, id) => model.any_referring((*kind, *id)),
-        RowKey::Host(host) => model.ports_on(host).next().map(|port| (RowKind::InstancePort, port)),
-        RowKey::Departure(..) => None,
-    };
-    match user {
+    let RowKey::Resource(kind, id) = key else { return Ok(()) };
+    match model.any_referring((*kind, *id)) {
         Some((kind, id)) => {
             Err(format!("{} would be gone, and {} {id} needs it", key.in_words(), kind.in_words()))
         }

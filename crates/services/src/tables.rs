@@ -7,11 +7,11 @@ use imbl::OrdMap;
 use weft_net::HostName;
 
 use crate::core::{InstancePort, Interface, ServicePort};
-use crate::departure::{Departure, Exclusive};
+use crate::departure::Departure;
 use crate::host::Host;
 use crate::network::{Network, Subnet};
 use crate::row::each_kind;
-use crate::{Id, Row, RowKey, RowKind};
+use crate::{Exclusive, Id, Row, RowKey, RowKind};
 
 macro_rules! define_tables {
     ($($kind:ident $name:literal $table:ident,)*) => {
@@ -29,7 +29,7 @@ macro_rules! define_tables {
             pub fn row(&self, key: &RowKey) -> Option<Row> {
                 match key {
                     RowKey::Host(name) => self.hosts.get(name).cloned().map(Row::Host),
-                    RowKey::Departure(what, host) => self.departure(*what, host).cloned().map(Row::Departure),
+                    RowKey::Departure(what, host) => self.departure(what, host).cloned().map(Row::Departure),
                     $(RowKey::Resource(RowKind::$kind, id) => self.$table.get(id).cloned().map(Row::$kind),)*
                     RowKey::Resource(RowKind::Host | RowKind::Departure, _) => None,
                 }
@@ -67,7 +67,7 @@ macro_rules! define_tables {
                 match row {
                     Row::Host(row) => self.hosts.insert(row.name.clone(), row.clone()).map(Row::Host),
                     Row::Departure(row) => {
-                        let key = (row.what, row.host.clone());
+                        let key = (row.what.clone(), row.host.clone());
                         self.departures.insert(key, row.clone()).map(Row::Departure)
                     }
                     $(Row::$kind(row) => {
@@ -81,7 +81,7 @@ macro_rules! define_tables {
                 match key {
                     RowKey::Host(name) => self.hosts.remove(name).map(Row::Host),
                     RowKey::Departure(what, host) => {
-                        self.departures.remove(&(*what, host.clone())).map(Row::Departure)
+                        self.departures.remove(&(what.clone(), host.clone())).map(Row::Departure)
                     }
                     $(RowKey::Resource(RowKind::$kind, id) => self.$table.remove(id).map(Row::$kind),)*
                     RowKey::Resource(RowKind::Host | RowKind::Departure, _) => None,
@@ -94,7 +94,7 @@ each_kind!(define_tables);
 
 impl Tables {
     /// The departure of this from a host that the host has not confirmed, if there is one.
-    pub(crate) fn departure(&self, what: Exclusive, host: &HostName) -> Option<&Departure> {
-        self.departures.get(&(what, host.clone()))
+    pub(crate) fn departure(&self, what: &Exclusive, host: &HostName) -> Option<&Departure> {
+        self.departures.get(&(what.clone(), host.clone()))
     }
 }

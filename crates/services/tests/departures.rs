@@ -38,7 +38,7 @@ fn a_late_confirmation_of_an_earlier_departure_ends_no_later_one() {
     site.update("ports", &port, json!({"binding:host_id": "host2"})).unwrap();
     let earlier = departures(&site);
     let ours = |departure: &Departure| {
-        (departure.what, departure.host.clone(), departure.of.to_string())
+        (departure.what.clone(), departure.host.clone(), departure.of.id.to_string())
             == (Exclusive::Vni(7.try_into().unwrap()), host("host1"), network.clone())
     };
     assert!(matches!(&*earlier, [departure] if ours(departure)), "{earlier:?}");
@@ -70,7 +70,7 @@ fn a_network_that_a_restore_brings_back_waits_for_what_had_its_vni_since() {
     let kept = departures_after_restore(&lost, &site.model, 1);
     commit(&mut site, kept);
     let waiting = departures(&site);
-    assert!(matches!(&*waiting, [departure] if departure.of.to_string() == new), "{waiting:?}");
+    assert!(matches!(&*waiting, [departure] if departure.of.id.to_string() == new), "{waiting:?}");
     let on_host = |site: &Site| compile::intent_of(&site.model, &host("host1")).len();
     assert_eq!(on_host(&site), 1, "the vNIC is there, the network is not");
     let before = site.model.clone();
@@ -95,4 +95,31 @@ fn what_a_restore_brings_back_as_it_was_leaves_no_departure() {
         3,
         "two hosts that the snapshot does not know, and what one of them has: {kept:?}"
     );
+}
+
+#[test]
+fn a_vlan_that_a_host_may_still_have_is_not_given_to_another_network() {
+    let mut site = Site::with_hosts(2, &[]);
+    let vlan = json!({"provider:network_type": "vlan", "provider:physical_network": "p",
+        "provider:segmentation_id": 100});
+    let network = common::id(&site.create("networks", vlan.clone()).unwrap());
+    let port = site.create("ports", json!({"network_id": network, "binding:host_id": "host2"})).unwrap();
+    site.delete("ports", &common::id(&port)).unwrap();
+    site.delete("networks", &network).unwrap();
+    let refusal = site.create("networks", vlan.clone()).unwrap_err();
+    assert!(
+        refusal.message.contains("VLAN 100 of physical network p is in quarantine until host2"),
+        "{refusal}"
+    );
+    let all = departures(&site);
+    let read_back = all.iter().map(|departure| {
+        let row = weft_services::Row::Departure(departure.clone());
+        let key = weft_services::RowKey::from_text(&row.key().to_text()).unwrap();
+        assert_eq!(key, row.key());
+        weft_services::Row::from_bytes(key.kind(), &row.to_bytes()).unwrap()
+    });
+    assert_eq!(read_back.count(), 1);
+    let confirmed = confirm_departures(&site.model, &all);
+    commit(&mut site, confirmed);
+    site.create("networks", vlan).unwrap();
 }

@@ -8,7 +8,12 @@ use common::{Site, id};
 use expect_test::expect;
 use serde_json::json;
 use weft_dataplane::State;
+use weft_net::{HostFact, HostName};
 use weft_services::{Timestamp, compile, describe_host};
+
+fn host(name: &str) -> HostName {
+    name.parse().unwrap()
+}
 
 #[test]
 fn a_port_on_two_hosts_is_a_bridge_a_tunnel_and_entries_for_the_other() {
@@ -75,4 +80,43 @@ fn a_vni_is_found_at_once_when_somebody_has_the_last_one() {
     site.delete("networks", &fifth).unwrap();
     assert_eq!(vni(&mut site, json!({})).1, 5);
     site.model.recount_check().unwrap();
+}
+
+#[test]
+fn a_binding_that_failed_is_tried_again_when_its_cause_is_gone() {
+    let mut site = Site::with_hosts(1, &[]);
+    let roomy = HostFact { underlay_mtu: 9000, ..site.model.host(&host("host1")).unwrap().fact.clone() };
+    for write in describe_host(&site.model, &host("host1"), &roomy, Timestamp(1)).unwrap() {
+        site.model.apply(&write);
+    }
+    let network = id(&site.create("networks", json!({"name": "blue", "mtu": 8000})).unwrap());
+    let tight = HostFact { underlay_mtu: 1500, ..roomy.clone() };
+    let fact = HostFact { tunnel_endpoint: Some("192.0.2.9".parse().unwrap()), ..tight };
+    for write in describe_host(&site.model, &host("host2"), &fact, Timestamp(2)).unwrap() {
+        site.model.apply(&write);
+    }
+    let port = id(&site.create("ports", json!({"network_id": network, "binding:host_id": "host2"})).unwrap());
+    let vif_type = |site: &Site| site.get("ports", &port).unwrap()["binding:vif_type"].clone();
+    assert_eq!(vif_type(&site), "binding_failed");
+    site.update("networks", &network, json!({"mtu": 1400})).unwrap();
+    assert_eq!(vif_type(&site), "tap", "the network fits now");
+}
+
+#[test]
+fn a_port_that_is_written_again_is_bound_if_it_can_be_now() {
+    let mut site = Site::with_hosts(2, &[]);
+    let fact = site.model.host(&host("host2")).unwrap().fact.clone();
+    let fact = HostFact { tunnel_endpoint: Some("2001:db8::2".parse().unwrap()), ..fact };
+    for write in describe_host(&site.model, &host("host2"), &fact, Timestamp(1)).unwrap() {
+        site.model.apply(&write);
+    }
+    let network = id(&site.create("networks", json!({"name": "blue", "mtu": 1400})).unwrap());
+    let on = |host| json!({"network_id": network, "binding:host_id": host});
+    let first = id(&site.create("ports", on("host1")).unwrap());
+    let port = id(&site.create("ports", on("host2")).unwrap());
+    let vif_type = |site: &Site| site.get("ports", &port).unwrap()["binding:vif_type"].clone();
+    assert_eq!(vif_type(&site), "binding_failed", "IPv4 and IPv6 do not meet");
+    site.delete("ports", &first).unwrap();
+    site.update("ports", &port, json!({"binding:host_id": "host2"})).unwrap();
+    assert_eq!(vif_type(&site), "tap");
 }

@@ -7,7 +7,7 @@ use weft_net::{Capability, HostFact, HostName};
 
 use crate::core::{InstancePort, InterfaceKind, InterfaceParent, ServicePort, VnicKind};
 use crate::network::{Encapsulation, Network, follow_mac};
-use crate::{Change, Id, Model, Refusal, Row, core::check_mac};
+use crate::{Change, Id, Model, Refusal, Row, Timestamp, Write, core::check_mac};
 
 /// What VXLAN adds to a packet: outer IP header, UDP, VXLAN, inner Ethernet (RFC 7348 §5).
 pub(crate) const fn vxlan_overhead(endpoint: IpAddr) -> u32 {
@@ -24,7 +24,7 @@ pub(crate) enum OnFailure {
     Refuse,
     /// A Neutron port is bound with `binding_failed`.
     Note,
-    /// The request does not concern the host, and what was decided stays: capabilities that shrink later block nothing.
+    /// The request does not concern the host, and what is bound stays so: capabilities that shrink later block nothing.
     Keep,
 }
 
@@ -47,7 +47,9 @@ pub(crate) fn follow_instance_port(
         let Some(stored) = change.model().service_ports.get(&id).cloned() else { continue };
         check_mac(change.model(), stored.service_id, vnic.mac_address, Some(id))?;
         let binding_failure = match on_failure {
-            OnFailure::Keep => stored.binding_failure.clone(),
+            // What failed is tried again, as Neutron does; what did not stays.
+            OnFailure::Keep if stored.binding_failure.is_none() => None,
+            OnFailure::Keep => binding_failure(change.model(), &vnic, &stored),
             OnFailure::Refuse | OnFailure::Note => binding_failure(change.model(), &vnic, &stored),
         };
         if let (OnFailure::Refuse, Some(failure)) = (on_failure, &binding_failure) {
@@ -61,6 +63,22 @@ pub(crate) fn follow_instance_port(
         }
     }
     Ok(())
+}
+
+/// The writes to those of these service ports whose binding had failed and would not fail any more.
+pub(crate) fn mended(model: &Model, bindings: impl Iterator<Item = Id>, now: Timestamp) -> Vec<Write> {
+    let bindings = bindings.filter_map(|id| model.service_ports.get(&id));
+    let failed = bindings.filter(|port| port.binding_failure.is_some());
+    let mended = failed.filter(|port| {
+        let vnic = model.instance_port_of(port.interface_id);
+        vnic.is_some_and(|vnic| binding_failure(model, vnic, port).is_none())
+    });
+    let written = mended.map(|port| {
+        let mut port = ServicePort { binding_failure: None, ..ServicePort::clone(port) };
+        port.standard.touch(now);
+        Write::Put(Row::ServicePort(Arc::new(port)))
+    });
+    written.collect()
 }
 
 /// Refuses a host for an instance port if it cannot make one of the interfaces that are there already.

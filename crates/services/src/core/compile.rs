@@ -7,9 +7,9 @@ use weft_net::{HostName, IfName};
 
 use crate::compile::{Compiled, FragmentKey, Service, Step};
 use crate::core::{InterfaceKind, InterfaceParent, VnicKind, effective_mtu};
-use crate::departure::{Exclusive, Presence};
+use crate::departure::Presence;
 use crate::network::compile::differs;
-use crate::{Id, Model, RowKey, RowKind, names};
+use crate::{Exclusive, Id, Model, RowKey, RowKind, names};
 
 /// vNICs, each an instance that only its own host follows. Subjects: the vNIC itself, and its slices.
 pub(crate) struct Vnics;
@@ -69,8 +69,8 @@ impl Service for Vnics {
         touched.extend(vnics.into_iter().flat_map(|vnic| fragments(model, vnic)));
     }
 
-    fn exclusive(&self, _: &Model, _: Id) -> Option<Exclusive> {
-        None
+    fn exclusives(&self, _: &Model, _: Id) -> Vec<Exclusive> {
+        Vec::new()
     }
 
     fn presences(&self, _: &Model, _: &RowKey) -> Vec<Presence> {

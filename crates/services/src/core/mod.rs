@@ -14,8 +14,6 @@ mod live;
 mod service;
 mod service_port;
 pub(crate) mod status;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use binding::effective_mtu;
 pub(crate) use instance_port::{DEFAULT_INTERFACE, check_vnic, choose_mac};

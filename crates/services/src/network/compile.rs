@@ -18,9 +18,9 @@ use weft_net::{HostName, IfName, NamespaceName, Vni};
 
 use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
-use crate::departure::{Exclusive, Presence, waits};
+use crate::departure::{Presence, waits};
 use crate::network::{Encapsulation, HostRoute, Network};
-use crate::{Id, Model, RowKey, RowKind, names};
+use crate::{Exclusive, Id, Model, RowKey, RowKind, names};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
 const VXLAN_PORT: u16 = 4789;
@@ -78,9 +78,11 @@ impl Service for LayerTwo {
             RowKey::Resource(RowKind::Network, id) if differs(step, *id) => {
                 self.touch_all(model, *id, touched)
             }
-            RowKey::Departure(Exclusive::Vni(vni), _) => match model.index.vnis.get(vni) {
-                Some(id) if waits(step.before, key(*id)) != waits(step.after, key(*id)) => {
-                    self.touch_all(model, *id, touched)
+            RowKey::Departure(what, _) => match model.owner_of(what) {
+                Some(owner)
+                    if owner.kind == self.kind() && waits(step.before, owner) != waits(step.after, owner) =>
+                {
+                    self.touch_all(model, owner.id, touched)
                 }
                 Some(_) | None => Vec::new(),
             },
@@ -93,8 +95,8 @@ impl Service for LayerTwo {
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }
 
-    fn exclusive(&self, model: &Model, network: Id) -> Option<Exclusive> {
-        model.networks.get(&network)?.vni().map(Exclusive::Vni)
+    fn exclusives(&self, model: &Model, network: Id) -> Vec<Exclusive> {
+        model.networks.get(&network).map(|network| network.encapsulation.exclusive()).into_iter().collect()
     }
 
     fn presences(&self, model: &Model, row: &RowKey) -> Vec<Presence> {

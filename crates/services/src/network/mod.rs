@@ -1,8 +1,7 @@
 //! Layer-2 networks, in Neutron's words: networks, subnets, ports.
 //!
-//! Files: [`Network`] here, `subnet.rs`, `port.rs` (the view of the core that Neutron calls a port), `ipam.rs` (which
-//! addresses a port gets), `addresses.rs` (which are free), `vnis.rs` (which VNIs are
-//! free), `compile.rs` (what of it is on which host).
+//! Files: `resource.rs` (networks), `subnet.rs`, `port.rs` (the view of the core that Neutron calls a port), `ipam.rs` (which
+//! addresses a port gets), `addresses.rs` (which are free), `compile.rs` (what of it is on which host).
 
 mod addresses;
 pub(crate) mod compile;
@@ -10,13 +9,9 @@ mod ipam;
 mod port;
 mod resource;
 mod subnet;
-#[cfg(test)]
-mod tests;
-mod vnis;
 
 pub(crate) use addresses::{FreeAddresses, index_addresses};
 pub(crate) use ipam::{FixedIpRequest, allocate, check_addresses_free, follow_mac, reallocate};
 pub use port::Ports;
 pub use resource::{Encapsulation, Network, Networks};
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};
-pub(crate) use vnis::FreeVnis;

@@ -1,5 +1,6 @@
 //! Networks: layer-2 segments of a project.
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,9 +9,9 @@ use weft_net::Vni;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
-use crate::core::binding::vxlan_overhead;
-use crate::departure::Exclusive;
-use crate::index::reclaim;
+use crate::compile::ServiceKey;
+use crate::core::binding::{mended, vxlan_overhead};
+use crate::exclusive::{Exclusive, Taken, check_owned, taken};
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
@@ -56,42 +57,34 @@ impl Stored for Network {
     }
 
     fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
-        let (what, owner) = match (self.vni(), self.vlan()) {
-            (Some(vni), _) => (format!("VNI {vni}"), model.index.vnis.get(&vni)),
-            (None, Some(vlan)) => {
-                (format!("VLAN {} of physical network {}", vlan.1, vlan.0), model.index.vlans.get(&vlan))
-            }
-            (None, None) => return Ok(()),
-        };
-        match owner.filter(|owner| **owner != self.standard.id) {
-            Some(other) => {
-                Err(Refusal::conflict("NetworkInUse", format!("{what} is network {other}'s now.")))
-            }
-            None => Ok(()),
-        }
+        check_owned(model, self.key(), &self.encapsulation.exclusive())
     }
 }
 
 impl Indexed for Network {
     fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
-        let Some(id) = before.or(after).map(|network| network.standard.id) else { return };
-        let vni = [before, after].map(|network| network.and_then(Self::vni));
-        reclaim(&mut model.index.vnis, id, vni[0], vni[1]);
-        vni.into_iter().flatten().for_each(|vni| model.reindex_exclusive(Exclusive::Vni(vni)));
-        let [vlan, now_vlan] = [before, after].map(|network| network.and_then(Self::vlan));
-        reclaim(&mut model.index.vlans, id, vlan, now_vlan);
+        let Some(owner) = before.or(after).map(Self::key) else { return };
+        let [had, has] = [before, after].map(|network| network.map(|one| one.encapsulation.exclusive()));
+        model.index_exclusive(owner, had, has);
+    }
+}
+
+impl Encapsulation {
+    /// What of it only one network can have.
+    pub(crate) fn exclusive(&self) -> Exclusive {
+        match self {
+            Self::Vxlan { vni } => Exclusive::Vni(*vni),
+            Self::Vlan { physical_network, vlan_id } => {
+                Exclusive::Vlan { vlan_id: *vlan_id, physical_network: physical_network.as_str().into() }
+            }
+        }
     }
 }
 
 impl Network {
-    /// The physical network and the VLAN of a network that has one.
-    fn vlan(&self) -> Option<(Arc<str>, u16)> {
-        match &self.encapsulation {
-            Encapsulation::Vxlan { .. } => None,
-            Encapsulation::Vlan { physical_network, vlan_id } => {
-                Some((physical_network.as_str().into(), *vlan_id))
-            }
-        }
+    /// The instance of a service that it is.
+    fn key(&self) -> ServiceKey {
+        ServiceKey { kind: RowKind::Network, id: self.standard.id }
     }
 
     /// The VNI, of a network that has one.
@@ -228,7 +221,11 @@ impl Resource for Networks {
             check_hosts_carry(change.model(), &network)?;
         }
         network.standard.touch(change.now());
+        let network_id = network.standard.id;
         change.put(Row::Network(Arc::new(network)));
+        for write in mended(change.model(), change.model().bindings_to(network_id), change.now()) {
+            change.write(write);
+        }
         Ok(())
     }
 
@@ -269,10 +266,15 @@ fn choose_encapsulation(model: &Model, spec: &Spec) -> Result<Encapsulation, Ref
         Some(number) => {
             let vni = Vni::try_from(number)
                 .map_err(|error| Refusal::attribute("provider:segmentation_id", error))?;
-            check_vni(model, vni)?;
+            check_free(model, &Exclusive::Vni(vni))?;
             vni
         }
-        None => free_vni(model)?,
+        None => model.free_vni().ok_or_else(|| {
+            Refusal::conflict(
+                "NoNetworkAvailable",
+                "Unable to create the network. No tenant network is available for allocation.",
+            )
+        })?,
     };
     Ok(Encapsulation::Vxlan { vni })
 }
@@ -289,46 +291,41 @@ fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
             "a network of type vlan needs a tag from 1 to 4094",
         ));
     };
-    match model.index.vlans.get(&(physical_network.as_str().into(), vlan_id)) {
-        Some(other) => Err(Refusal::conflict(
-            "VlanIdInUse",
-            format!(
-                "Unable to create the network. The VLAN {vlan_id} on physical network {physical_network} is in use by network {other}."
-            ),
-        )),
-        None => Ok(Encapsulation::Vlan { physical_network, vlan_id }),
-    }
+    let encapsulation = Encapsulation::Vlan { physical_network, vlan_id };
+    check_free(model, &encapsulation.exclusive())?;
+    Ok(encapsulation)
 }
 
-/// Refuses a VNI that is in use or in quarantine.
-fn check_vni(model: &Model, vni: Vni) -> Result<(), Refusal> {
-    let message = if let Some(other) = model.index.vnis.get(&vni) {
-        format!(
-            "provider:segmentation_id: Unable to create the network. The tunnel ID {vni} is in use. It is that of network {other}."
-        )
-    } else if let Some(departure) = model.departures_of(Exclusive::Vni(vni)).next() {
-        let host = &departure.host;
-        format!(
-            "provider:segmentation_id: VNI {vni} is in quarantine until {host} has confirmed that it has removed it."
-        )
-    } else {
-        return Ok(());
+/// Refuses what another network has, and what is in quarantine.
+fn check_free(model: &Model, what: &Exclusive) -> Result<(), Refusal> {
+    let kind = match what {
+        Exclusive::Vni(_) => "TunnelIdInUse",
+        Exclusive::Vlan { .. } => "VlanIdInUse",
     };
-    Err(Refusal::conflict("TunnelIdInUse", message))
+    let rule = match taken(model, what) {
+        None => return Ok(()),
+        Some(Taken::By(other)) => format!(
+            "Unable to create the network. The {} is in use by {} {}",
+            neutrons_name(what),
+            other.kind.in_words(),
+            other.id
+        ),
+        Some(Taken::Departing(departure)) => {
+            let host = &departure.host;
+            format!("{what} is in quarantine until {host} has confirmed that it has removed it")
+        }
+    };
+    Err(Refusal::conflict(kind, format!("provider:segmentation_id: {rule}.")))
 }
 
-/// The lowest free one after the highest in use; if there is none, the lowest that is free.
-fn free_vni(model: &Model) -> Result<Vni, Refusal> {
-    let highest = model.index.vnis.get_max().map(|(vni, _)| *vni);
-    let after_highest = highest.map_or(Some(Vni::MIN), Vni::next);
-    let free = &model.index.free_vnis;
-    let found = after_highest.and_then(|from| free.lowest_from(from)).or_else(|| free.lowest_from(Vni::MIN));
-    found.ok_or_else(|| {
-        Refusal::conflict(
-            "NoNetworkAvailable",
-            "Unable to create the network. No tenant network is available for allocation.",
-        )
-    })
+/// What Neutron calls it in its messages.
+fn neutrons_name(what: &Exclusive) -> String {
+    match what {
+        Exclusive::Vni(vni) => format!("tunnel ID {vni}"),
+        Exclusive::Vlan { vlan_id, physical_network } => {
+            format!("VLAN {vlan_id} on physical network {physical_network}")
+        }
+    }
 }
 
 /// The largest packet of a network that a host's underlay carries, if it carries any.
@@ -367,7 +364,8 @@ fn choose_mtu(model: &Model, encapsulation: &Encapsulation, asked: Option<u32>) 
         .filter(|room| *room >= IPV6_MTU_MIN)
         .min();
     let without_hosts = match encapsulation {
-        Encapsulation::Vxlan { .. } => 1500 - vxlan_overhead(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        // Hosts that are yet to come may have an underlay of either IP version.
+        Encapsulation::Vxlan { .. } => 1500 - vxlan_overhead(Ipv6Addr::UNSPECIFIED.into()),
         Encapsulation::Vlan { .. } => 1500,
     };
     match asked.filter(|mtu| *mtu != 0) {

@@ -1,1 +1,0 @@
-//! Tests of networks, subnets and ports.

@@ -4,9 +4,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use weft_agent::{Change, Reconciler, Taken};
-use weft_dataplane::Memory;
-use weft_net::{Capability, HostFact, HostName};
+use weft_dataplane::{LinkId, Memory};
+use weft_net::{Capability, HostFact, HostName, IfName};
 use weft_protocol::{Version, wire};
+
+/// The interface by which every host reaches the physical network.
+pub(crate) const PHYSICAL: &str = "eth1";
 
 /// A host of the simulation.
 pub(crate) struct Host {
@@ -26,11 +29,20 @@ pub(crate) struct Host {
     ask_for_all: bool,
 }
 
+fn physical() -> IfName {
+    PHYSICAL.parse().expect("a plain name")
+}
+
+fn with_physical(mut kernel: Memory) -> Memory {
+    kernel.add_foreign_link(LinkId::on_host(physical()));
+    kernel
+}
+
 impl Host {
     pub(crate) fn new(number: u8) -> Self {
         Self {
             name: format!("host{number}").parse().expect("a plain name"),
-            agent: Some(Reconciler::new(Memory::default())),
+            agent: Some(Reconciler::new(with_physical(Memory::default()))),
             kernel: None,
             disk: None,
             unwritten: VecDeque::new(),
@@ -48,7 +60,7 @@ impl Host {
             tunnel_endpoint: Some([192, 0, 2, self.endpoint].into()),
             underlay_mtu: 1500,
             capabilities: Capability::ALL.into_iter().collect::<BTreeSet<_>>(),
-            physical_networks: Default::default(),
+            physical_networks: [("p".to_owned(), physical())].into(),
         }
     }
 
@@ -114,6 +126,7 @@ impl Host {
     pub(crate) fn reboot(&mut self) {
         self.kill();
         self.kernel_mut().reboot();
+        self.kernel_mut().add_foreign_link(LinkId::on_host(physical()));
         self.start();
     }
 

@@ -9,18 +9,24 @@ use weft_services::{Change, Model, Query, Refusal};
 /// Makes one random request. It may well be refused.
 pub(crate) fn make(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
     match random.random_range(0..12) {
-        0 if random.random_bool(0.5) => create(change, "networks", json!({ "name": "n" })),
+        0 if random.random_bool(0.3) => create(change, "networks", json!({ "name": "n" })),
+        0 if random.random_bool(0.4) => {
+            let body = json!({ "provider:network_type": "vlan", "provider:physical_network": "p",
+                "provider:segmentation_id": random.random_range(1..4) });
+            create(change, "networks", body)
+        }
         // Few VNIs: what one network had, another soon wants.
         0 => create(change, "networks", json!({ "provider:segmentation_id": random.random_range(1..6) })),
         1 => {
             let third = random.random_range(0..4);
             let network = pick(random, change.model(), "networks");
-            create(
-                change,
-                "subnets",
-                json!({ "network_id": network, "ip_version": 4, "cidr": format!("10.0.{third}.0/28") }),
-            )
+            let (version, cidr) = match random.random_bool(0.7) {
+                true => (4, format!("10.0.{third}.0/28")),
+                false => (6, format!("2001:db8:{third}::/64")),
+            };
+            create(change, "subnets", json!({ "network_id": network, "ip_version": version, "cidr": cidr }))
         }
+        2 if random.random_bool(0.5) => native(random, change),
         2..=5 => {
             let body = json!({ "network_id": pick(random, change.model(), "networks"), "binding:host_id": host(random),
                 "binding:profile": { "namespace": format!("w{}", random.random_range(0..1000)) } });
@@ -51,11 +57,32 @@ pub(crate) fn make(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), R
     }
 }
 
+/// A vNIC with a VLAN on it, each bound to a network, or as far as that is possible.
+fn native(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
+    let made = |change: &mut Change, path: &str, body: Value| {
+        entry(path).create(change, &body.as_object().cloned().unwrap_or_default())
+    };
+    let vnic = made(change, "instance-ports", json!({ "host_id": host(random), "vnic": { "type": "tap" } }))?;
+    let untagged = made(change, "interfaces", json!({ "instance_port_id": vnic }))?;
+    let tag = random.random_range(1..4);
+    let vlan = json!({ "instance_port_id": vnic, "type": "vlan", "segmentation_id": tag });
+    let vlan = made(change, "interfaces", vlan)?;
+    for interface in [untagged, vlan] {
+        let network = pick(random, change.model(), "networks");
+        made(change, "service-ports", json!({ "interface_id": interface, "service_id": network }))?;
+    }
+    Ok(())
+}
+
 /// A network goes, and all its ports before it.
 fn delete_with_ports(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
     let network = pick(random, change.model(), "networks");
     for port in items(change.model(), "ports").iter().filter(|port| port["network_id"] == network) {
         entry("ports").delete(change, &id(port), None)?;
+    }
+    for binding in items(change.model(), "service-ports").iter().filter(|port| port["service_id"] == network)
+    {
+        entry("service-ports").delete(change, &id(binding), None)?;
     }
     entry("networks").delete(change, &network, None)
 }

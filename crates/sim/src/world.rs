@@ -125,18 +125,17 @@ impl World {
     }
 
     fn check_isolation(&self) -> Result<(), String> {
-        laws::no_vni_joins_two_networks(&self.hosts)
+        laws::no_segment_joins_two_networks(&self.hosts)
     }
 
     fn damage(&mut self, index: usize) {
-        let count = self.hosts[index].kernel().state().len();
-        if count == 0 {
-            return;
-        }
-        let victim = self.random.random_range(0..count);
-        let key = self.hosts[index].kernel().state().keys().nth(victim).cloned();
-        if let Some(key) = key {
-            self.hosts[index].kernel_mut().damage(&key);
+        // Nobody pulls out the physical interface.
+        let state = self.hosts[index].kernel().state();
+        let victims = state.iter().filter(|(_, object)| !object.is_foreign()).map(|(key, _)| key.clone());
+        let victims: Vec<_> = victims.collect();
+        if !victims.is_empty() {
+            let victim = &victims[self.random.random_range(0..victims.len())];
+            self.hosts[index].kernel_mut().damage(victim);
         }
     }
 

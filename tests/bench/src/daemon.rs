@@ -125,7 +125,7 @@ pub(crate) fn start_agent(
         format!("--state-directory={}", directory.join(host).display()),
         format!("--namespace={}", namespace.path()),
         format!("--namespace-prefix={}", namespace.prefix()),
-        "--tunnel-endpoint=127.0.0.1".to_owned(),
+        format!("--tunnel-endpoint={}", crate::namespace::ENDPOINT),
     ];
     Process::start("weft-agent", &arguments, &directory.join("agent.log"))
 }

@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, ensure};
 use nix::sched::{CloneFlags, setns};
 
+/// The address of each namespace: an agent's tunnel endpoint.
+pub(crate) const ENDPOINT: &str = "192.0.2.1";
+
 /// A namespace, and those whose names begin with its own.
 pub(crate) struct Namespaces(String);
 
@@ -18,6 +21,7 @@ impl Namespaces {
         let made = Self(format!("wb{}-{number}", std::process::id()));
         ip(&["netns", "add", made.name()])?;
         ip(&["-n", made.name(), "link", "set", "lo", "up"])?;
+        ip(&["-n", made.name(), "address", "add", ENDPOINT, "dev", "lo"])?;
         Ok(made)
     }
 

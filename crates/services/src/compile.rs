@@ -18,6 +18,10 @@ use crate::exclusive::Exclusive;
 use crate::network::compile::LayerTwo;
 use crate::{Id, Model, RowKey, RowKind, Write};
 
+/// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
+/// that resumes would otherwise go on with what it has.
+pub const FORM: u64 = 2;
+
 /// Every service that puts something on hosts. A new one is a line here.
 pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo];
 
@@ -255,12 +259,8 @@ pub struct Deltas {
 /// fragments, one that stops loses them all, and one that follows it before and after gets those that differ for it.
 #[must_use]
 pub fn deltas(before: &Model, after: &Model, touched: BTreeSet<FragmentKey>) -> Deltas {
-    let mut services: BTreeMap<ServiceKey, Vec<FragmentKey>> = BTreeMap::new();
-    for key in touched {
-        services.entry(key.service).or_default().push(key);
-    }
     let mut deltas = Deltas::default();
-    for (service, keys) in services {
+    for (service, keys) in by_service(touched) {
         let [were, are] =
             [before, after].map(|model| followers(model, service).into_iter().collect::<BTreeSet<_>>());
         let stayed: Vec<&HostName> = were.intersection(&are).collect();
@@ -285,6 +285,43 @@ pub fn deltas(before: &Model, after: &Model, touched: BTreeSet<FragmentKey>) -> 
     }
     deltas.hosts.values_mut().for_each(HostDelta::sort);
     deltas
+}
+
+/// What a change is to one host, as [`deltas`] has it.
+#[must_use]
+pub fn delta_for(
+    before: &Model,
+    after: &Model,
+    touched: BTreeSet<FragmentKey>,
+    host: &HostName,
+) -> HostDelta {
+    let [were, are] = [before, after].map(|model| followed_by(model, host));
+    let mut deltas = BTreeMap::new();
+    for (service, keys) in by_service(touched) {
+        let (were, are) = (were.contains(&service), are.contains(&service));
+        let keys = match (were, are) {
+            (true, true) => keys,
+            (false, true) => fragments_of(after, service),
+            (true, false) => fragments_of(before, service),
+            (false, false) => Vec::new(),
+        };
+        for key in keys {
+            let was = if were { compile(before, &key) } else { None };
+            let is = if are { compile(after, &key) } else { None };
+            changed(&key, [was.as_ref(), is.as_ref()], &[host], &mut deltas);
+        }
+    }
+    let mut delta = deltas.remove(host).unwrap_or_default();
+    delta.sort();
+    delta
+}
+
+fn by_service(touched: BTreeSet<FragmentKey>) -> BTreeMap<ServiceKey, Vec<FragmentKey>> {
+    let mut services: BTreeMap<ServiceKey, Vec<FragmentKey>> = BTreeMap::new();
+    for key in touched {
+        services.entry(key.service).or_default().push(key);
+    }
+    services
 }
 
 /// Notes for each of these hosts what becomes of a fragment on it.

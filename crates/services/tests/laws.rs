@@ -33,7 +33,13 @@ fn whole(model: &Model) -> Intents {
 
 /// What a change of these writes is to hosts.
 fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName, HostDelta> {
-    compile::deltas(before, after, compile::touched(before, after, writes)).hosts
+    let touched = compile::touched(before, after, writes);
+    let deltas = compile::deltas(before, after, touched.clone()).hosts;
+    for host in names() {
+        let alone = compile::delta_for(before, after, touched.clone(), &host);
+        assert_eq!(alone, deltas.get(&host).cloned().unwrap_or_default(), "{host}");
+    }
+    deltas
 }
 
 /// Carries a delta out as agents do; it must hold nothing that changes nothing.

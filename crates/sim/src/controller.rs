@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
-use weft_controller::agents::{Delivery, Distribution};
+use weft_controller::agents::{AtHave, Delivery, Distribution};
 use weft_net::{HostFact, HostName};
 use weft_protocol::wire;
 use weft_services::{
@@ -111,14 +111,19 @@ impl Controller {
     }
 
     /// The model at a version and the writes since, as far back as the log goes.
-    fn since(&self, have: Version) -> Option<(Model, Vec<Write>)> {
-        if have == self.version {
-            return Some((self.model.clone(), Vec::new()));
+    fn since(&self, have: Version) -> Option<AtHave> {
+        let until = self.version;
+        if have == until {
+            return Some(AtHave { model: self.model.clone(), writes: Vec::new(), until });
         }
         let first =
             self.log.iter().position(|commit| commit.version > have && have.epoch == commit.version.epoch)?;
         let is_next = self.log[first].version.revision.get() == have.revision.get() + 1;
-        let writes = self.log[first..].iter().flat_map(|commit| commit.writes.clone()).collect();
-        is_next.then(|| (self.log[first].before.clone(), writes))
+        // Some are handed out while the past is read.
+        let meanwhile = usize::try_from(self.clock_s % 4).unwrap_or_default();
+        let end = self.log.len().saturating_sub(meanwhile).max(first + 1);
+        let writes = self.log[first..end].iter().flat_map(|commit| commit.writes.clone()).collect();
+        let (model, until) = (self.log[first].before.clone(), self.log[end - 1].version);
+        is_next.then_some(AtHave { model, writes, until })
     }
 }

@@ -3,7 +3,7 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -118,6 +118,7 @@ pub struct Advance {
     deltas: BTreeMap<HostName, HostDelta>,
     /// Hosts that are no longer known.
     gone: Vec<HostName>,
+    writes: Vec<Write>,
 }
 
 impl Advance {
@@ -146,7 +147,9 @@ impl Advance {
             Write::Delete(RowKey::Host(host)) => Some(host.clone()),
             Write::Delete(_) | Write::Put(_) => None,
         });
-        Self { gone: gone.collect(), model, version, encoded, deltas }
+        let gone = gone.collect();
+        let writes = writes.iter().map(|write| (*write).clone()).collect();
+        Self { gone, model, version, encoded, deltas, writes }
     }
 }
 
@@ -159,14 +162,44 @@ pub struct Distribution {
     hosts: BTreeMap<HostName, HostState>,
     encoded: HashMap<FragmentKey, Option<Arc<Encoded>>>,
     connections: u64,
+    /// What was handed out last, oldest first.
+    recent: VecDeque<Recent>,
+}
+
+/// How many turns of handing out are remembered: agents that come back meet commits on their way.
+const RECENT_MAX: usize = 64;
+
+/// What was handed out in one turn.
+struct Recent {
+    from: Version,
+    to: Version,
+    writes: Vec<Write>,
+}
+
+/// The model that an agent's intent was made of, the writes since, and up to which version they are.
+pub struct AtHave {
+    /// The model.
+    pub model: Model,
+    /// The writes to it since.
+    pub writes: Vec<Write>,
+    /// The version to which they lead.
+    pub until: Version,
 }
 
 impl Distribution {
     /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same.
     #[must_use]
     pub fn new(model: Model, version: Version, lineage: u64) -> Self {
-        let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(FORM);
-        Self { content, model, version, hosts: BTreeMap::new(), encoded: HashMap::new(), connections: 0 }
+        let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(compile::FORM);
+        Self {
+            content,
+            model,
+            version,
+            hosts: BTreeMap::new(),
+            encoded: HashMap::new(),
+            connections: 0,
+            recent: VecDeque::new(),
+        }
     }
 
     /// Whether an agent's intent is one that can be built upon, if its version still can.
@@ -215,7 +248,11 @@ impl Distribution {
 
     /// Takes over a commit that was prepared on the model as it is now.
     pub fn hand_out(&mut self, advance: Advance) -> Vec<Delivery> {
-        let Advance { model, version, encoded, deltas, gone } = advance;
+        let Advance { model, version, encoded, deltas, gone, writes } = advance;
+        self.recent.push_back(Recent { from: self.version, to: version, writes });
+        if self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
+        }
         (self.model, self.version) = (model, version);
         for (key, encoded) in encoded {
             match encoded {
@@ -287,14 +324,15 @@ impl Distribution {
 
     /// An agent has come, and has the intent of version `have`: answers its connection and what it is sent.
     ///
-    /// `at_have` is the model at that version and the writes since, where they can still be had: then it is sent what
-    /// differs, and otherwise all.
+    /// `at_have` is what it can be led on from, where that can still be had, and up to a version that is not long ago: then it
+    /// is sent what differs, and otherwise all.
     pub fn connect(
         &mut self,
         host: &HostName,
         have: Version,
-        at_have: Option<(Model, Vec<Write>)>,
+        at_have: Option<AtHave>,
     ) -> (u64, Vec<wire::Update>) {
+        let at_have = at_have.and_then(|at_have| self.led_on(at_have));
         self.connections += 1;
         let connection = self.connections;
         let home = self.keys_at_home(host);
@@ -308,7 +346,7 @@ impl Distribution {
             return (connection, self.whole_intent(host));
         };
         let touched = compile::touched(&before, &self.model, &writes);
-        let delta = compile::deltas(&before, &self.model, touched).hosts.remove(host).unwrap_or_default();
+        let delta = compile::delta_for(&before, &self.model, touched, host);
         let nothing = delta.upserts.is_empty() && delta.removals.is_empty();
         if nothing {
             state.sent = Some(have);
@@ -318,6 +356,16 @@ impl Distribution {
         state.sent = Some(have);
         let delivery = self.deliver(host.clone(), &delta);
         (connection, delivery.map(|delivery| delivery.updates).unwrap_or_default())
+    }
+
+    /// A past, and all writes from it to what is handed out now.
+    fn led_on(&self, mut past: AtHave) -> Option<(Model, Vec<Write>)> {
+        let later = self.recent.iter().filter(|recent| recent.to > past.until);
+        // In the turn in which the past ends some may be there twice; that they are written is all that they say.
+        let is_whole = past.until == self.version
+            || self.recent.iter().any(|recent| recent.from <= past.until && past.until < recent.to);
+        past.writes.extend(later.flat_map(|recent| recent.writes.iter().cloned()));
+        is_whole.then_some((past.model, past.writes))
     }
 
     fn whole_intent(&mut self, host: &HostName) -> Vec<wire::Update> {
@@ -433,8 +481,7 @@ fn outcome(status: &wire::Status) -> Outcome {
     }
 }
 
-/// Which form of fragments this version of the program sends, of how many there may ever be.
-const FORM: u64 = 2;
+/// How many forms of fragments there may ever be.
 const FORMS_MAX: u64 = 1 << 16;
 
 fn to_wire(version: Version, content: u64) -> weft_protocol::Version {

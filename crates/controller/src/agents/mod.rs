@@ -7,7 +7,7 @@ mod feed;
 mod reports;
 mod server;
 
-pub use distribution::{Advance, Delivery, Distribution, HostState, NotDone, Outcome};
+pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome};
 pub use feed::follow_store;
 pub use reports::Reports;
 pub use server::{AgentServer, Links, serve};

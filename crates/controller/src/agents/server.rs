@@ -18,10 +18,10 @@ use weft_protocol::wire::agent_message::Message as FromAgent;
 use weft_protocol::wire::agents_server::{Agents, AgentsServer};
 use weft_protocol::wire::controller_message::Message as FromController;
 use weft_protocol::{MESSAGE_BYTES_MAX, PROTOCOL_VERSION, wire};
-use weft_services::{Change, Model, Refusal, Write, confirm_departures, describe_host};
-use weft_store::Version;
+use weft_services::{Change, Refusal, confirm_departures, describe_host};
+use weft_store::{ReadError, Version};
 
-use super::distribution::from_wire;
+use super::distribution::{AtHave, from_wire};
 use crate::api::Notices;
 use crate::site::{Caller, Failure, Site};
 
@@ -219,9 +219,6 @@ impl AgentServer {
     ) -> Result<u64, Status> {
         let have = hello.have.unwrap_or_default();
         let mut distribution = self.site.distribution.lock();
-        // What was read of the past must meet what has been handed out; otherwise it is sent all.
-        let at_have = at_have.filter(|at_have| at_have.until == distribution.version());
-        let at_have = at_have.map(|at_have| (at_have.model, at_have.writes));
         distribution.note_software(host, &hello.software_version);
         let (connection, updates) = distribution.connect(host, from_wire(have), at_have);
         for update in updates {
@@ -232,13 +229,6 @@ impl AgentServer {
         self.links.open(host.clone(), connection, outgoing);
         Ok(connection)
     }
-}
-
-/// The model that an agent's intent was made of, the writes since, and up to which version they are.
-struct AtHave {
-    model: Model,
-    writes: Vec<Write>,
-    until: Version,
 }
 
 /// What an agent's intent can be led on from, if it is of a past that is near enough. The log is read where nobody waits
@@ -254,18 +244,28 @@ async fn resumable(site: &Arc<Site>, have: wire::Version) -> Option<AtHave> {
         return None;
     }
     let site = site.clone();
-    tokio::task::spawn_blocking(move || past(&site, have, until)).await.ok().flatten()
+    match tokio::task::spawn_blocking(move || past(&site, have, until)).await {
+        Ok(Ok(past)) => past,
+        Ok(Err(error)) => {
+            tracing::warn!(%have, %error, "the past of an agent cannot be read; it is sent everything");
+            None
+        }
+        Err(_) => None, // the runtime is shutting down
+    }
 }
 
 /// Reads the disk.
-fn past(site: &Site, have: Version, until: Version) -> Option<AtHave> {
-    let before = site.store.at(have.revision).ok()?;
-    let events = site.store.history(next(have)..=until.revision, RESUME_MAX + 1).ok()?;
+fn past(site: &Site, have: Version, until: Version) -> Result<Option<AtHave>, ReadError> {
+    let before = match site.store.at(have.revision) {
+        Err(ReadError::Compacted { .. }) => return Ok(None),
+        before => before?,
+    };
+    let events = site.store.history(next(have)..=until.revision, RESUME_MAX + 1)?;
     if events.len() > RESUME_MAX {
-        return None;
+        return Ok(None);
     }
     let writes = events.iter().flat_map(|event| event.writes.iter().cloned()).collect();
-    Some(AtHave { model: before.model.0, writes, until })
+    Ok(Some(AtHave { model: before.model.0, writes, until }))
 }
 
 fn next(version: Version) -> weft_store::Revision {

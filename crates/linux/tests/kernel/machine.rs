@@ -2,6 +2,7 @@
 //!
 //! This executable runs itself there, so what is tested there is what was just built here.
 
+use std::error::Error;
 use std::time::Duration;
 
 use weft_vm_tests::Machine;
@@ -28,7 +29,7 @@ fn all_of_this_holds_on_debians_kernel_and_with_vlan_devices() {
             println!("machine: {line}");
             heard.push(line.to_owned());
         })
-        .unwrap_or_else(|error| panic!("{error}"));
+        .unwrap_or_else(|error| panic!("{error}; {:?}", error.source()));
     assert_eq!(code, 0, "the tests in the machine");
     let passed = |module: &str| {
         heard

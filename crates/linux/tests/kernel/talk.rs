@@ -49,6 +49,15 @@ pub(crate) fn hears(ear: &UdpSocket, within: Duration) -> Option<String> {
     }
 }
 
+/// The first word over links that were just made, said again while it is not heard: the kernel drops what is sent over a link
+/// that it has not told of as running yet.
+pub(crate) fn first_word(ear: &UdpSocket, say: impl Fn()) -> Option<String> {
+    (0..5).find_map(|_| {
+        say();
+        hears(ear, SOON / 2)
+    })
+}
+
 /// Says a word and answers whether it arrived.
 pub(crate) fn arrives(from: &str, to: &str, ear: &UdpSocket, within: Duration) -> bool {
     say(from, to, "hello");

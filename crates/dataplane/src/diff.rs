@@ -197,7 +197,10 @@ impl<'a> Change<'a> {
     fn early(&self) -> HashSet<&'a Key> {
         let claimed: HashSet<Claim> = self.made.values().flat_map(|made| claims(made.to)).collect();
         let frees = |object: &Object| claims(object).iter().any(|claim| claimed.contains(claim));
-        let is_early = |key: &Key, object: &Object| self.anew.contains(key) || frees(object);
+        let uses: HashSet<Use<'_>> = self.made.values().filter_map(|made| other_use(made.to)).collect();
+        let leaves = |object: &Object| own_use(object).is_some_and(|own| uses.contains(&own));
+        let is_early =
+            |key: &Key, object: &Object| self.anew.contains(key) || frees(object) || leaves(object);
         self.removed.iter().filter(|(key, object)| is_early(key, object)).map(|(key, _)| *key).collect()
     }
 
@@ -336,6 +339,31 @@ fn kind_is_replaceable(from: &Link, to: &Link) -> bool {
 /// Whether a change in place takes away what depends on the object: a bridge forgets the addresses behind a port that leaves.
 pub(crate) fn loses_dependents(from: &Object, to: &Object) -> bool {
     matches!((from, to), (Object::BridgePort(from), Object::BridgePort(to)) if from.bridge != to.bridge)
+}
+
+/// What a link is for: a bridge's port has no IP stack of its own, so a link leaves the one use before it comes to the other.
+#[derive(PartialEq, Eq, Hash)]
+enum Use<'a> {
+    Port(&'a LinkId),
+    Addresses(&'a LinkId),
+}
+
+/// The use of a link that an object is.
+const fn own_use(object: &Object) -> Option<Use<'_>> {
+    match object {
+        Object::BridgePort(port) => Some(Use::Port(&port.link)),
+        Object::Address(link, _) => Some(Use::Addresses(link)),
+        _ => None,
+    }
+}
+
+/// The use of a link that an object puts an end to.
+const fn other_use(object: &Object) -> Option<Use<'_>> {
+    match object {
+        Object::BridgePort(port) => Some(Use::Addresses(&port.link)),
+        Object::Address(link, _) => Some(Use::Port(link)),
+        _ => None,
+    }
 }
 
 /// Something that only one object of a host can have at a time.

@@ -205,6 +205,8 @@ impl LinuxHost {
             Ok(outcomes) => outcomes,
             Err(error) => links.iter().map(|_| Err(io::Error::other(error.to_string()))).collect(),
         };
+        // No event tells of the switch, but each tells how it stood: those from before it must not be heard after it.
+        self.drain_one(namespace);
         for ((step, name, on), outcome) in links.iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {
@@ -453,14 +455,17 @@ impl LinuxHost {
         let bridge = LinkId { namespace: port.link.namespace.clone(), name: port.bridge };
         let (bridge, _) = self.own(run, step, &bridge)?;
         let (index, at) = self.any(run, step, &port.link)?;
+        // The addresses that this plan took from it are known to be gone once that was sent.
+        if self.has_own_ipv6(&port.link) {
+            self.flush(run, at.namespace);
+        }
         let raw = self.mirror.link(&port.link);
+        let keeps_ipv6 = self.has_own_ipv6(&port.link) || raw.is_some_and(|raw| raw.ipv6_disabled);
         let ours = run.created.contains_key(&port.link) || raw.and_then(own_mark).is_some();
         if !ours && port.adoption.is_none() {
             return refuse("a link of somebody else's needs a mark of adoption");
         }
         let bears = raw.and_then(adoption_mark);
-        let keeps_ipv6 =
-            raw.is_some_and(|raw| raw.ipv6_disabled || self.mirror.has_ipv6(&port.link.namespace, raw.index));
         run.put(at, Care::Must, |batch| {
             if let Some(mark) = port.adoption.as_ref().filter(|mark| bears.as_ref() != Some(mark)) {
                 encode::add_altname(batch, index, mark.as_str());
@@ -474,6 +479,12 @@ impl LinuxHost {
             queue.ipv6.extend((!keeps_ipv6).then_some((step, port.link.name, false)));
         }
         Ok(())
+    }
+
+    /// Whether a link has an IPv6 address that we gave it.
+    fn has_own_ipv6(&self, id: &LinkId) -> bool {
+        let raw = self.mirror.link(id);
+        raw.is_some_and(|raw| self.mirror.has_ipv6(&id.namespace, raw.index))
     }
 
     fn detach(&mut self, run: &mut Run, step: usize, port: &BridgePort) -> StepOutcome {
@@ -502,7 +513,8 @@ impl LinuxHost {
 
     fn create_address(&mut self, run: &mut Run, step: usize, link: &LinkId, address: IpNet) -> StepOutcome {
         let (index, at) = self.any(run, step, link)?;
-        if address.addr().is_ipv6() && self.mirror.link(link).is_none() {
+        // A link that this plan made, or took out of a bridge, is known as what it is now once that was sent.
+        if address.addr().is_ipv6() && self.mirror.link(link).is_none_or(|raw| raw.ipv6_disabled) {
             self.flush(run, at.namespace);
         }
         let raw = self.mirror.link(link);

@@ -239,3 +239,26 @@ fn a_port_that_cannot_move_leaves_the_bridge_it_should_leave() {
     "#]],
     );
 }
+
+#[test]
+fn a_link_leaves_its_bridge_before_it_gets_addresses_and_loses_them_before_it_joins_one() {
+    let there = |more: Object| vec![link("br-1", LinkKind::Bridge), link("tap1", LinkKind::Tap), more];
+    let as_port = there(port("tap1", "br-1", false));
+    let routed = there(Object::Address(LinkId::on_host(name("tap1")), "2001:db8::1/64".parse().unwrap()));
+    check(
+        as_port.clone(),
+        routed.clone(),
+        expect![[r"
+            - bridge-port tap1 in br-1
+            + address tap1 2001:db8::1/64
+        "]],
+    );
+    check(
+        routed,
+        as_port,
+        expect![[r"
+            - address tap1 2001:db8::1/64
+            + bridge-port tap1 in br-1
+        "]],
+    );
+}

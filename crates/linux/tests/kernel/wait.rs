@@ -1,11 +1,8 @@
 //! Sleeping until something happens, and whose namespace a host without a configured one has.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{Bench, here, run};
+use crate::common::{Bench, here, run};
 use nix::sched::{CloneFlags, setns};
 use weft_dataplane::{Driver, Key};
 use weft_linux::{Config, LinuxHost, Waker, Woken};

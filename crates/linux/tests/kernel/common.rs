@@ -1,6 +1,4 @@
 //! A host of its own for each test: a network namespace, and all that is made in its name, which goes with the value.
-#![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -136,6 +134,10 @@ pub(crate) fn vxlan(name: &str, vni: u32, local: &str) -> Object {
 
 pub(crate) fn veth(name: &str, peer: LinkId, mac: &str) -> Object {
     link(here(name), 1400, LinkKind::Veth { peer, peer_mac: mac.parse().unwrap() })
+}
+
+pub(crate) fn vlan(name: &str, parent: &str, vlan_id: u16, mtu: u32) -> Object {
+    link(here(name), mtu, LinkKind::Vlan { parent: parent.parse().unwrap(), vlan_id })
 }
 
 pub(crate) fn tap(name: &str) -> Object {

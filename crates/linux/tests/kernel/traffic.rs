@@ -1,68 +1,17 @@
 //! Two hosts, joined by a wire, built by the driver alone: who reaches whom, and who must not.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
-mod common;
-
-use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::time::Duration;
 
-use common::{
+use crate::common::{
     Bench, address, await_plan, bridge, here, on, plan, port, reach, run, state, try_run, veth, vxlan,
 };
-use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use weft_dataplane::conformance::converge;
 use weft_dataplane::{BridgeFdb, Driver, Flood, Neighbour, Object, VxlanFdb};
 use weft_linux::LinuxHost;
 
-/// For what must arrive.
-const SOON: Duration = Duration::from_secs(5);
-/// For what must not.
-const LONG_ENOUGH: Duration = Duration::from_millis(300);
-const PORT: u16 = 7007;
-
-/// Runs something in a network namespace.
-fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let file = std::fs::File::open(format!("/run/netns/{namespace}")).unwrap();
-            setns(file, CloneFlags::CLONE_NEWNET).unwrap();
-            work()
-        });
-        thread.join().unwrap()
-    })
-}
-
-/// A socket that hears what is sent to an address in a namespace.
-fn ear(namespace: &str, address: &str) -> UdpSocket {
-    let address = SocketAddr::new(address.parse().unwrap(), PORT);
-    inside(namespace, || UdpSocket::bind(address).unwrap())
-}
-
-/// Sends a word; whether it can be sent at all does not matter.
-fn say(namespace: &str, to: &str, word: &str) {
-    let to = SocketAddr::new(to.parse().unwrap(), PORT);
-    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let _unreachable = inside(namespace, || UdpSocket::bind(any).unwrap().send_to(word.as_bytes(), to));
-}
-
-fn hears(ear: &UdpSocket, within: Duration) -> Option<String> {
-    ear.set_read_timeout(Some(within)).unwrap();
-    let mut buffer = [0; 2000];
-    match ear.recv(&mut buffer) {
-        Ok(length) => Some(String::from_utf8_lossy(&buffer[..length]).into_owned()),
-        Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => None,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// Says a word and answers whether it arrived.
-fn arrives(from: &str, to: &str, ear: &UdpSocket, within: Duration) -> bool {
-    say(from, to, "hello");
-    hears(ear, within).is_some()
-}
+use crate::talk::{LONG_ENOUGH, PORT, SOON, arrives, ear, first_word, hears, inside, say, shout};
 
 /// One side of a tenant's network: VNI, and the last digit of its workload's addresses.
 struct Side {
@@ -106,7 +55,7 @@ impl Side {
 }
 
 /// Two hosts and the wire between them, which is a namespace of its own with a bridge.
-fn wired(bench: &Bench) {
+pub(crate) fn wired(bench: &Bench) {
     bench.add_host("wire");
     let wire = bench.host("wire");
     run(&format!("ip -n {wire} link add w type bridge mcast_snooping 0"));
@@ -147,10 +96,10 @@ fn tenants_reach_their_own_and_nobody_elses(locals: [&'static str; 2]) {
     for (near, far) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "2001:db8::2")] {
         let wire = sniffer(&bench.host("wire"));
         let (one, two) = (ear(&workload("b", 100), far), ear(&workload("b", 200), far));
-        say(&workload("a", 100), far, "one");
-        assert_eq!(hears(&one, SOON).as_deref(), Some("one"), "over VNI 100 to {far}");
-        say(&workload("a", 200), far, "two");
-        assert_eq!(hears(&two, SOON).as_deref(), Some("two"), "over VNI 200 to {far}");
+        let said = first_word(&one, || say(&workload("a", 100), far, "one"));
+        assert_eq!(said.as_deref(), Some("one"), "over VNI 100 to {far}");
+        let said = first_word(&two, || say(&workload("a", 200), far, "two"));
+        assert_eq!(said.as_deref(), Some("two"), "over VNI 200 to {far}");
         assert_eq!((hears(&one, LONG_ENOUGH), hears(&two, LONG_ENOUGH)), (None, None), "tenants are apart");
         let back = ear(&workload("a", 100), near);
         assert!(arrives(&workload("b", 100), near, &back, SOON), "and back");
@@ -235,15 +184,7 @@ fn a_port_that_is_not_in_a_bridge_and_a_broadcast_reach_nothing_either() {
     let _hosts = build(&bench, ["192.0.2.1", "192.0.2.2"]);
     let (host, web) = (bench.host("a"), bench.named("a", "web100"));
     let everybody = ear(&host, "0.0.0.0");
-    run(&format!("ip -n {web} route add 255.255.255.255/32 dev eth0"));
-    let shout = || {
-        inside(&web, || {
-            let socket = UdpSocket::bind("10.0.0.1:0").unwrap();
-            socket.set_broadcast(true).unwrap();
-            socket.send_to(b"hello", ("255.255.255.255", PORT)).unwrap();
-        });
-    };
-    shout();
+    shout(&web, "eth0", "hello");
     assert_eq!(hears(&everybody, LONG_ENOUGH), None, "a broadcast of a tenant's stays in its network");
 }
 

@@ -1,0 +1,41 @@
+//! All of these tests again, in a virtual machine: on the kernel of Debian 12, with the modules that this host may lack.
+//!
+//! This executable runs itself there, so what is tested there is what was just built here.
+
+use std::error::Error;
+use std::time::Duration;
+
+use weft_vm_tests::Machine;
+
+/// What the driver needs of a kernel, and what its tests need beside it.
+const MODULES: &[&str] = &["8021q", "bridge", "cls_bpf", "sch_ingress", "tun", "veth", "vxlan"];
+const PROGRAMS: &[&str] = &["bridge", "ip", "tc"];
+/// Floods of events, which are slow under emulation and the same on every kernel, and this test itself.
+const NOT_THERE: &[&str] = &["damage_that_was_lost_in_a_flood", "what_is_told_of_a_link_while", "machine::"];
+/// It takes 35 s on two processors of their own, under emulation.
+const BOUND: Duration = Duration::from_secs(300);
+
+#[test]
+fn all_of_this_holds_on_debians_kernel_and_with_vlan_devices() {
+    let own = std::env::current_exe().unwrap();
+    let skipped = NOT_THERE.iter().flat_map(|name| ["--skip", name]);
+    let arguments: Vec<String> =
+        ["--include-ignored", "--test-threads=2"].into_iter().chain(skipped).map(str::to_owned).collect();
+    let machine =
+        Machine::default().modules(MODULES.iter().copied()).programs(PROGRAMS.iter().copied()).bound(BOUND);
+    let mut heard = Vec::new();
+    let code = machine
+        .run(&own, &arguments, |line| {
+            println!("machine: {line}");
+            heard.push(line.to_owned());
+        })
+        .unwrap_or_else(|error| panic!("{error}; {:?}", error.source()));
+    assert_eq!(code, 0, "the tests in the machine");
+    let passed = |module: &str| {
+        heard
+            .iter()
+            .filter(|line| line.starts_with(&format!("test {module}::")) && line.ends_with("ok"))
+            .count()
+    };
+    assert!(passed("conformance") > 0 && passed("vlan") > 0, "they ran: {heard:?}");
+}

@@ -105,7 +105,8 @@ impl Site {
     #[must_use]
     pub fn change(&self, model: &Model, caller: &Caller) -> Change {
         let project_id = caller.project_id.clone();
-        Change::new(model.clone(), Choices { now: self.now(), seed: rand::random(), project_id })
+        let choices = Choices { now: self.now(), seed: rand::random(), project_id };
+        Change::new(model.clone(), choices).asked_by(&caller.request_id)
     }
 
     /// Carries out a change on the pending head and commits it; answers once it is durable.

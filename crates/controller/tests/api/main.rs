@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod disk;
+mod explain;
 mod history;
 mod http;
 mod rollback;

@@ -11,3 +11,4 @@ mod status;
 mod support;
 mod transfer;
 mod waiting;
+mod watch;

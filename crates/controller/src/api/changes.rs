@@ -164,3 +164,45 @@ fn told_by_itself(now: &Model, event: &Event<Head>) -> Vec<ResourceChange> {
     let rows = event.writes.iter().map(|write| RowChange::of(write, is_first));
     shown(rows, |id| is_written_whole(id) || is_whole(now, id))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use weft_services::catalogue::by_path;
+    use weft_services::{Change, Choices, Timestamp};
+    use weft_store::{Epoch, Version};
+
+    use super::*;
+
+    /// What a change did, told without the model that it was made of.
+    fn told_of(change: Change) -> (Vec<String>, Model) {
+        let (writes, after) = change.finish().unwrap();
+        let version = Version { epoch: Epoch::FIRST, revision: Revision::new(1) };
+        let event = Event { version, note: "".into(), writes: writes.into() };
+        let told = told_by_itself(&Model::default(), &event);
+        (told.iter().map(|it| format!("{} {}", it.action, it.kind)).collect(), after)
+    }
+
+    fn change(model: &Model) -> Change {
+        let choices = Choices { now: Timestamp(0), seed: [7; 32], project_id: "default".into() };
+        Change::new(model.clone(), choices)
+    }
+
+    fn create(change: &mut Change, path: &str, request: &Value) -> String {
+        by_path(path).unwrap().create(change, request.as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_commit_of_long_ago_tells_by_itself_what_it_made_and_deleted() {
+        let mut made = change(&Model::default());
+        let network = create(&mut made, "networks", &json!({}));
+        let port = create(&mut made, "ports", &json!({ "network_id": network }));
+        let vnic = create(&mut made, "instance-ports", &json!({}));
+        let (told, model) = told_of(made);
+        assert_eq!(told, ["create network", "create port", "create instance_port"]);
+        let mut deleted = change(&model);
+        by_path("ports").unwrap().delete(&mut deleted, &port, None).unwrap();
+        by_path("instance-ports").unwrap().delete(&mut deleted, &vnic, None).unwrap();
+        assert_eq!(told_of(deleted).0, ["delete port", "delete instance_port"]);
+    }
+}

@@ -1,6 +1,6 @@
 //! The rules that the compiler does not know: who may use whom, which licences, what a file looks like.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -100,23 +100,89 @@ fn used_by(package: &Package) -> impl Iterator<Item = &str> {
     normal.map(|dependency| dependency.name.as_str())
 }
 
-/// Every package's licence is allowed by `deny.toml`, and none is banned there.
+/// Every package's licence is allowed by `deny.toml`, to all or to it, and none is banned there.
 fn licences(metadata: &Metadata, root: &Path) -> anyhow::Result<Vec<String>> {
     let text = fs::read_to_string(root.join("deny.toml")).context("deny.toml")?;
-    let quoted: BTreeSet<&str> = text.split('"').skip(1).step_by(2).collect();
-    let banned: BTreeSet<&str> =
-        text.lines().filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split('"').next()).collect();
+    let rules = Rules::read(&text)?;
     let mut faults = Vec::new();
     for package in &metadata.packages {
-        if banned.contains(package.name.as_str()) {
+        if rules.banned.contains(package.name.as_str()) {
             faults.push(format!("{} is banned", package.name));
         }
         let licence = package.license.clone().unwrap_or_default();
-        if !is_allowed(&licence.replace('/', " OR "), &quoted) {
+        if !rules.allow(&package.name, &licence) {
             faults.push(format!("{} has licence '{licence}'", package.name));
         }
     }
     Ok(faults)
+}
+
+/// What `deny.toml` says of licences and of crates that are not to be linked.
+#[derive(Debug)]
+struct Rules {
+    allowed: BTreeSet<String>,
+    /// What else is allowed to one crate, and to no other.
+    exceptions: BTreeMap<String, BTreeSet<String>>,
+    banned: BTreeSet<String>,
+}
+
+impl Rules {
+    fn read(text: &str) -> anyhow::Result<Self> {
+        let plain: String =
+            text.lines().map(|line| line.split('#').next().unwrap_or("").to_owned() + "\n").collect();
+        let crates = |list: &str| -> Vec<(String, BTreeSet<String>)> {
+            let tables = list.split('{').skip(1).map(|table| table.split('}').next().unwrap_or(""));
+            let table = |table: &str| {
+                let mut texts = quoted(table).into_iter();
+                Some((texts.next()?, texts.collect()))
+            };
+            tables.filter_map(table).collect()
+        };
+        let banned = crates(list(&plain, "bans", "deny")?).into_iter().map(|(name, _)| name);
+        Ok(Self {
+            allowed: quoted(list(&plain, "licenses", "allow")?).into_iter().collect(),
+            exceptions: crates(list(&plain, "licenses", "exceptions")?).into_iter().collect(),
+            banned: banned.collect(),
+        })
+    }
+
+    fn allow(&self, package: &str, licence: &str) -> bool {
+        let own = self.exceptions.get(package).into_iter().flatten();
+        let allowed: BTreeSet<&str> = self.allowed.iter().chain(own).map(String::as_str).collect();
+        is_allowed(&licence.replace('/', " OR "), &allowed)
+    }
+}
+
+/// The list of this name in a section, without its brackets.
+fn list<'t>(text: &'t str, section: &str, name: &str) -> anyhow::Result<&'t str> {
+    let missing = || format!("deny.toml: [{section}] has no list '{name}'");
+    let (_, after) = text.split_once(&format!("[{section}]\n")).with_context(missing)?;
+    let section = after.split("\n[").next().unwrap_or(after);
+    let (_, list) = around(section, name).with_context(missing)?;
+    let mut depth = 1;
+    let is_end = |character: char| {
+        depth += match character {
+            '[' => 1,
+            ']' => -1,
+            _ => 0,
+        };
+        depth == 0
+    };
+    let end = list.find(is_end).with_context(missing)?;
+    Ok(&list[..end])
+}
+
+/// What stands before and after `name = [` at the beginning of a line.
+fn around<'t>(section: &'t str, name: &str) -> Option<(&'t str, &'t str)> {
+    let start = format!("{name} = [");
+    match section.strip_prefix(&start) {
+        Some(list) => Some(("", list)),
+        None => section.split_once(&format!("\n{start}")),
+    }
+}
+
+fn quoted(text: &str) -> Vec<String> {
+    text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// Whether an SPDX expression can be fulfilled with these licences: any of what `OR` joins, all of what `AND` joins.
@@ -155,4 +221,53 @@ fn rust_files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+[licenses]
+allow = [
+  "MIT", "Apache-2.0", # "GPL-3.0" is not
+]
+exceptions = [{ crate = "imbl", allow = ["MPL-2.0+"] }, { crate = "other", allow = ["X", "Y"] }]
+
+[bans]
+multiple-versions = "allow"
+deny = [
+  { crate = "openssl-sys", reason = "rustls is the one TLS" },
+]
+
+[sources]
+unknown-git = "deny"
+"#;
+
+    #[test]
+    fn an_exception_is_for_its_crate_alone() {
+        let rules = Rules::read(TEXT).unwrap();
+        assert!(rules.allow("imbl", "MPL-2.0+"));
+        assert!(rules.allow("imbl", "MIT"));
+        assert!(rules.allow("other", "X AND (MIT OR Y)"));
+        assert!(!rules.allow("anything", "MPL-2.0+"));
+        assert!(!rules.allow("other", "MPL-2.0+"));
+    }
+
+    #[test]
+    fn no_other_word_of_the_file_is_a_licence() {
+        let rules = Rules::read(TEXT).unwrap();
+        for word in ["imbl", "allow", "deny", "openssl-sys", "rustls is the one TLS", "GPL-3.0", ""] {
+            assert!(!rules.allow("anything", word), "{word}");
+        }
+        assert!(rules.allow("anything", "MIT/Apache-2.0"));
+        assert!(rules.allow("anything", "GPL-3.0 OR MIT"));
+        assert_eq!(rules.banned.iter().collect::<Vec<_>>(), ["openssl-sys"]);
+    }
+
+    #[test]
+    fn a_file_without_its_lists_is_an_error() {
+        let error = Rules::read("[bans]\ndeny = []\n[licenses]\nallow = []\n").unwrap_err();
+        assert_eq!(error.to_string(), "deny.toml: [licenses] has no list 'exceptions'");
+    }
 }

@@ -190,18 +190,26 @@ fn no_command_goes_on_for_longer_than_it_may() {
 fn an_explanation_says_who_asked_for_what() {
     let objects = json!({ "objects": [
         { "object": "link vx100", "fragments": [
-            { "id": "network/x", "kind": "network", "resource_id": "x", "name": "blue", "request_id": "req-1", "at": "2026-01-01T00:00:00Z", "version": "1.4" },
+            { "id": "network/x", "kind": "network", "resource_id": "x", "name": "blue", "host": "hv1", "request_id": "req-1", "at": "2026-01-01T00:00:00Z",
+              "because_of": { "count": 3, "first": [
+                { "kind": "port", "resource_id": "p", "name": "web", "request_id": "req-2", "at": "2026-01-02T00:00:00Z" } ] },
+              "changed": { "request_id": "req-3", "at": "2026-01-03T00:00:00Z", "version": "1.4", "summary": "PUT /v2.0/networks/x" } },
             { "id": "port/y" },
-        ] },
-    ]});
+        ], "fragments_left_out": 4 },
+    ], "left_out": 7 });
     check(
         &Fake::start().canned("GET /v1/explain", 200, objects),
         &["explain", "hv1", "vx"],
         expect![[r#"
         exit 0
         out| link vx100
-        out|   because of network blue (x), asked for by req-1 at 2026-01-01T00:00:00Z, version 1.4
+        out|   because of network blue (x) on hv1, asked for by req-1 at 2026-01-01T00:00:00Z
+        out|     which is here for port web (p), asked for by req-2 at 2026-01-02T00:00:00Z
+        out|     and for 2 more
+        out|     last changed by req-3 at 2026-01-03T00:00:00Z, version 1.4, PUT /v2.0/networks/x
         out|   because of fragment port/y
+        out|   because of 4 more
+        err| 7 more are left out; ask for a device or an address.
     "#]],
     );
     let nothing = Fake::start().canned("GET /v1/explain", 200, json!({ "objects": [] }));

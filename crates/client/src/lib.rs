@@ -26,6 +26,9 @@ pub use error::{Error, Refusal};
 pub use history::{HistoryChange, HistoryEntry, Rollback, Scope};
 pub use resources::Object;
 pub use service::Version;
-pub use status::{Explained, ExplainedFragment, HostStatus, NotDone, Quarantined, Status};
+pub use status::{
+    Bringing, Explained, ExplainedChange, ExplainedFragment, ExplainedResource, Explanation, HostStatus,
+    NotDone, Quarantined, Status,
+};
 pub use transfer::TransferError;
 pub use watch::{Watch, WatchEvent, WatchKind};

@@ -91,6 +91,19 @@ pub struct NotDone {
     pub reason: Option<String>,
 }
 
+/// Why the objects of a host are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Explanation {
+    /// The objects.
+    pub objects: Vec<Explained>,
+    /// How many more there are, which the answer has no room for.
+    #[serde(default)]
+    pub left_out: u64,
+    /// The first version that was looked at for what changed an object last.
+    #[serde(default)]
+    pub changes_since: Option<String>,
+}
+
 /// An object on a host, and who asked for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Explained {
@@ -99,6 +112,9 @@ pub struct Explained {
     /// The fragments of which it is part.
     #[serde(default)]
     pub fragments: Vec<ExplainedFragment>,
+    /// How many more of them there are.
+    #[serde(default)]
+    pub fragments_left_out: u64,
 }
 
 /// Why an object is there.
@@ -106,29 +122,65 @@ pub struct Explained {
 pub struct ExplainedFragment {
     /// The fragment.
     pub id: String,
-    /// The kind of the resource that it is of.
+    /// The resource that it is of.
+    #[serde(flatten)]
+    pub resource: ExplainedResource,
+    /// The host to whose part of the resource it belongs.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// What on the host that was asked about brings it there, if it is not there of its own accord.
+    #[serde(default)]
+    pub because_of: Option<Bringing>,
+    /// What last changed it on the host, if another request did.
+    #[serde(default)]
+    pub changed: Option<ExplainedChange>,
+}
+
+/// A resource, and the request that made it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExplainedResource {
+    /// Its kind.
     #[serde(default)]
     pub kind: Option<String>,
-    /// The identifier of that resource.
+    /// Its identifier.
     #[serde(default)]
     pub resource_id: Option<String>,
     /// Its name.
     #[serde(default)]
     pub name: Option<String>,
-    /// The request that asked for it.
+    /// The request that made it.
     #[serde(default)]
     pub request_id: Option<String>,
     /// When.
     #[serde(default)]
     pub at: Option<String>,
-    /// In which version of the model.
-    #[serde(default)]
-    pub version: Option<String>,
 }
 
-#[derive(serde::Deserialize)]
-struct Answer {
-    objects: Vec<Explained>,
+/// The resources on a host because of which it has something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Bringing {
+    /// How many there are.
+    pub count: u64,
+    /// The first few.
+    #[serde(default)]
+    pub first: Vec<ExplainedResource>,
+}
+
+/// A commit that changed what a host sees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ExplainedChange {
+    /// The request, or the agent.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// When.
+    #[serde(default)]
+    pub at: Option<String>,
+    /// The version that it made.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What was asked for: method and path.
+    #[serde(default)]
+    pub summary: Option<String>,
 }
 
 impl Client {
@@ -144,10 +196,9 @@ impl Client {
     ///
     /// # Errors
     /// When there is no such host, or the controller does not answer.
-    pub async fn explain(&self, host: &str, object: Option<&str>) -> Result<Vec<Explained>, Error> {
+    pub async fn explain(&self, host: &str, object: Option<&str>) -> Result<Explanation, Error> {
         let mut query = vec![("host", host)];
         query.extend(object.map(|object| ("object", object)));
-        let answer: Answer = self.json(self.request(Method::GET, "/v1/explain", &query)).await?;
-        Ok(answer.objects)
+        self.json(self.request(Method::GET, "/v1/explain", &query)).await
     }
 }

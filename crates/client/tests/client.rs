@@ -154,7 +154,7 @@ async fn history_rollback_explain_and_status_are_asked_for_as_the_api_has_them()
     assert_eq!(client.history(5, Some(9)).await.unwrap()[0].version, "1.5");
     let rollback = Rollback { revision: 4, scope: Scope::Project("p".into()), dry_run: true };
     assert_eq!(client.rollback(&rollback).await.unwrap().revision.as_deref(), Some("1.6"));
-    assert_eq!(client.explain("hv1", Some("br-a")).await.unwrap()[0].object, "link a");
+    assert_eq!(client.explain("hv1", Some("br-a")).await.unwrap().objects[0].object, "link a");
     assert!(!client.status().await.unwrap().is_at_rest());
     let lines: String =
         fake.requests().iter().map(|request| format!("{} {}\n", request.line, request.body)).collect();

@@ -89,8 +89,8 @@ impl Metrics {
         self.request_seconds.observe(seconds);
     }
 
-    pub(crate) fn commit(&self, done: bool) {
-        let outcome = if done { "committed" } else { "refused" };
+    /// A change was `committed`, `refused`, or not written: `unavailable`.
+    pub(crate) fn commit(&self, outcome: &'static str) {
         self.commits.get_or_create(&OutcomeLabels { outcome: outcome.to_owned() }).inc();
     }
 

@@ -1,12 +1,13 @@
 //! A site: the store, what hosts report, and how a request becomes a commit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use weft_net::HostName;
 use weft_services::{Change, Choices, Model, Refusal, Timestamp};
-use weft_store::{Proposal, Snapshot, Store, TransactError, Version};
+use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::{Distribution, Reports};
 use crate::head::Head;
@@ -65,6 +66,7 @@ pub struct Site {
     pub metrics: Metrics,
     /// When the process began.
     pub started: std::time::Instant,
+    cannot_write: AtomicBool,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -79,6 +81,7 @@ impl Site {
             distribution: Mutex::new(distribution),
             metrics: Metrics::default(),
             started: std::time::Instant::now(),
+            cannot_write: AtomicBool::new(false),
             clock: Box::new(system_time),
         })
     }
@@ -105,7 +108,8 @@ impl Site {
     #[must_use]
     pub fn change(&self, model: &Model, caller: &Caller) -> Change {
         let project_id = caller.project_id.clone();
-        Change::new(model.clone(), Choices { now: self.now(), seed: rand::random(), project_id })
+        let choices = Choices { now: self.now(), seed: rand::random(), project_id };
+        Change::new(model.clone(), choices).asked_by(&caller.request_id)
     }
 
     /// Carries out a change on the pending head and commits it; answers once it is durable.
@@ -125,15 +129,52 @@ impl Site {
                 let mut change = self.change(&head.model.0, caller);
                 let result = f(&mut change)?;
                 let (writes, after) = change.finish()?;
-                Ok((Proposal { writes, after: Head(after) }, result))
+                // What writes nothing says nothing of whether that is possible.
+                let writes_something = !writes.is_empty();
+                Ok((Proposal { writes, after: Head(after) }, (result, writes_something)))
             })
             .await;
-        self.metrics.commit(outcome.is_ok());
-        outcome.map_err(|error| match error {
-            TransactError::Refused(refusal) => Failure::Refused(refusal),
-            TransactError::TooLarge { .. } => Failure::TooLarge,
-            TransactError::Unavailable(error) => Failure::Unavailable(error.to_string()),
-        })
+        match outcome {
+            Ok((version, (result, writes_something))) => {
+                self.metrics.commit("committed");
+                if writes_something {
+                    self.written();
+                }
+                Ok((version, result))
+            }
+            Err(TransactError::Unavailable(error)) => {
+                self.metrics.commit("unavailable");
+                self.not_written(&error);
+                Err(Failure::Unavailable(error.to_string()))
+            }
+            Err(TransactError::Refused(refusal)) => {
+                self.metrics.commit("refused");
+                Err(Failure::Refused(refusal))
+            }
+            Err(TransactError::TooLarge { .. }) => {
+                self.metrics.commit("refused");
+                Err(Failure::TooLarge)
+            }
+        }
+    }
+
+    /// Something has been written.
+    pub(crate) fn written(&self) {
+        self.cannot_write.store(false, Ordering::Relaxed);
+    }
+
+    /// Something has not been written because of this.
+    pub(crate) fn not_written(&self, error: &Unavailable) {
+        // Whoever waited for a commit when the content was replaced has met no failure.
+        if !matches!(*error.cause, StorageError::Restored) {
+            self.cannot_write.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the last that was to be written has been.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        !self.cannot_write.load(Ordering::Relaxed)
     }
 }
 

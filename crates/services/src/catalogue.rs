@@ -9,7 +9,7 @@ use crate::compile::FragmentKey;
 use crate::core::{InstancePorts, Interfaces, ServicePorts, Services};
 use crate::host::Hosts;
 use crate::network::{Networks, Ports, Subnets};
-use crate::{Change, Id, Model, Refusal, RowKey, RowKind};
+use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Timestamp, Write};
 
 /// Every resource there is, in the order in which they can be made.
 pub const CATALOGUE: &[Entry] = &[
@@ -289,7 +289,8 @@ impl Entry {
         Ok(id)
     }
 
-    /// Changes a resource, on the condition that it has been written `required_revision` times, if that is given.
+    /// Changes a resource, on the condition that it has been written `required_revision` times, if that is given. A request
+    /// that asks for what is there already writes nothing.
     ///
     /// # Errors
     /// Why not; the change is then to be dropped.
@@ -305,8 +306,20 @@ impl Entry {
         };
         check_revision(&stored, required_revision)?;
         let merged = merge(self.attributes, Operation::Update, stored, request)?;
-        self.resource.update(change, id, merged)?;
-        self.put_tags(change, id, request.get("tags"))
+        // Whether anything differs shows when it is done: what a request leaves open is chosen anew.
+        let done = change.attempt(|change| {
+            let (before, written) = (change.model().clone(), change.writes().len());
+            self.resource.update(change, id, merged)?;
+            self.put_tags(change, id, request.get("tags"))?;
+            let mut keys = change.writes()[written..].iter().map(Write::key);
+            let is_same =
+                |key: RowKey| as_if_untouched(&before, &key) == as_if_untouched(change.model(), &key);
+            if keys.all(is_same) { Err(Stop::Unchanged) } else { Ok(()) }
+        });
+        match done {
+            Ok(()) | Err(Stop::Unchanged) => Ok(()),
+            Err(Stop::Refused(refusal)) => Err(refusal),
+        }
     }
 
     /// Gives a resource that was just written the tags of the same request, if it has some.
@@ -350,7 +363,7 @@ impl Entry {
         let row = self.resource.row_key(change.model(), id).and_then(|key| change.model().row(&key));
         let Some(row) = row else { return Err(self.resource.not_found(id)) };
         let now = change.now();
-        let set = |standard: &mut crate::Standard| {
+        let set = |standard: &mut Standard| {
             standard.tags = tags;
             standard.touch(now);
         };
@@ -405,6 +418,27 @@ impl Entry {
     pub(crate) fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
         self.resource.candidates(model, attribute, value)
     }
+}
+
+/// Why an update came to nothing.
+enum Stop {
+    Unchanged,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A row without how often and when it was written.
+fn as_if_untouched(model: &Model, key: &RowKey) -> Option<Row> {
+    let untouched = |standard: &mut Standard| {
+        standard.revision_number = 0;
+        standard.updated_at = Timestamp(0);
+    };
+    Some(model.row(key)?.with_standard(untouched))
 }
 
 fn check_revision(stored: &Map<String, Value>, required: Option<u64>) -> Result<(), Refusal> {

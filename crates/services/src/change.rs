@@ -31,6 +31,7 @@ pub struct Change {
     now: Timestamp,
     project_id: Arc<str>,
     apply_set: Option<Arc<str>>,
+    asked_by: Option<Arc<str>>,
 }
 
 impl Change {
@@ -39,7 +40,15 @@ impl Change {
     pub fn new(base: Model, choices: Choices) -> Self {
         let random = ChaCha8Rng::from_seed(choices.seed);
         let (now, project_id) = (choices.now, choices.project_id);
-        Self { model: base.clone(), base, writes: Vec::new(), random, now, project_id, apply_set: None }
+        let (model, writes) = (base.clone(), Vec::new());
+        Self { base, model, writes, random, now, project_id, apply_set: None, asked_by: None }
+    }
+
+    /// The same, for a request: what it makes says by which it was made.
+    #[must_use]
+    pub fn asked_by(mut self, request_id: &str) -> Self {
+        self.asked_by = Some(request_id.into());
+        self
     }
 
     /// The same, for a declared set of its project: what it makes belongs to the set.
@@ -146,6 +155,7 @@ impl Change {
             tags: BTreeSet::new(),
             apply_set: self.apply_set.clone(),
             declared_as,
+            created_by: self.asked_by.clone(),
         }
     }
 }

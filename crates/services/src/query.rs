@@ -69,7 +69,7 @@ impl Query {
         };
         let matches = |id: &String| {
             let rendered = entry.render(model, id, statuses)?;
-            self.conditions.iter().all(|condition| condition.holds(entry, &rendered)).then_some(rendered)
+            self.matches(entry, &rendered).then_some(rendered)
         };
         let limit = self.limit.unwrap_or(usize::MAX);
         let items = match self.candidates(entry, model) {
@@ -84,7 +84,17 @@ impl Query {
         Ok(Page { items })
     }
 
-    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+    /// Whether a resource as it is shown fulfils all conditions.
+    #[must_use]
+    pub fn matches(&self, entry: &Entry, rendered: &Map<String, Value>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(entry, rendered))
+    }
+
+    /// Refuses conditions and an order that resources of this collection cannot have.
+    ///
+    /// # Errors
+    /// The first that is wrong.
+    pub fn check(&self, entry: &Entry) -> Result<(), Refusal> {
         for condition in &self.conditions {
             let Condition::OneOf(name, values) = condition else { continue };
             if name == CHANGED_SINCE {
@@ -188,6 +198,12 @@ fn as_text(value: &Value) -> String {
 }
 
 impl Condition {
+    /// Whether it is about what hosts report, and not about what is stored.
+    #[must_use]
+    pub fn is_of_reports(&self) -> bool {
+        matches!(self, Self::OneOf(name, _) if name == "status" || name == "alive")
+    }
+
     fn holds(&self, entry: &Entry, rendered: &Map<String, Value>) -> bool {
         match self {
             Self::Tags { any, negated, tags } => {

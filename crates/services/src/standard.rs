@@ -52,6 +52,9 @@ pub struct Standard {
     /// The name by which that set declares it, whatever it has been renamed to since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_as: Option<Arc<str>>,
+    /// The request that made it, as far as anybody said which: it stays known however much is written later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<Arc<str>>,
 }
 
 impl Standard {

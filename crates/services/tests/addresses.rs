@@ -134,11 +134,19 @@ fn an_address_that_workloads_make_themselves_is_that_of_rfc_4291() {
         ("02:00:00:00:00:01", "fd00:1:2:3::/64", "fd00:1:2:3:0:ff:fe00:1"),
         ("fa:16:3e:ff:ff:ff", "fd00::/64", "fd00::f816:3eff:feff:ffff"),
     ] {
-        for mode in ["slaac", "dhcpv6-stateless"] {
+        // Either mode says so.
+        for (mode, names) in [
+            ("slaac", &["ipv6_address_mode", "ipv6_ra_mode"][..]),
+            ("dhcpv6-stateless", &["ipv6_address_mode", "ipv6_ra_mode"]),
+            ("slaac", &["ipv6_ra_mode"]),
+            ("slaac", &["ipv6_address_mode"]),
+        ] {
             let mut site = Site::default();
             let network = id(&site.create("networks", json!({})).unwrap());
-            let subnet = json!({"network_id": network, "ip_version": 6, "cidr": cidr, "ipv6_address_mode": mode,
-                "ipv6_ra_mode": mode});
+            let mut subnet = json!({"network_id": network, "ip_version": 6, "cidr": cidr});
+            for name in names {
+                subnet[*name] = json!(mode);
+            }
             let subnet = id(&site.create("subnets", subnet).unwrap());
             for request in [Value::Null, json!([{"subnet_id": subnet}])] {
                 let mut port = json!({"network_id": network, "mac_address": mac});

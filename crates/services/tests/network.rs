@@ -120,3 +120,33 @@ fn a_port_that_is_written_again_is_bound_if_it_can_be_now() {
     site.update("ports", &port, json!({"binding:host_id": "host2"})).unwrap();
     assert_eq!(vif_type(&site), "tap");
 }
+
+#[test]
+fn a_subnet_is_of_no_pool_and_says_so() {
+    let mut site = Site::default();
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = |more: &[(&str, serde_json::Value)]| {
+        let mut subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.0.0.0/24"});
+        more.iter().for_each(|(name, value)| subnet[*name] = value.clone());
+        subnet
+    };
+    let nothing = [
+        ("subnetpool_id", json!(null)),
+        ("prefixlen", json!(null)),
+        ("use_default_subnetpool", json!(false)),
+    ];
+    let made = site.create("subnets", subnet(&nothing)).unwrap();
+    assert_eq!(made["subnetpool_id"], json!(null));
+    for (name, value) in [
+        ("subnetpool_id", json!("2f6e9cb4-1f62-4b32-8a05-2ab3b0b5ad35")),
+        ("subnetpool_id", json!("prefix_delegation")),
+        ("prefixlen", json!(26)),
+        ("use_default_subnetpool", json!(true)),
+    ] {
+        let refusal = site.create("subnets", subnet(&[(name, value)])).unwrap_err();
+        assert!(refusal.message.contains(name) && refusal.message.contains("pools"), "{refusal}");
+    }
+    // Declared as it is, it stays as it is.
+    let unchanged = site.update("subnets", &id(&made), json!({})).unwrap();
+    assert_eq!(unchanged["revision_number"], 1);
+}

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use weft_services::catalogue::{CATALOGUE, Entry, by_any_name, by_part};
 use weft_services::{Id, Model, Row, RowKey, RowKind, Write};
-use weft_store::{Event, Store};
+use weft_store::{Event, Revision, Store};
 
 use crate::head::Head;
 
-/// How many commits back the model is reconstructed to learn what something was.
+/// How many commits back the model is reconstructed to learn what was there.
 const BACK_MAX: u64 = 10_000;
 
 /// What was done to a row.
@@ -23,10 +23,10 @@ pub(crate) struct RowChange {
 }
 
 impl RowChange {
-    /// What a write did, as far as it says by itself.
-    pub(crate) fn of(write: &Write) -> Self {
+    /// What a write did, where `is_new` says whether its key was not there before.
+    fn of(write: &Write, is_new: impl Fn(&Write) -> bool) -> Self {
         let action = match write {
-            Write::Put(_) if is_first(write) => "create",
+            Write::Put(_) if is_new(write) => "create",
             Write::Put(_) => "update",
             Write::Delete(_) => "delete",
         };
@@ -84,6 +84,7 @@ pub(crate) fn name_of(row: &Row) -> Option<String> {
     row.standard().map(|standard| standard.name.clone())
 }
 
+/// Whether a row looks as if it had never been written before.
 fn is_first(write: &Write) -> bool {
     matches!(write, Write::Put(row) if row.standard().is_some_and(|standard| standard.revision_number == 1))
 }
@@ -115,49 +116,93 @@ pub(crate) fn is_whole(model: &Model, id: Id) -> bool {
     CATALOGUE.iter().any(|entry| entry.is_made_as_one(model, id))
 }
 
-/// The identifiers of what was made as one among what these commits wrote, oldest first. Reads the disk, where it has to.
-pub(crate) fn wholes_among(store: &Store<Head>, events: &[Event<Head>]) -> BTreeSet<Id> {
-    let (mut wholes, mut doubtful) = (BTreeSet::new(), BTreeSet::new());
-    for event in events {
-        // What makes or deletes a whole, writes all of it.
-        let mut parts: BTreeMap<Id, BTreeSet<RowKind>> = BTreeMap::new();
-        for part in event.writes.iter().filter_map(|write| part(&write.key())) {
-            let written = parts.entry(part.id).or_default();
-            written.insert(part.kind);
-            if part.of.parts().iter().all(|kind| written.contains(kind)) {
-                wholes.insert(part.id);
-            }
+/// What each of these commits, oldest first, did to resources. Reads the disk.
+pub(crate) fn told(store: &Store<Head>, events: &[Event<Head>]) -> Vec<Vec<ResourceChange>> {
+    match before(store, events) {
+        Some(model) => told_from(model, events),
+        None => {
+            let now = store.durable();
+            events.iter().map(|event| told_by_itself(&now.model.0, event)).collect()
         }
-        let updates = event.writes.iter().filter(|write| matches!(write, Write::Put(_)) && !is_first(write));
-        doubtful.extend(updates.filter_map(|write| Some(part(&write.key())?.id)));
     }
-    let now = store.durable();
-    let is_there = |id: &Id| {
-        let kinds = CATALOGUE.iter().flat_map(Entry::parts);
-        kinds.into_iter().any(|kind| now.model.0.row(&RowKey::Resource(*kind, *id)).is_some())
-    };
-    wholes.extend(doubtful.iter().copied().filter(|id| is_whole(&now.model.0, *id)));
-    doubtful.retain(|id| !wholes.contains(id) && !is_there(id));
-    if !doubtful.is_empty() {
-        wholes.extend(former_wholes(store, events, &doubtful));
-    }
-    wholes
 }
 
-/// Which of these identifiers, of what is no more, were those of wholes when the commits wrote them.
-fn former_wholes(store: &Store<Head>, events: &[Event<Head>], ids: &BTreeSet<Id>) -> BTreeSet<Id> {
-    let mut found = BTreeSet::new();
-    let Some(first) = events.first().map(|event| event.version.revision) else { return found };
-    if store.durable().version.revision.get() - first.get() > BACK_MAX {
-        return found;
-    }
-    // Without the past, rows are shown as what they are.
-    let Ok(past) = store.at(first) else { return found };
-    let mut model = past.model.0;
+/// The model before these commits, if it is not too long ago.
+fn before(store: &Store<Head>, events: &[Event<Head>]) -> Option<Model> {
+    let first = events.first()?.version.revision.get();
+    let is_near = store.durable().version.revision.get().saturating_sub(first) <= BACK_MAX;
+    let past = is_near.then(|| store.at(Revision::new(first.saturating_sub(1))).ok())?;
+    past.map(|past| past.model.0)
+}
+
+/// What commits on top of a model did.
+fn told_from(mut model: Model, events: &[Event<Head>]) -> Vec<Vec<ResourceChange>> {
+    let mut told = Vec::new();
     for event in events {
+        let before = model.clone();
         event.writes.iter().for_each(|write| model.apply(write));
-        let written = event.writes.iter().filter_map(|write| Some(part(&write.key())?.id));
-        found.extend(written.filter(|id| ids.contains(id) && is_whole(&model, *id)));
+        let is_new = |write: &Write| before.row(&write.key()).is_none();
+        let rows = event.writes.iter().map(|write| RowChange::of(write, is_new));
+        told.push(shown(rows, |id| is_whole(&before, id) || is_whole(&model, id)));
     }
-    found
+    told
+}
+
+/// What a commit did, as far as it says by itself: what it makes or deletes as a whole, it writes all of.
+fn told_by_itself(now: &Model, event: &Event<Head>) -> Vec<ResourceChange> {
+    let mut parts: BTreeMap<Id, BTreeSet<RowKind>> = BTreeMap::new();
+    for part in event.writes.iter().filter_map(|write| part(&write.key())) {
+        parts.entry(part.id).or_default().insert(part.kind);
+    }
+    let is_written_whole = |id: Id| {
+        let has_all = |entry: &Entry| {
+            let all = entry.parts();
+            !all.is_empty() && all.iter().all(|kind| parts.get(&id).is_some_and(|it| it.contains(kind)))
+        };
+        CATALOGUE.iter().any(has_all)
+    };
+    let rows = event.writes.iter().map(|write| RowChange::of(write, is_first));
+    shown(rows, |id| is_written_whole(id) || is_whole(now, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use weft_services::catalogue::by_path;
+    use weft_services::{Change, Choices, Timestamp};
+    use weft_store::{Epoch, Version};
+
+    use super::*;
+
+    /// What a change did, told without the model that it was made of.
+    fn told_of(change: Change) -> (Vec<String>, Model) {
+        let (writes, after) = change.finish().unwrap();
+        let version = Version { epoch: Epoch::FIRST, revision: Revision::new(1) };
+        let event = Event { version, note: "".into(), writes: writes.into() };
+        let told = told_by_itself(&Model::default(), &event);
+        (told.iter().map(|it| format!("{} {}", it.action, it.kind)).collect(), after)
+    }
+
+    fn change(model: &Model) -> Change {
+        let choices = Choices { now: Timestamp(0), seed: [7; 32], project_id: "default".into() };
+        Change::new(model.clone(), choices)
+    }
+
+    fn create(change: &mut Change, path: &str, request: &Value) -> String {
+        by_path(path).unwrap().create(change, request.as_object().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_commit_of_long_ago_tells_by_itself_what_it_made_and_deleted() {
+        let mut made = change(&Model::default());
+        let network = create(&mut made, "networks", &json!({}));
+        let port = create(&mut made, "ports", &json!({ "network_id": network }));
+        let vnic = create(&mut made, "instance-ports", &json!({}));
+        let (told, model) = told_of(made);
+        assert_eq!(told, ["create network", "create port", "create instance_port"]);
+        let mut deleted = change(&model);
+        by_path("ports").unwrap().delete(&mut deleted, &port, None).unwrap();
+        by_path("instance-ports").unwrap().delete(&mut deleted, &vnic, None).unwrap();
+        assert_eq!(told_of(deleted).0, ["delete port", "delete instance_port"]);
+    }
 }

@@ -93,12 +93,15 @@ pub(crate) fn extension(asked: &Asked, alias: &str) -> Result<Answer, Problem> {
     Ok(ok(&json!({ "extension": extension_value(found) })))
 }
 
-/// Ready: the store answers, and what it holds has been handed to the agents' side.
+/// Ready: what the store holds has been handed to the agents' side, and what was last to be written has been.
 fn ready(api: &Api) -> Answer {
     let (durable, distributed) = (api.site.durable().version, api.site.reports().0.version());
-    let body = json!({ "version": durable.to_string(), "distributed": distributed.to_string() });
-    let status =
-        if distributed.epoch == durable.epoch { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let can_write = api.site.can_write();
+    let body = json!({
+        "version": durable.to_string(), "distributed": distributed.to_string(), "can_write": can_write,
+    });
+    let is_ready = can_write && distributed.epoch == durable.epoch;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     super::respond::json_answer(status, &body)
 }
 

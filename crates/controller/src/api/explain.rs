@@ -1,26 +1,31 @@
-//! `GET /v1/explain`: why a host has an object: which fragment, which resource, which request.
+//! `GET /v1/explain`: why a host has an object: of which resource it is, what brings it to this host, and which requests asked
+//! for that.
+//!
+//! Who made a resource is kept with it. What last changed what the host sees of it is looked for in the log, as far back as
+//! [`past`] looks.
+
+mod past;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use weft_dataplane::FragmentId;
 use weft_net::HostName;
-use weft_services::catalogue::{Entry, NoStatuses, by_kind};
-use weft_services::compile::{self, FragmentKey};
+use weft_services::catalogue::{Entry, by_kind, by_part};
+use weft_services::compile::{self, FragmentKey, ServiceKey};
 use weft_services::{Model, Refusal, RowKey};
-use weft_store::{Store, Version};
 
 use super::disk;
-use super::history::commits;
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
-use crate::head::Head;
-use crate::note::Note;
 use crate::site::Site;
+use past::{Commit, Past};
 
-/// How many commits back the request that asked for something is looked for, and how many are read at a time.
-const BACK_MAX: u64 = 10_000;
-const STEP: u64 = 500;
+/// The most objects in one answer.
+const OBJECTS_MAX: usize = 500;
+/// The most fragments that are told of one object: a device that everything uses is part of all.
+const FRAGMENTS_MAX: usize = 10;
+/// How many of the resources that bring something to a host are named.
+const NAMED_MAX: usize = 5;
 
 pub(crate) async fn explain(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let query = asked.query();
@@ -28,95 +33,107 @@ pub(crate) async fn explain(api: &Api, asked: &Asked) -> Result<Answer, Problem>
     let host = host.ok_or_else(|| Problem::malformed("host: this parameter is missing"))?.to_owned();
     let wanted = query.get("object").unwrap_or_default().to_owned();
     let site = api.site.clone();
-    let objects = disk::read(move || objects(&site, &host, &wanted)).await?;
-    Ok(ok(&json!({ "objects": objects })))
+    Ok(ok(&disk::read(move || explanation(&site, &host, &wanted)).await?))
 }
 
 /// The objects in whose text the wanted one occurs, each with the fragments that ask for it. Reads the disk.
-fn objects(site: &Site, host: &str, wanted: &str) -> Result<Vec<Value>, Problem> {
+fn explanation(site: &Site, host: &str, wanted: &str) -> Result<Value, Problem> {
     let snapshot = site.durable();
     let model = &snapshot.model.0;
     let known = host.parse::<HostName>().ok().filter(|host| model.host(host).is_some());
-    let known = known.ok_or_else(|| Refusal::not_found("HostNotFound", "Host", host))?;
-    let mut asking: BTreeMap<String, Vec<FragmentId>> = BTreeMap::new();
-    for fragment in compile::intent_of(model, &known) {
-        for object in &fragment.objects {
-            let text = object.to_string();
-            if text.contains(wanted) {
-                asking.entry(text).or_default().push(fragment.id.clone());
-            }
+    let host = known.ok_or_else(|| Refusal::not_found("HostNotFound", "Host", host))?;
+    let asking = asking(model, &host, wanted);
+    let told = || asking.iter().take(OBJECTS_MAX);
+    let fragments: BTreeSet<&FragmentKey> =
+        told().flat_map(|(_, keys)| keys.iter().take(FRAGMENTS_MAX)).collect();
+    let past = Past::read(&site.store, &host, &fragments);
+    let (live, here) = (live_on(model, &host), &host);
+    let fragment = |key: &FragmentKey| Told { model, host: here, live: &live, past: &past }.fragment(key);
+    let objects = told().map(|(object, keys)| {
+        let fragments: Vec<Value> = keys.iter().take(FRAGMENTS_MAX).map(fragment).collect();
+        let left_out = keys.len().saturating_sub(FRAGMENTS_MAX);
+        json!({ "object": object, "fragments": fragments, "fragments_left_out": left_out })
+    });
+    Ok(json!({
+        "objects": objects.collect::<Vec<Value>>(), "left_out": asking.len().saturating_sub(OBJECTS_MAX),
+        "changes_since": past.since.map(|since| since.to_string()),
+    }))
+}
+
+/// The objects of a host in whose text the wanted one occurs, each with the fragments of which it is part.
+fn asking(model: &Model, host: &HostName, wanted: &str) -> BTreeMap<String, Vec<FragmentKey>> {
+    let mut asking: BTreeMap<String, Vec<FragmentKey>> = BTreeMap::new();
+    for fragment in compile::intent_of(model, host) {
+        let Some(key) = FragmentKey::from_id(&fragment.id) else { continue };
+        for text in fragment.objects.iter().map(ToString::to_string).filter(|text| text.contains(wanted)) {
+            asking.entry(text).or_default().push(key.clone());
         }
     }
-    let ids: BTreeSet<&FragmentId> = asking.values().flatten().collect();
-    let origins: BTreeMap<&FragmentId, Origin> =
-        ids.into_iter().map(|id| (id, Origin::find(model, id))).collect();
-    let rows = origins.values().filter_map(|origin| origin.row.clone()).collect();
-    let writers = last_commits(&site.store, rows);
-    let fragment = |id: &FragmentId| origins.get(id).map(|origin| origin.render(id, &writers));
-    let explained = asking.iter().map(|(object, ids)| {
-        let fragments: Vec<Value> = ids.iter().filter_map(fragment).collect();
-        json!({ "object": object, "fragments": fragments })
-    });
-    Ok(explained.collect())
+    asking
 }
 
-/// The resource that a fragment is of.
-struct Origin {
-    entry: Option<&'static Entry>,
-    resource_id: String,
-    name: Option<Value>,
-    row: Option<RowKey>,
+/// The resources on a host that put something there, by what they have it follow.
+fn live_on(model: &Model, host: &HostName) -> BTreeMap<ServiceKey, Vec<RowKey>> {
+    let mut live: BTreeMap<ServiceKey, Vec<RowKey>> = BTreeMap::new();
+    for key in compile::at_home(model, host) {
+        if matches!(key.subject, RowKey::Resource(..)) && compile::compile(model, &key).is_some() {
+            live.entry(key.service).or_default().push(key.subject);
+        }
+    }
+    live
 }
 
-impl Origin {
-    fn find(model: &Model, id: &FragmentId) -> Self {
-        let row = FragmentKey::from_id(id).map(|key| key.asked_by());
-        let entry = row.as_ref().and_then(|row| by_kind(row.kind()));
-        let resource_id = match (entry, &row) {
-            (Some(entry), Some(row)) => entry.shows(model, row).unwrap_or_default(),
-            _ => String::new(),
-        };
-        let rendered = entry.and_then(|entry| entry.render(model, &resource_id, &NoStatuses));
-        let name = rendered.and_then(|map| map.get("name").cloned());
-        Self { entry, resource_id, name, row }
+/// What there is to tell of the fragments of a host.
+struct Told<'a> {
+    model: &'a Model,
+    host: &'a HostName,
+    live: &'a BTreeMap<ServiceKey, Vec<RowKey>>,
+    past: &'a Past,
+}
+
+impl Told<'_> {
+    fn fragment(&self, key: &FragmentKey) -> Value {
+        let mut told = self.resource(&key.asked_by());
+        let home = compile::compile(self.model, key).map(|compiled| compiled.home);
+        // What is on this host of its own accord needs nothing to bring it here.
+        let is_itself = home.as_ref() == Some(self.host) && matches!(key.subject, RowKey::Resource(..));
+        let bringing = self.live.get(&key.service).filter(|_| !is_itself);
+        let asked_by = told["request_id"].as_str();
+        let changed = self.past.found.get(key).filter(|commit| Some(&*commit.note.request_id) != asked_by);
+        let changed = changed.map(Commit::told);
+        told["id"] = json!(key.id().to_string());
+        told["host"] = json!(home);
+        told["changed"] = json!(changed);
+        told["because_of"] = json!(bringing.map(|rows| {
+            let named: Vec<Value> = rows.iter().take(NAMED_MAX).map(|row| self.resource(row)).collect();
+            json!({ "count": rows.len(), "first": named })
+        }));
+        told
     }
 
-    fn render(&self, id: &FragmentId, writers: &BTreeMap<RowKey, Commit>) -> Value {
-        let commit = self.row.as_ref().and_then(|row| writers.get(row));
+    /// A resource by the name under which somebody asked for it, and the request that made it.
+    fn resource(&self, row: &RowKey) -> Value {
+        let entry = asked_for_as(self.model, row);
+        let found = self.model.row(row);
+        let own = found.as_ref().and_then(|row| row.standard());
+        let id = own.map(|own| own.id.to_string());
+        // What is made of several rows has its name in one of them.
+        let holder = entry.zip(id.as_deref()).and_then(|(entry, id)| entry.row_key(self.model, id));
+        let holder = holder.and_then(|key| self.model.row(&key));
+        let standard = holder.as_ref().and_then(|row| row.standard()).or(own);
         json!({
-            "id": id.to_string(), "kind": self.entry.map(|entry| entry.member), "resource_id": self.resource_id,
-            "name": self.name, "request_id": commit.map(|commit| &commit.note.request_id),
-            "at": commit.map(|commit| commit.note.at.to_string()),
-            "version": commit.map(|commit| commit.version.to_string()),
+            "kind": entry.map(|entry| entry.member), "resource_id": id, "name": standard.map(|it| &it.name),
+            "request_id": standard.and_then(|it| it.created_by.as_ref()),
+            "at": standard.map(|it| it.created_at.to_string()),
         })
     }
 }
 
-/// Which commit it was, and who asked for it.
-#[derive(Clone)]
-struct Commit {
-    version: Version,
-    note: Note,
-}
-
-/// The commits that last wrote these rows, as far as the newest ones tell: the log is read once for all of them.
-fn last_commits(store: &Store<Head>, mut wanted: BTreeSet<RowKey>) -> BTreeMap<RowKey, Commit> {
-    let mut found = BTreeMap::new();
-    let mut to = store.durable().version.revision.get();
-    let oldest = to.saturating_sub(BACK_MAX) + 1;
-    while to >= oldest && !wanted.is_empty() {
-        let from = (to + 1).saturating_sub(STEP).max(oldest);
-        // What is older is no longer kept, or cannot be read: then nobody can be named.
-        let Some(events) = commits(store, from, to).ok().filter(|events| !events.is_empty()) else { break };
-        for event in events.iter().rev() {
-            let written = event.writes.iter().map(weft_services::Write::key);
-            let written: Vec<RowKey> = written.filter(|key| wanted.remove(key)).collect();
-            if !written.is_empty() {
-                let commit = Commit { version: event.version, note: Note::from_text(&event.note) };
-                found.extend(written.into_iter().map(|key| (key, commit.clone())));
-            }
-        }
-        to = from - 1;
-    }
-    found
+/// The entry by which somebody asked for a row: that of the whole, where it was made as part of one.
+fn asked_for_as(model: &Model, row: &RowKey) -> Option<&'static Entry> {
+    let whole = match row {
+        RowKey::Resource(kind, id) => by_part(*kind).filter(|entry| entry.is_made_as_one(model, *id)),
+        RowKey::Host(_) | RowKey::Departure(..) => None,
+    };
+    whole.or_else(|| by_kind(row.kind()))
 }

@@ -1,12 +1,9 @@
 //! `GET /v1/history`: what was changed when by whom.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
-use weft_services::Id;
 use weft_store::{Event, ReadError, Revision, Store};
 
-use super::changes::{self, RowChange};
+use super::changes::{self, ResourceChange};
 use super::disk;
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
@@ -24,8 +21,9 @@ pub(crate) async fn history(api: &Api, asked: &Asked) -> Result<Answer, Problem>
     let site = api.site.clone();
     let entries = disk::read(move || {
         let events = page(&site.store, before, limit).map_err(|error| disk::past_problem(&error))?;
-        let wholes = changes::wholes_among(&site.store, &events);
-        Ok(events.iter().rev().map(|event| entry(event, &wholes)).collect::<Vec<Value>>())
+        let changes = changes::told(&site.store, &events);
+        let told = events.iter().zip(&changes).rev();
+        Ok(told.map(|(event, changes)| entry(event, changes)).collect::<Vec<Value>>())
     });
     Ok(ok(&json!({ "history": entries.await? })))
 }
@@ -52,9 +50,8 @@ pub(crate) fn commits(store: &Store<Head>, from: u64, to: u64) -> Result<Vec<Eve
     }
 }
 
-fn entry(event: &Event<Head>, wholes: &BTreeSet<Id>) -> Value {
+fn entry(event: &Event<Head>, changes: &[ResourceChange]) -> Value {
     let note = Note::from_text(&event.note);
-    let changes = changes::shown(event.writes.iter().map(RowChange::of), |id| wholes.contains(&id));
     json!({
         "version": event.version.to_string(), "at": note.at.to_string(), "request_id": note.request_id,
         "project_id": note.project_id, "set": note.set, "summary": note.summary, "changes": changes,

@@ -29,6 +29,7 @@ mod status;
 mod tags;
 mod transfer;
 mod url_query;
+mod wanted;
 mod watch;
 
 pub use http::serve;

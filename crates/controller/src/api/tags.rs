@@ -10,6 +10,15 @@ use weft_services::{Change, Model, Refusal};
 use super::respond::{Answer, Problem, empty, json_answer, ok};
 use super::route::{Api, Asked};
 
+/// Refuses what has no tags, whether it is there or not.
+fn check_has_tags(entry: &Entry) -> Result<(), Problem> {
+    if entry.attribute("tags").is_some() {
+        return Ok(());
+    }
+    let message = format!("{}: these have no tags.", entry.collection);
+    Err(Problem::Http(StatusCode::NOT_FOUND, "HTTPNotFound", message))
+}
+
 fn tags_of(model: &Model, entry: &Entry, id: &str) -> Result<BTreeSet<String>, Refusal> {
     let resource = entry.render(model, id, &NoStatuses).ok_or_else(|| entry.not_found(id))?;
     resource.get("tags").map_or_else(|| Err(entry.not_found(id)), weft_services::tags)
@@ -40,6 +49,7 @@ pub(crate) async fn all(
     entry: &'static Entry,
     id: &str,
 ) -> Result<Answer, Problem> {
+    check_has_tags(entry)?;
     match asked.method {
         Method::GET => {
             let tags = tags_of(&api.site.durable().model.0, entry, id)?;
@@ -73,6 +83,7 @@ pub(crate) async fn one(
     tag: &str,
 ) -> Result<Answer, Problem> {
     let (entry, id) = place;
+    check_has_tags(entry)?;
     let missing = || Refusal::not_found("TagNotFound", "Tag", tag);
     match asked.method {
         Method::GET => {

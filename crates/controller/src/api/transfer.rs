@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 use weft_services::departures_after_restore;
+use weft_store::TransferError;
 
 use super::disk;
 use super::respond::{Answer, Problem, ok, typed_answer};
@@ -54,8 +55,25 @@ pub(crate) async fn restore(api: &Api, asked: &Asked) -> Result<Answer, Problem>
     let occasion = rand::random();
     let remember =
         move |lost: &Head, restored: &Head| departures_after_restore(&lost.0, &restored.0, occasion);
-    let restored = api.site.store.restore_from(place.path(), note, remember).await;
-    let version =
-        restored.map_err(|error| Problem::malformed(format!("The snapshot cannot be restored: {error}")))?;
-    Ok(ok(&json!({ "version": version.to_string() })))
+    match api.site.store.restore_from(place.path(), note, remember).await {
+        Ok(version) => {
+            api.site.written();
+            Ok(ok(&json!({ "version": version.to_string() })))
+        }
+        Err(error) => Err(not_restored(api, &error)),
+    }
+}
+
+/// What is wrong with the snapshot is for who sent it to mend; what is wrong with the disk is not.
+fn not_restored(api: &Api, error: &TransferError) -> Problem {
+    match error {
+        TransferError::Snapshot { source, .. } => {
+            Problem::malformed(format!("The snapshot cannot be restored: {source}"))
+        }
+        TransferError::Unavailable(unavailable) => {
+            api.site.not_written(unavailable);
+            disk::failed(error)
+        }
+        TransferError::File { .. } => disk::failed(error),
+    }
 }

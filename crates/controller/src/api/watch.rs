@@ -6,6 +6,9 @@
 //! event: put | delete | status | compacted | epoch
 //! data: {"kind": "port", "id": …, "project_id": …, "object": {…} | null}
 //! ```
+//!
+//! A watch with conditions keeps a list of what fulfils them right: what begins to fulfil them is put, what no longer does is
+//! deleted. A delete of what the watcher does not have is to be passed over.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -27,6 +30,7 @@ use weft_store::{Epoch, Event, Revision, Version, WatchError};
 use super::live::Live;
 use super::respond::{Answer, Problem, typed_answer};
 use super::route::{Api, Asked};
+use super::wanted::Wanted;
 use crate::head::Head;
 use crate::site::Site;
 
@@ -39,20 +43,24 @@ type Outgoing = mpsc::Sender<Result<Bytes, std::convert::Infallible>>;
 
 /// Watches one collection.
 pub(crate) fn collection(api: &Api, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
-    start(api, asked, vec![entry])
+    let wanted = Wanted::read(&asked.query(), entry)?;
+    start(api, asked, vec![entry], wanted)
 }
 
 /// Watches everything.
 pub(crate) fn everything(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
-    start(api, asked, CATALOGUE.iter().collect())
+    if let Some(name) = asked.query().names().find(|name| *name != "since") {
+        return Err(Problem::malformed(format!("{name}: a watch of everything has no such parameter")));
+    }
+    start(api, asked, CATALOGUE.iter().collect(), Wanted::default())
 }
 
-fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>) -> Result<Answer, Problem> {
+fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>, wanted: Wanted) -> Result<Answer, Problem> {
     let query = asked.query();
     let header = asked.headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let since = header.or_else(|| query.get("since")).map(parse_place).transpose()?;
     let (outgoing, events) = mpsc::channel(OUTGOING_MAX);
-    let watcher = Watcher { site: api.site.clone(), entries, outgoing };
+    let watcher = Watcher { site: api.site.clone(), entries, wanted, outgoing };
     let notices = api.notices.subscribe();
     tokio::spawn(async move { watcher.run(since, notices).await });
     let mut answer =
@@ -86,6 +94,7 @@ fn parse_place(text: &str) -> Result<Place, Problem> {
 struct Watcher {
     site: Arc<Site>,
     entries: Vec<&'static Entry>,
+    wanted: Wanted,
     outgoing: Outgoing,
 }
 
@@ -198,15 +207,9 @@ impl Watcher {
         let mut events = Vec::new();
         for entry in &self.entries {
             for id in shown(entry, [before, after], event.writes.iter().map(Write::key)) {
-                let object = entry.render(after, &id, &reports);
                 let former = entry.render(before, &id, &NoStatuses);
-                let (name, shown) = match (&object, &former) {
-                    (Some(object), _) => ("put", object),
-                    (None, Some(former)) => ("delete", former),
-                    (None, None) => continue,
-                };
-                let data = data(entry, &id, shown.get("project_id"), object.clone().map(Value::Object));
-                events.push(format!("event: {name}\ndata: {data}"));
+                let event = self.wanted.event(entry, former, entry.render(after, &id, &reports));
+                events.extend(event.map(|event| event.told(entry, &id, "put")));
             }
         }
         events
@@ -223,9 +226,9 @@ impl Watcher {
         let mut text = String::new();
         for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
             for id in shown(entry, [model, model], rows.iter().cloned()) {
-                let Some(object) = entry.render(model, &id, &reports) else { continue };
-                let data = data(entry, &id, object.get("project_id"), Some(Value::Object(object.clone())));
-                text.push_str(&format!("id: {at}\nevent: status\ndata: {data}\n\n"));
+                let object = entry.render(model, &id, &reports);
+                let Some(event) = self.wanted.event(entry, object.clone(), object) else { continue };
+                text.push_str(&format!("id: {at}\n{}\n\n", event.told(entry, &id, "status")));
             }
         }
         if text.is_empty() { Ok(()) } else { self.send(text).await }
@@ -235,8 +238,4 @@ impl Watcher {
 /// The resources of a collection that show one of these rows, before or after.
 fn shown(entry: &Entry, models: [&Model; 2], rows: impl Iterator<Item = RowKey>) -> BTreeSet<String> {
     rows.flat_map(|row| models.map(|model| entry.shows(model, &row))).flatten().collect()
-}
-
-fn data(entry: &Entry, id: &str, project: Option<&Value>, object: Option<Value>) -> Value {
-    json!({ "kind": entry.member, "id": id, "project_id": project, "object": object })
 }

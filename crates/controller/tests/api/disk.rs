@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +16,7 @@ const HELD_MAX: Duration = Duration::from_secs(3);
 struct Inner {
     bytes: InMemoryBackend,
     reads: AtomicU64,
+    is_full: AtomicBool,
     is_held: Mutex<bool>,
     released: Condvar,
 }
@@ -25,13 +26,24 @@ pub(crate) struct Disk(Arc<Inner>);
 
 impl Disk {
     pub(crate) fn new() -> Self {
-        let (reads, is_held) = (AtomicU64::new(0), Mutex::new(false));
-        Self(Arc::new(Inner { bytes: InMemoryBackend::new(), reads, is_held, released: Condvar::new() }))
+        let (reads, is_full, is_held) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(false));
+        Self(Arc::new(Inner {
+            bytes: InMemoryBackend::new(),
+            reads,
+            is_full,
+            is_held,
+            released: Condvar::new(),
+        }))
     }
 
     /// How often something was read.
     pub(crate) fn reads(&self) -> u64 {
         self.0.reads.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing more can be written.
+    pub(crate) fn fill(&self, is_full: bool) {
+        self.0.is_full.store(is_full, Ordering::SeqCst);
     }
 
     /// Whoever reads waits until [`Disk::release`].
@@ -75,6 +87,9 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.0.is_full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.0.bytes.write(offset, data)
     }
 }

@@ -98,3 +98,20 @@ async fn what_keeps_a_vni_in_quarantine_is_nothing_that_anybody_asked_for() {
         assert!(!told.contains("departure"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn what_was_not_there_before_is_created_also_by_a_rollback_and_by_an_agent() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    assert_eq!(told(&controller, "/v1/history?limit=1").await, [["create host -"]]);
+    controller.host("host1", 2).await;
+    assert_eq!(told(&controller, "/v1/history?limit=1").await, [["update host -"]]);
+    let network = controller.create("networks", "network", json!({ "name": "blue" })).await;
+    let path = format!("/v2.0/networks/{network}");
+    controller.ask("PUT", &path, json!({ "network": { "name": "navy" } })).await;
+    let revision = controller.revision();
+    controller.ask("DELETE", &path, json!(null)).await;
+    controller.ask("POST", "/v1/rollback", json!({ "revision": revision, "project_id": "default" })).await;
+    assert_eq!(told(&controller, "/v1/history?limit=1").await, [["create network navy"]]);
+    assert!(controller.get(&path).await.json()["network"]["revision_number"].as_u64() > Some(1));
+}

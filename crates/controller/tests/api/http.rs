@@ -190,3 +190,43 @@ async fn what_is_no_http_is_answered_as_a_bad_request() {
     let found = controller.raw(request.as_bytes()).await.json();
     assert_eq!(found["networks"].as_array().unwrap().len(), 1, "UTF-8 needs no escapes");
 }
+
+#[tokio::test]
+async fn a_request_that_asks_for_what_is_there_changes_nothing() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    let network = controller.network("blue").await;
+    let port = controller.port(&network, "host1", "web").await;
+    for (member, path) in
+        [("network", format!("/v2.0/networks/{network}")), ("port", format!("/v2.0/ports/{port}"))]
+    {
+        let before = (controller.revision(), controller.get(&path).await.json());
+        let name = before.1[member]["name"].clone();
+        for request in [json!({}), json!({ "name": name, "admin_state_up": true, "tags": [] })] {
+            let answer = controller.ask("PUT", &path, json!({ member: request })).await;
+            assert_eq!((answer.status, &answer.json()), (200, &before.1), "{path}");
+        }
+        assert_eq!(controller.revision(), before.0, "{path}");
+        let outdated = [("If-Match", "revision_number=99")];
+        let body = json!({ member: {} }).to_string();
+        assert_eq!(controller.send("PUT", &path, &outdated, body.as_bytes()).await.status, 412);
+    }
+    // What is kept in another row than the name counts for the port.
+    let path = format!("/v2.0/ports/{port}");
+    let body = json!({ "port": { "fixed_ips": [{ "ip_address": "10.1.0.77" }] } });
+    assert_eq!(controller.ask("PUT", &path, body).await.json()["port"]["revision_number"], 2);
+}
+
+#[tokio::test]
+async fn what_has_no_tags_says_so() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    for (method, path) in [
+        ("PUT", "/v2.0/hosts/host1/tags"),
+        ("GET", "/v2.0/hosts/host1/tags"),
+        ("PUT", "/v2.0/hosts/host1/tags/x"),
+    ] {
+        let answer = controller.ask(method, path, json!({ "tags": ["x"] })).await;
+        assert_eq!((answer.status, answer.error().1.contains("no tags")), (404, true), "{answer:?}");
+    }
+}

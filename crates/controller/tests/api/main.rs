@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
 
 mod disk;
+mod explain;
 mod history;
 mod http;
 mod rollback;
@@ -10,3 +11,4 @@ mod status;
 mod support;
 mod transfer;
 mod waiting;
+mod watch;

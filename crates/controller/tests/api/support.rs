@@ -90,6 +90,14 @@ impl Controller {
         self.raw(&[head.as_bytes(), body].concat()).await
     }
 
+    /// Asks for what has no end, to be read as it comes.
+    pub(crate) async fn open(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], b"").await
     }

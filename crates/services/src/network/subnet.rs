@@ -70,8 +70,8 @@ impl HostRoute {
 impl Subnet {
     /// Whether workloads make their addresses themselves, from the prefix and their MAC address (RFC 4862).
     pub(crate) fn is_slaac(&self) -> bool {
-        let made = |mode: &Option<String>| matches!(mode.as_deref(), Some("slaac" | "dhcpv6-stateless"));
-        made(&self.ipv6_address_mode)
+        // Either mode says so, as with Neutron.
+        is_made(self.ipv6_address_mode.as_deref()) || is_made(self.ipv6_ra_mode.as_deref())
     }
 
     /// Whether a workload can have this address: in the prefix, and not one of those with a meaning of their own.
@@ -84,6 +84,11 @@ impl Subnet {
         };
         self.cidr.contains(&candidate) && !reserved
     }
+}
+
+/// Whether addresses are made of the prefix and a MAC address in this mode.
+fn is_made(mode: Option<&str>) -> bool {
+    matches!(mode, Some("slaac" | "dhcpv6-stateless"))
 }
 
 impl Stored for Subnet {
@@ -137,6 +142,22 @@ impl Subnets {
         Attribute::required("network_id", AttributeType::Id, "Network whose addresses these are"),
         Attribute::required("ip_version", AttributeType::Integer(4, 6), "4 or 6"),
         Attribute::required("cidr", AttributeType::Cidr, "Prefix"),
+        Attribute::optional(
+            "subnetpool_id",
+            AttributeType::Text(255),
+            "Always null: there are no subnet pools"
+        )
+        .nullable()
+        .immutable(),
+        Attribute::optional(
+            "use_default_subnetpool",
+            AttributeType::Boolean,
+            "Only false: see subnetpool_id"
+        )
+        .immutable(),
+        Attribute::optional("prefixlen", AttributeType::Integer(0, 128), "Only null: see subnetpool_id")
+            .nullable()
+            .immutable(),
         Attribute::optional("gateway_ip", AttributeType::IpAddress, "Router's address; null: none")
             .nullable(),
         Attribute::optional(
@@ -180,6 +201,9 @@ impl Resource for Subnets {
         map.insert("network_id".into(), json!(subnet.network_id));
         map.insert("ip_version".into(), json!(if subnet.cidr.addr().is_ipv4() { 4 } else { 6 }));
         map.insert("cidr".into(), json!(subnet.cidr));
+        map.insert("subnetpool_id".into(), Value::Null);
+        map.insert("use_default_subnetpool".into(), Value::Bool(false));
+        map.insert("prefixlen".into(), Value::Null);
         map.insert("gateway_ip".into(), json!(subnet.gateway_ip));
         map.insert("allocation_pools".into(), json!(subnet.allocation_pools));
         map.insert("dns_nameservers".into(), json!(subnet.dns_nameservers));
@@ -191,6 +215,7 @@ impl Resource for Subnets {
     }
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
+        check_no_pool(&merged)?;
         let spec: Spec = typed(merged)?;
         let id = change.choose_id();
         let subnet = build(change.standard(id, spec.named.clone()), spec, None)?;
@@ -235,6 +260,17 @@ impl Resource for Subnets {
     }
 }
 
+/// Refuses a prefix out of a subnet pool: it is given as `cidr`.
+fn check_no_pool(merged: &Map<String, Value>) -> Result<(), Refusal> {
+    let asks = |name: &&str| !matches!(merged.get(*name), None | Some(Value::Null | Value::Bool(false)));
+    match ["subnetpool_id", "use_default_subnetpool", "prefixlen"].into_iter().find(asks) {
+        Some(name) => {
+            Err(Refusal::attribute(name, "subnet pools are not supported; give the prefix as cidr"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The subnet that a request asks for: what it leaves open is chosen here.
 fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subnet, Refusal> {
     let is_v4 = spec.cidr.addr().is_ipv4();
@@ -258,8 +294,8 @@ fn build(standard: Standard, spec: Spec, stored: Option<&Subnet>) -> Result<Subn
             format!("set to '{ra}' with ipv6_address_mode set to '{address}' is not valid"),
         ));
     }
-    let is_made = |mode: &Option<String>| matches!(mode.as_deref(), Some("slaac" | "dhcpv6-stateless"));
-    if (is_made(&spec.ipv6_ra_mode) || is_made(&spec.ipv6_address_mode)) && spec.cidr.prefix_len() != 64 {
+    let modes = [spec.ipv6_ra_mode.as_deref(), spec.ipv6_address_mode.as_deref()];
+    if modes.into_iter().any(is_made) && spec.cidr.prefix_len() != 64 {
         // RFC 4291 §2.5.1: the identifier that is made of a MAC address has 64 bits.
         let rule = format!("'{}' is no prefix of 64 bits, of which addresses can be made", spec.cidr);
         return Err(Refusal::attribute("cidr", rule));

@@ -68,10 +68,12 @@ pub(crate) fn ensure_agent(lab: &LabName, record: &Record, number: u16) -> Resul
         option("tunnel-endpoint", underlay_address(record.underlay, number).addr().to_string()),
         option("namespace-prefix", format!("{}.", lab.file_of(&Node::Host(number)))),
     ];
+    let without = record.without_capabilities.iter();
+    let without = without.map(|capability| option("without-capability", capability.to_string()));
     let place = host_place(lab, number)?;
     let program = Program {
         executable: &record.agent,
-        arguments: arguments.into_iter().flatten().collect(),
+        arguments: arguments.into_iter().chain(without).flatten().collect(),
         log: record.log(&host),
         lab,
         place: Some(&place),

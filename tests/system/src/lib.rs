@@ -8,7 +8,7 @@ mod kernel;
 mod monitor;
 mod watch;
 
-pub use bench::{Bench, Turn, more_pings, no_loss, until};
+pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;

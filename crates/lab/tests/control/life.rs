@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use weft_lab::{Change, Lab, LabError, LabSpec, ProcessState, Underlay};
+use weft_net::Capability;
 
 use crate::bench::{Bench, ip, made};
 
@@ -66,6 +67,7 @@ pub(crate) fn a_lab_grows_but_does_not_change_otherwise() {
         bench.spec(),
         LabSpec { underlay: Underlay::Ipv6, ..more.clone() },
         LabSpec { underlay_mtu: 9000, ..more.clone() },
+        LabSpec { without_capabilities: [Capability::Vlan].into(), ..more.clone() },
         LabSpec { state_directory: Some("/var/lib/weft/elsewhere".into()), ..more },
     ] {
         assert!(matches!(bench.up_as(&other), Err(LabError::Spec(_))), "{other:?}");

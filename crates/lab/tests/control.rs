@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         forwarding::hosts_reach_each_other_with_packets_as_large_as_the_mtu,
         forwarding::a_command_runs_in_the_node_and_its_exit_code_comes_back,
         forwarding::tenants_with_the_same_addresses_are_told_apart,
+        forwarding::a_workload_or_an_address_that_is_not_there_is_wrong,
         forwarding::continuous_pings_count_what_is_lost,
         forwarding::the_removal_of_tunnels_is_told_of,
     ];

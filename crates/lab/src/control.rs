@@ -102,6 +102,18 @@ fn ensure(role: &str, program: &Program<'_>) -> Result<Change, LabError> {
     saved.map(|()| Change::Made)
 }
 
+/// Ends what an `up` that was killed had started and no time to write down: nobody would ever find it by its role.
+pub(crate) fn end_unrecorded(lab: &LabName) -> Result<(), LabError> {
+    let recorded = directory::processes(lab);
+    let mut marked = process::marked(lab).tried(|| "the processes cannot be read".to_owned())?;
+    marked.retain(|record| !recorded.contains(record));
+    for record in marked {
+        let end = || record.live()?.map_or(Ok(()), |live| live.kill());
+        end().tried(|| format!("process {} ({}) cannot be ended", record.pid, record.executable))?;
+    }
+    Ok(())
+}
+
 /// Ends the process of a role at once.
 pub(crate) fn kill(lab: &LabName, role: &str) -> Result<(), LabError> {
     let live = live(lab, role)?;

@@ -49,6 +49,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
     let state_directory = spec.state_directory.clone().unwrap_or_else(|| directory::default_state(lab));
     if let Some(before) = before {
         check_same(spec, &state_directory, before)?;
+        control::end_unrecorded(lab)?;
     }
     let (controller, agent) = (spec.binary("weft-controller")?, spec.binary("weft-agent")?);
     let choosing = directory::lock_choices()?;

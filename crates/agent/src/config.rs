@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
-use weft_net::{HostName, IfName, NamespaceName};
+use weft_net::{Capability, HostName, IfName, NamespaceName};
 use weft_protocol::tls::TlsIdentity;
 
 /// Weft's agent: makes this host's data plane what the controller's intent says, and keeps it so.
@@ -69,6 +69,15 @@ pub struct Config {
         value_parser = physical_network
     )]
     pub physical_networks: Vec<(String, IfName)>,
+
+    /// What the host is not to offer although its kernel can do it, as `vlan`; may be repeated.
+    #[arg(
+        long = "without-capability",
+        env = "WEFT_AGENT_WITHOUT_CAPABILITY",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub without_capabilities: Vec<Capability>,
 
     /// How often the host is looked at in full, in seconds, whatever its events said.
     #[arg(
@@ -198,6 +207,13 @@ mod tests {
         assert_eq!(config.controller, ["192.0.2.1:7780", "c2.example:7780"]);
         assert_eq!(config.physical_networks()["storage"].as_str(), "eth2");
         assert!(parse(&["--physical-network", "provider"]).is_err());
+    }
+
+    #[test]
+    fn capabilities_that_are_not_offered_are_named_by_names_that_there_are() {
+        let config = parse(&["--without-capability", "vlan,tap", "--without-capability", "vxlan"]).unwrap();
+        assert_eq!(config.without_capabilities, [Capability::Vlan, Capability::Tap, Capability::Vxlan]);
+        assert!(parse(&["--without-capability", "teleport"]).is_err());
     }
 
     #[test]

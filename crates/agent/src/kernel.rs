@@ -35,10 +35,12 @@ impl Kernel {
             namespace: config.namespace.clone(),
             namespace_prefix: config.namespace_prefix.clone(),
         })?;
+        let mut capabilities = host.capabilities();
+        capabilities.retain(|capability| !config.without_capabilities.contains(capability));
         let facts = HostFact {
             tunnel_endpoint: config.tunnel_endpoint,
             underlay_mtu: MTU_ASSUMED,
-            capabilities: host.capabilities(),
+            capabilities,
             physical_networks: config.physical_networks(),
         };
         let waker = Waker::new().context("the loop cannot be woken")?;
@@ -57,7 +59,7 @@ impl Driver for Kernel {
     }
 
     fn capabilities(&self) -> BTreeSet<Capability> {
-        self.host.capabilities()
+        self.facts.capabilities.clone()
     }
 }
 

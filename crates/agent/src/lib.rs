@@ -16,6 +16,7 @@ mod assembly;
 pub mod backoff;
 pub mod config;
 pub mod kernel;
+pub mod mounts;
 pub mod persist;
 mod reconciler;
 mod report;

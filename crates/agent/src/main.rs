@@ -13,13 +13,13 @@ use tracing_subscriber::EnvFilter;
 use weft_agent::config::{Command, Config, LogFormat};
 use weft_agent::kernel::Kernel;
 use weft_agent::stream::{Peers, Stream};
-use weft_agent::{Agent, Settings};
+use weft_agent::{Agent, Settings, mounts};
 
 fn main() -> ExitCode {
     let config = Config::parse();
     start_log(config.log_format);
     let outcome = match config.command {
-        Some(Command::CheckConfig) => config.check().map(|()| println!("the configuration is good")),
+        Some(Command::CheckConfig) => check(&config),
         None => run(&config),
     };
     match outcome {
@@ -41,8 +41,16 @@ fn start_log(format: LogFormat) {
     }
 }
 
+fn check(config: &Config) -> Result<()> {
+    config.check()?;
+    mounts::warn_if_unseen();
+    println!("the configuration is good");
+    Ok(())
+}
+
 fn run(config: &Config) -> Result<()> {
     config.check()?;
+    mounts::warn_if_unseen();
     let settings = Settings {
         peers: Peers {
             host: config.host.clone(),

@@ -1,7 +1,7 @@
 //! A site: the store, what hosts report, and how a request becomes a commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -13,6 +13,9 @@ use crate::agents::{Distribution, Reports};
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
+
+/// How long after a failed write whoever asks for readiness is told to stay away.
+const TRIED_AGAIN_AFTER_S: u64 = 10;
 
 /// For whom and why something is changed.
 #[derive(Clone, Debug)]
@@ -66,7 +69,8 @@ pub struct Site {
     pub metrics: Metrics,
     /// When the process began.
     pub started: std::time::Instant,
-    cannot_write: AtomicBool,
+    /// The second since the start in which something could not be written, plus one; 0 if something has been since.
+    failed_at_s: AtomicU64,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -81,7 +85,7 @@ impl Site {
             distribution: Mutex::new(distribution),
             metrics: Metrics::default(),
             started: std::time::Instant::now(),
-            cannot_write: AtomicBool::new(false),
+            failed_at_s: AtomicU64::new(0),
             clock: Box::new(system_time),
         })
     }
@@ -160,21 +164,23 @@ impl Site {
 
     /// Something has been written.
     pub(crate) fn written(&self) {
-        self.cannot_write.store(false, Ordering::Relaxed);
+        self.failed_at_s.store(0, Ordering::Relaxed);
     }
 
     /// Something has not been written because of this.
     pub(crate) fn not_written(&self, error: &Unavailable) {
         // Whoever waited for a commit when the content was replaced has met no failure.
         if !matches!(*error.cause, StorageError::Restored) {
-            self.cannot_write.store(true, Ordering::Relaxed);
+            self.failed_at_s.store(self.started.elapsed().as_secs() + 1, Ordering::Relaxed);
         }
     }
 
-    /// Whether the last that was to be written has been.
+    /// Whether something can be written, as far as is known: what has failed may work again after a while, and only who tries
+    /// can tell.
     #[must_use]
     pub fn can_write(&self) -> bool {
-        !self.cannot_write.load(Ordering::Relaxed)
+        let failed_at_s = self.failed_at_s.load(Ordering::Relaxed);
+        failed_at_s == 0 || self.started.elapsed().as_secs() >= failed_at_s - 1 + TRIED_AGAIN_AFTER_S
     }
 }
 

@@ -5,7 +5,7 @@ use weft_dataplane::conformance::{converge, random_state};
 use weft_dataplane::{Comparison, Driver, LinkId, Memory, Object, State, Step, diff};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(2000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn from_any_state_to_any_other_in_one_plan_and_then_rest(have: u64, want: u64) {
@@ -35,7 +35,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(300), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_comparison_gives_the_same_plans_as_diff_whatever_happened_in_between(
@@ -67,7 +67,7 @@ fn links_of_others_survive_everything() {
     let theirs = LinkId::on_host("docker0".parse().unwrap());
     let mut driver = Memory::default();
     driver.add_foreign_link(theirs.clone());
-    for seed in 0..50 {
+    for seed in weft_soak::seeds(50) {
         converge(&mut driver, &random_state(seed, "n", |_| true)).unwrap();
     }
     converge(&mut driver, &State::default()).unwrap();

@@ -68,10 +68,12 @@ pub(crate) fn ensure_agent(lab: &LabName, record: &Record, number: u16) -> Resul
         option("tunnel-endpoint", underlay_address(record.underlay, number).addr().to_string()),
         option("namespace-prefix", format!("{}.", lab.file_of(&Node::Host(number)))),
     ];
+    let without = record.without_capabilities.iter();
+    let without = without.map(|capability| option("without-capability", capability.to_string()));
     let place = host_place(lab, number)?;
     let program = Program {
         executable: &record.agent,
-        arguments: arguments.into_iter().flatten().collect(),
+        arguments: arguments.into_iter().chain(without).flatten().collect(),
         log: record.log(&host),
         lab,
         place: Some(&place),
@@ -98,6 +100,18 @@ fn ensure(role: &str, program: &Program<'_>) -> Result<Change, LabError> {
         let _ = live.kill();
     }
     saved.map(|()| Change::Made)
+}
+
+/// Ends what an `up` that was killed had started and no time to write down: nobody would ever find it by its role.
+pub(crate) fn end_unrecorded(lab: &LabName) -> Result<(), LabError> {
+    let recorded = directory::processes(lab);
+    let mut marked = process::marked(lab).tried(|| "the processes cannot be read".to_owned())?;
+    marked.retain(|record| !recorded.contains(record));
+    for record in marked {
+        let end = || record.live()?.map_or(Ok(()), |live| live.kill());
+        end().tried(|| format!("process {} ({}) cannot be ended", record.pid, record.executable))?;
+    }
+    Ok(())
 }
 
 /// Ends the process of a role at once.

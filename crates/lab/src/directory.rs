@@ -10,6 +10,7 @@
 //! STATE/controller.log  host1.log …
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use weft_net::Capability;
 
 use crate::error::Tried;
 use crate::{LabError, LabName, ProcessRecord, Underlay};
@@ -40,6 +42,9 @@ pub(crate) struct Record {
     pub(crate) state_directory: PathBuf,
     pub(crate) controller: PathBuf,
     pub(crate) agent: PathBuf,
+    /// What the hosts do not offer.
+    #[serde(default)]
+    pub(crate) without_capabilities: BTreeSet<Capability>,
     /// The REST API's port on 127.0.0.1.
     pub(crate) port: u16,
     /// Where agents find the controller: its address in the management network, and a port.
@@ -255,6 +260,7 @@ mod tests {
             controller: "/bin/true".into(),
             agent: "/bin/true".into(),
             port: 1,
+            without_capabilities: BTreeSet::new(),
             agents_listen: "198.18.0.254:1".parse().unwrap(),
         };
         assert!(matches!(prepare(&lab, &record, &[]), Err(LabError::Spec(_))));

@@ -49,6 +49,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
     let state_directory = spec.state_directory.clone().unwrap_or_else(|| directory::default_state(lab));
     if let Some(before) = before {
         check_same(spec, &state_directory, before)?;
+        control::end_unrecorded(lab)?;
     }
     let (controller, agent) = (spec.binary("weft-controller")?, spec.binary("weft-agent")?);
     let choosing = directory::lock_choices()?;
@@ -62,6 +63,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
         state_directory,
         controller,
         agent,
+        without_capabilities: spec.without_capabilities.clone(),
         port,
         agents_listen,
     };
@@ -103,6 +105,7 @@ fn check_same(spec: &LabSpec, state_directory: &Path, before: &Record) -> Result
         (before.underlay_mtu != spec.underlay_mtu, "underlay MTU"),
         (before.hosts > spec.hosts, "number of hosts, which only grows"),
         (before.state_directory != state_directory, "state directory"),
+        (before.without_capabilities != spec.without_capabilities, "set of capabilities"),
     ];
     match differs.iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(LabError::Spec(format!(

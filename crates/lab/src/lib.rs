@@ -46,7 +46,6 @@ pub use exec::exec;
 pub use lab::{Lab, up};
 pub use matrix::{Cell, Expected, Matrix, Seen, Workload, ping_matrix};
 pub use names::{LabName, NameError};
-pub use nodes::{FoundWorkload, workloads};
 pub use process::ProcessRecord;
 pub use progress::{Change, Progress};
 pub use spec::{HOSTS_MAX, LabSpec, Underlay};

@@ -1,8 +1,10 @@
 //! Who reaches whom: a table of all workloads against all, with what should be.
 //!
 //! ```text
-//! workloads ── plan ──> probes ── run (raw sockets) ──> what was seen of each ── judge ──> Matrix
+//! workloads ── look ──> what is there ── plan ──> probes ── run (raw sockets) ──> what was seen of each ── judge ──> Matrix
 //! ```
+//!
+//! What should be there comes from who asks, never from what is found: a workload or an address that is not there is wrong.
 //!
 //! Every request carries a token of its own, and every workload's namespace is listened to. So it is known who got a
 //! request, and not only that somebody answered: two tenants may have the same addresses, and a request that leaks to
@@ -41,7 +43,7 @@ pub struct Workload {
     pub name: String,
     /// What tells its network from all others: name or id.
     pub network: String,
-    /// Its addresses; if there are none, they are read within its namespace.
+    /// The addresses that it should have; if there are none, they are read within its namespace.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -50,8 +52,50 @@ impl Workload {
         format!("{}.{}", self.host, self.name)
     }
 
+    /// Whether the other is the same namespace: one may be in several networks.
+    fn is_at(&self, other: &Self) -> bool {
+        (&self.host, &self.name) == (&other.host, &other.name)
+    }
+
     fn has_family_of(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|own| own.is_ipv4() == address.is_ipv4())
+    }
+
+    /// Those of its addresses that can be tried from here.
+    fn addresses_for(&self, from: &Self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().copied().filter(|address| from.has_family_of(*address))
+    }
+}
+
+/// How much of a workload is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// All of it.
+    There,
+    /// It has not these of its addresses.
+    Without(Vec<IpAddr>),
+    /// Its namespace is not there.
+    Missing,
+}
+
+impl Standing {
+    /// What a namespace with these addresses is to who expects those.
+    fn of(found: &[IpAddr], expected: &[IpAddr]) -> Self {
+        let mut without = expected.to_vec();
+        without.retain(|address| !found.contains(address));
+        if without.is_empty() { Self::There } else { Self::Without(without) }
+    }
+
+    /// What is not there, in words.
+    fn lack(&self) -> Option<String> {
+        match self {
+            Self::There => None,
+            Self::Without(addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+                Some(format!("missing {}", addresses.join(" ")))
+            }
+            Self::Missing => Some("missing".to_owned()),
+        }
     }
 }
 
@@ -102,15 +146,16 @@ impl Cell {
 pub struct Matrix {
     /// The workloads: `host1.web1`.
     pub names: Vec<String>,
-    /// The rows; no cell where a workload meets itself, or two have no address of the same family.
+    /// The rows; no cell where two have no address of the same family, nor where a workload meets itself, unless something
+    /// of it is missing.
     pub cells: Vec<Vec<Option<Cell>>>,
 }
 
 impl Matrix {
-    /// Whether all that was seen is what should be.
+    /// Whether there is anything, and all that was seen is what should be.
     #[must_use]
     pub fn all_right(&self) -> bool {
-        self.cells.iter().flatten().flatten().all(Cell::is_right)
+        !self.names.is_empty() && self.cells.iter().flatten().flatten().all(Cell::is_right)
     }
 }
 
@@ -130,38 +175,60 @@ struct Probe {
 /// Pings between all workloads, over IPv4 and IPv6, and says who reached whom.
 ///
 /// It takes a little more than a second, whatever the number of workloads; longer only if somebody who should be reached
-/// is not.
+/// is not. A workload or an address that is not there is a wrong cell, from and to everybody.
 ///
 /// # Errors
-/// When there is no such workload, or the machine refuses.
+/// When the machine refuses.
 pub fn ping_matrix(lab: &LabName, workloads: &[Workload]) -> Result<Matrix, LabError> {
     let mut workloads = workloads.to_vec();
     let mut sockets = Vec::new();
+    let mut standings = Vec::new();
     for workload in &mut workloads {
-        let mut place = nodes::workload(lab, &workload.host, &workload.name)?;
-        if workload.addresses.is_empty() {
-            let found = nodes::addresses(&mut place);
-            workload.addresses =
-                found.tried(|| format!("the addresses of '{}' cannot be read", workload.name))?;
-        }
-        sockets.push(nodes::within(&place, Sockets::open)?);
+        let (standing, socket) = look(lab, workload)?;
+        standings.push(standing);
+        sockets.push(socket);
     }
-    let mut probes = plan(&workloads);
+    let mut probes = plan(&workloads, &standings);
     run(&sockets, &mut probes).tried(|| "the workloads cannot ping".to_owned())?;
-    Ok(judge::judge(&workloads, &probes))
+    Ok(judge::judge(&workloads, &standings, &probes))
 }
 
-/// All probes, those of one workload after the other's.
-fn plan(workloads: &[Workload]) -> Vec<Probe> {
+/// What of a workload is there, and the sockets in it. One that is not told by its addresses gets those that are found.
+fn look(lab: &LabName, workload: &mut Workload) -> Result<(Standing, Option<Sockets>), LabError> {
+    let Some(mut place) = nodes::look_for_workload(lab, &workload.host, &workload.name)? else {
+        return Ok((Standing::Missing, None));
+    };
+    let found = nodes::addresses(&mut place);
+    let found = found.tried(|| format!("the addresses of '{}' cannot be read", workload.name))?;
+    let standing = Standing::of(&found, &workload.addresses);
+    if workload.addresses.is_empty() {
+        workload.addresses = found;
+    }
+    Ok((standing, Some(nodes::within(&place, Sockets::open)?)))
+}
+
+/// What should be between two workloads.
+fn expected(workloads: &[Workload], source: &Workload, target: &Workload) -> Expected {
+    let mut of_source = workloads.iter().filter(|workload| workload.is_at(source));
+    if of_source.any(|workload| workload.network == target.network) {
+        Expected::Reached
+    } else {
+        Expected::Isolated
+    }
+}
+
+/// All probes between those of which nothing is missing, those of one workload after the other's.
+fn plan(workloads: &[Workload], standings: &[Standing]) -> Vec<Probe> {
+    let is_there = |at: usize| standings.get(at) == Some(&Standing::There);
+    let sources = || workloads.iter().enumerate();
     let mut probes = Vec::new();
-    for (source, from) in workloads.iter().enumerate() {
-        for (target, to) in workloads.iter().enumerate().filter(|(target, _)| *target != source) {
-            let expected = if from.network == to.network { Expected::Reached } else { Expected::Isolated };
-            let addresses = to.addresses.iter().filter(|address| from.has_family_of(**address));
-            probes.extend(addresses.map(|address| Probe {
+    for (source, from) in sources().filter(|(at, _)| standings.get(*at) != Some(&Standing::Missing)) {
+        for (target, to) in sources().filter(|(at, to)| is_there(*at) && !to.is_at(from)) {
+            let expected = expected(workloads, from, to);
+            probes.extend(to.addresses_for(from).map(|address| Probe {
                 source,
                 target,
-                address: *address,
+                address,
                 expected,
                 answered: false,
                 seen_by: BTreeSet::new(),
@@ -171,7 +238,7 @@ fn plan(workloads: &[Workload]) -> Vec<Probe> {
     probes
 }
 
-fn run(sockets: &[Sockets], probes: &mut [Probe]) -> io::Result<()> {
+fn run(sockets: &[Option<Sockets>], probes: &mut [Probe]) -> io::Result<()> {
     let run = icmp::new_run();
     let start = Instant::now();
     let (mut round, mut next) = (0, start);
@@ -188,17 +255,17 @@ fn run(sockets: &[Sockets], probes: &mut [Probe]) -> io::Result<()> {
             round += 1;
             next = now + REPEAT;
         }
-        icmp::await_any(sockets.iter(), next.min(end).saturating_duration_since(Instant::now()))?;
+        icmp::await_any(sockets.iter().flatten(), next.min(end).saturating_duration_since(Instant::now()))?;
         drain(sockets, probes, run)?;
     }
 }
 
 /// Sends a request for each probe that has had no answer.
-fn ask(sockets: &[Sockets], probes: &mut [Probe], run: u64, round: u64) -> io::Result<()> {
+fn ask(sockets: &[Option<Sockets>], probes: &mut [Probe], run: u64, round: u64) -> io::Result<()> {
     for at in 0..probes.len() {
         let probe = &probes[at];
         if !probe.answered
-            && let (Some(socket), Ok(number)) = (sockets.get(probe.source), u32::try_from(at))
+            && let (Some(Some(socket)), Ok(number)) = (sockets.get(probe.source), u32::try_from(at))
         {
             socket.request(probe.address, Token { run, probe: number, number: round });
         }
@@ -209,8 +276,9 @@ fn ask(sockets: &[Sockets], probes: &mut [Probe], run: u64, round: u64) -> io::R
     Ok(())
 }
 
-fn drain(sockets: &[Sockets], probes: &mut [Probe], run: u64) -> io::Result<()> {
+fn drain(sockets: &[Option<Sockets>], probes: &mut [Probe], run: u64) -> io::Result<()> {
     for (here, socket) in sockets.iter().enumerate() {
+        let Some(socket) = socket else { continue };
         socket.drain(run, |echo, token| {
             let Some(probe) = probes.get_mut(token.probe as usize) else { return };
             match echo {

@@ -5,35 +5,9 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use crate::error::Tried;
-use crate::names::{LabName, Node, host_name};
+use crate::names::{LabName, Node};
 use crate::netlink::Place;
 use crate::{LabError, namespace};
-
-/// A workload as the kernel has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundWorkload {
-    /// The host it is on: `host1`.
-    pub host: String,
-    /// Its name: `web1`.
-    pub name: String,
-    /// Its addresses, without those of `lo` and the link-local ones.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// The workloads of a lab, as the kernel has them. A namespace that an agent made for a router is one, too.
-///
-/// # Errors
-/// When there is no such lab, or the machine refuses.
-pub fn workloads(lab: &LabName) -> Result<Vec<FoundWorkload>, LabError> {
-    let mut found = Vec::new();
-    for (node, mut place) in nodes(lab)? {
-        let Node::Workload(number, name) = node else { continue };
-        let addresses =
-            addresses(&mut place).tried(|| format!("the addresses of '{name}' cannot be read"))?;
-        found.push(FoundWorkload { host: host_name(number), name, addresses });
-    }
-    Ok(found)
-}
 
 /// All nodes of a lab; there is at least one.
 pub(crate) fn nodes(lab: &LabName) -> Result<Vec<(Node, Place)>, LabError> {
@@ -73,11 +47,17 @@ pub(crate) fn addresses(place: &mut Place) -> io::Result<Vec<IpAddr>> {
     Ok(found)
 }
 
-/// The namespace of a workload, by host and name.
+/// The namespace of a workload, by host and name; there has to be one.
 pub(crate) fn workload(lab: &LabName, host: &str, name: &str) -> Result<Place, LabError> {
+    let node = || format!("{host}.{name}");
+    let missing = || LabError::Node { lab: lab.to_string(), node: node(), what: "no workload" };
+    look_for_workload(lab, host, name)?.ok_or_else(missing)
+}
+
+/// The namespace of a workload, by host and name, if it is there.
+pub(crate) fn look_for_workload(lab: &LabName, host: &str, name: &str) -> Result<Option<Place>, LabError> {
     let said = format!("{host}.{name}");
-    let place = namespace::open(&format!("{lab}.{said}")).tried(|| format!("'{said}' cannot be entered"))?;
-    place.ok_or_else(|| LabError::Node { lab: lab.to_string(), node: said, what: "no workload" })
+    namespace::open(&format!("{lab}.{said}")).tried(|| format!("'{said}' cannot be entered"))
 }
 
 /// Runs what opens something in a node's namespace.

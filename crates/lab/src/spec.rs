@@ -1,9 +1,11 @@
 //! What lab is wanted.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use weft_net::Capability;
 
 use crate::{LabError, LabName};
 
@@ -38,6 +40,8 @@ pub struct LabSpec {
     pub binaries: Option<PathBuf>,
     /// Where logs, certificates and the states of controller and agents are. By default `/var/lib/weft/lab/NAME`.
     pub state_directory: Option<PathBuf>,
+    /// What the hosts do not offer although this machine's kernel can do it. By default nothing.
+    pub without_capabilities: BTreeSet<Capability>,
     /// The port of the REST API on 127.0.0.1; another free one is taken if it is in use. By default 9696.
     pub port: u16,
 }
@@ -53,6 +57,7 @@ impl LabSpec {
             underlay_mtu: 1600,
             binaries: None,
             state_directory: None,
+            without_capabilities: BTreeSet::new(),
             port: 9696,
         }
     }

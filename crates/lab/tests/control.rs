@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         life::a_foreign_namespace_in_the_way_is_refused_and_survives,
         life::an_up_that_fails_half_way_leaves_nothing,
         life::agents_and_controller_are_killed_and_started_again,
+        life::a_daemon_that_nobody_had_time_to_write_down_is_started_anew,
         life::a_state_directory_elsewhere_is_used_and_goes_with_the_lab,
         life::labs_that_come_up_at_the_same_time_do_not_meet,
         life::sixty_four_hosts_come_up_and_go,
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         forwarding::hosts_reach_each_other_with_packets_as_large_as_the_mtu,
         forwarding::a_command_runs_in_the_node_and_its_exit_code_comes_back,
         forwarding::tenants_with_the_same_addresses_are_told_apart,
+        forwarding::a_workload_or_an_address_that_is_not_there_is_wrong,
         forwarding::continuous_pings_count_what_is_lost,
         forwarding::the_removal_of_tunnels_is_told_of,
     ];

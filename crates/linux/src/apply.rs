@@ -442,9 +442,13 @@ impl LinuxHost {
             if from.mtu != to.mtu {
                 encode::set_mtu(batch, index, to.mtu);
             }
-            if to.kind == LinkKind::Bridge {
-                encode::set_bridge(batch, index);
-                guard::put(batch, index);
+            match to.kind {
+                LinkKind::Bridge => {
+                    encode::set_bridge(batch, index);
+                    guard::put(batch, index);
+                }
+                LinkKind::Vxlan { .. } => encode::set_vxlan(batch, index),
+                LinkKind::Tap | LinkKind::Veth { .. } | LinkKind::Vlan { .. } => {}
             }
             encode::set_up(batch, index);
         });
@@ -466,6 +470,8 @@ impl LinuxHost {
             return refuse("a link of somebody else's needs a mark of adoption");
         }
         let bears = raw.and_then(adoption_mark);
+        // One that comes into the bridge only now becomes forwarding by itself.
+        let blocked = raw.is_some_and(|raw| raw.master == Some(bridge) && raw.port.blocked);
         run.put(at, Care::Must, |batch| {
             if let Some(mark) = port.adoption.as_ref().filter(|mark| bears.as_ref() != Some(mark)) {
                 encode::add_altname(batch, index, mark.as_str());
@@ -473,6 +479,9 @@ impl LinuxHost {
             encode::set_ipv4(batch, index, &guard::PORT_IPV4);
             encode::set_master(batch, index, bridge);
             encode::set_port(batch, index, port.tunnel);
+            if blocked {
+                encode::set_forwarding(batch, index);
+            }
         });
         if let Some(queue) = run.queues.get_mut(at.namespace) {
             queue.look_at.extend(port.adoption.as_ref().map(|_| index));

@@ -111,6 +111,16 @@ pub(crate) fn set_bridge(batch: &mut Vec<u8>, index: u32) {
         .nest(libc::IFLA_LINKINFO, bridge_info);
 }
 
+/// Sets what a VXLAN device of ours does not do: learning.
+pub(crate) fn set_vxlan(batch: &mut Vec<u8>, index: u32) {
+    let fixed = link_fixed(index, 0);
+    Message::begin(batch, libc::RTM_NEWLINK, CHANGE, &fixed).nest(libc::IFLA_LINKINFO, |info| {
+        info.text(INFO_KIND, "vxlan").nest(INFO_DATA, |data| {
+            data.u8(VXLAN_LEARNING, 0);
+        });
+    });
+}
+
 /// Gives a link an alternative name.
 pub(crate) fn add_altname(batch: &mut Vec<u8>, index: u32, name: &str) {
     altname(batch, (RTM_NEWLINKPROP, CREATE | libc::NLM_F_APPEND as u16), index, name);
@@ -168,13 +178,26 @@ pub(crate) fn set_master(batch: &mut Vec<u8>, index: u32, bridge: u32) {
     set_link(batch, index).u32(libc::IFLA_MASTER, bridge);
 }
 
-/// Sets whether a bridge port is a tunnel's.
+/// Sets whether a bridge port is a tunnel's, and all else that a port of ours is.
 pub(crate) fn set_port(batch: &mut Vec<u8>, index: u32, tunnel: bool) {
+    port_info(batch, index, |data| {
+        data.u8(BRPORT_LEARNING, u8::from(!tunnel)).u8(BRPORT_NEIGH_SUPPRESS, u8::from(tunnel));
+        data.u8(BRPORT_ISOLATED, 0).u8(BRPORT_HAIRPIN, 0).u8(BRPORT_LOCKED, 0);
+        data.u8(BRPORT_UNICAST_FLOOD, 1).u8(BRPORT_MULTICAST_FLOOD, 1).u8(BRPORT_BROADCAST_FLOOD, 1);
+    });
+}
+
+/// Has a bridge port that runs forward; the kernel refuses it of one that does not run.
+pub(crate) fn set_forwarding(batch: &mut Vec<u8>, index: u32) {
+    port_info(batch, index, |data| {
+        data.u8(BRPORT_STATE, BR_STATE_FORWARDING);
+    });
+}
+
+fn port_info(batch: &mut Vec<u8>, index: u32, write: impl FnOnce(&mut Message<'_>)) {
     let fixed = link_fixed(index, 0);
     Message::begin(batch, libc::RTM_NEWLINK, CHANGE, &fixed).nest(libc::IFLA_LINKINFO, |info| {
-        info.text(INFO_SLAVE_KIND, "bridge").nest(INFO_SLAVE_DATA, |data| {
-            data.u8(BRPORT_LEARNING, u8::from(!tunnel)).u8(BRPORT_NEIGH_SUPPRESS, u8::from(tunnel));
-        });
+        info.text(INFO_SLAVE_KIND, "bridge").nest(INFO_SLAVE_DATA, write);
     });
 }
 

@@ -172,12 +172,11 @@ impl RouteSocket {
             }
         };
         self.buffer = buffer;
-        done?;
-        if interrupted { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        done
     }
 }
 
-/// Reads one buffer of a dump; answers how it ended, if it did.
+/// Reads one buffer of a dump; answers how it ended, if it did. One that was `interrupted` at any place has failed.
 fn read_dump(
     buffer: &[u8],
     sequence: u32,
@@ -189,7 +188,11 @@ fn read_dump(
         match i32::from(message.kind) {
             libc::NLMSG_DONE | libc::NLMSG_ERROR => {
                 let code = u32_at(message.body, 0).unwrap_or(0).cast_signed();
-                return Some(if code < 0 { Err(io::Error::from_raw_os_error(-code)) } else { Ok(()) });
+                return Some(match code {
+                    ..0 => Err(io::Error::from_raw_os_error(-code)),
+                    _ if *interrupted => Err(io::ErrorKind::Interrupted.into()),
+                    _ => Ok(()),
+                });
             }
             libc::NLMSG_OVERRUN => return Some(Err(io::Error::from_raw_os_error(libc::ENOBUFS))),
             _ => each(&message),
@@ -267,4 +270,55 @@ fn outcome(message: &Received<'_>) -> Result<(), Refusal> {
         None
     };
     Err(Refusal { code, text: text.map(|(_, text)| wire::text_of(text).to_owned()).unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message;
+
+    const SEQUENCE: u32 = 7;
+
+    /// What one `recv` of a dump gives: messages of these kinds and flags.
+    fn received(messages: &[(u16, u16)]) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        for (kind, flags) in messages {
+            drop(Message::begin(&mut buffer, *kind, *flags, &[0; 4]));
+        }
+        let mut at = 0;
+        while let Some(length) = u32_at(&buffer, at) {
+            buffer[at + 8..at + 12].copy_from_slice(&SEQUENCE.to_ne_bytes());
+            at += length as usize;
+        }
+        buffer
+    }
+
+    /// How a dump ends that comes in these buffers, and how many messages it gave.
+    fn dump(buffers: &[&[(u16, u16)]]) -> (io::Result<()>, usize) {
+        let (mut interrupted, mut count) = (false, 0);
+        for buffer in buffers {
+            let end = read_dump(&received(buffer), SEQUENCE, &mut interrupted, &mut |_| count += 1);
+            if let Some(end) = end {
+                return (end, count);
+            }
+        }
+        panic!("it has no end");
+    }
+
+    #[test]
+    fn a_dump_that_was_disturbed_at_any_place_is_an_error_and_not_a_smaller_truth() {
+        const LINK: u16 = libc::RTM_NEWLINK;
+        const DONE: u16 = libc::NLMSG_DONE as u16;
+        let (end, count) = dump(&[&[(LINK, 2), (LINK, 2)], &[(LINK, 2), (DONE, 2)]]);
+        assert!(end.is_ok() && count == 3);
+        let disturbed = 2 | FLAG_DUMP_INTERRUPTED;
+        for buffers in [
+            [&[(LINK, disturbed), (LINK, 2)][..], &[(DONE, 2)]],
+            [&[(LINK, 2)], &[(LINK, disturbed), (DONE, 2)]],
+            [&[(LINK, 2)], &[(DONE, disturbed)]],
+        ] {
+            let end = dump(&buffers).0;
+            assert_eq!(end.unwrap_err().kind(), io::ErrorKind::Interrupted, "{buffers:?}");
+        }
+    }
 }

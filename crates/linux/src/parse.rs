@@ -96,10 +96,12 @@ pub(crate) enum RawKind {
     Vlan {
         id: u16,
     },
+    /// `learning`: it takes remote endpoints from traffic, so a tenant could draw another's to itself.
     Vxlan {
         vni: Vni,
         local: IpAddr,
         port: u16,
+        learning: bool,
     },
     Other,
 }
@@ -109,6 +111,15 @@ pub(crate) enum RawKind {
 pub(crate) struct PortFlags {
     pub(crate) learning: bool,
     pub(crate) suppression: bool,
+    /// What no port of ours should differ in is as it should be: neither isolated, hairpin nor locked, all flooding on.
+    pub(crate) open: bool,
+    /// It runs, and yet its state is not forwarding.
+    pub(crate) blocked: bool,
+}
+
+impl PortFlags {
+    /// What the kernel gives a new port.
+    pub(crate) const NEW: Self = Self { learning: true, suppression: false, open: true, blocked: false };
 }
 
 /// An entry of the table of the bridge with this index.
@@ -150,23 +161,25 @@ fn link(body: &[u8]) -> Option<Fact> {
     let index = u32_at(body, 4)?;
     if *body.first()? == AF_BRIDGE {
         let info = attributes(body, 16).find(|(kind, _)| *kind == libc::IFLA_PROTINFO)?.1;
-        return Some(Fact::PortFlags { link: index, flags: port_flags(info) });
+        let flags = port_flags(info, runs(u32_at(body, 8)?));
+        return Some(Fact::PortFlags { link: index, flags });
     }
     if body[0] != AF_UNSPEC {
         return None;
     }
+    let device_flags = u32_at(body, 8)?;
     let mut name = None;
     let mut raw = RawLink {
         index,
         name: "?".parse().ok()?,
         mtu: 0,
-        up: u32_at(body, 8)? & libc::IFF_UP.cast_unsigned() != 0,
+        up: device_flags & libc::IFF_UP.cast_unsigned() != 0,
         mac: Mac::ZERO,
         link: None,
         master: None,
         kind: RawKind::Other,
         marks: Vec::new(),
-        port: PortFlags { learning: true, suppression: false },
+        port: PortFlags::NEW,
         ipv6_disabled: false,
     };
     for (kind, value) in attributes(body, 16) {
@@ -176,7 +189,7 @@ fn link(body: &[u8]) -> Option<Fact> {
             libc::IFLA_ADDRESS => raw.mac = mac_of(value).unwrap_or(Mac::ZERO),
             libc::IFLA_LINK => raw.link = u32_at(value, 0),
             libc::IFLA_MASTER => raw.master = u32_at(value, 0).filter(|master| *master != 0),
-            libc::IFLA_LINKINFO => link_info(value, &mut raw),
+            libc::IFLA_LINKINFO => link_info(value, runs(device_flags), &mut raw),
             IFLA_PROP_LIST => raw.marks = marks(value),
             AF_SPEC => raw.ipv6_disabled = ipv6_disabled(value),
             _ => {}
@@ -200,7 +213,12 @@ fn ipv6_disabled(families: &[u8]) -> bool {
         .is_some_and(|disabled| disabled != 0)
 }
 
-fn link_info(info: &[u8], raw: &mut RawLink) {
+/// Whether a device can send: only then its port can be forwarding.
+const fn runs(device_flags: u32) -> bool {
+    device_flags & libc::IFF_RUNNING.cast_unsigned() != 0
+}
+
+fn link_info(info: &[u8], runs: bool, raw: &mut RawLink) {
     let (mut kind, mut data, mut slave_kind, mut slave_data) = ("", &[][..], "", &[][..]);
     for (number, value) in attributes(info, 0) {
         match number {
@@ -212,7 +230,7 @@ fn link_info(info: &[u8], raw: &mut RawLink) {
         }
     }
     if slave_kind == "bridge" {
-        raw.port = port_flags(slave_data);
+        raw.port = port_flags(slave_data, runs);
     }
     raw.kind = link_kind(kind, data);
 }
@@ -238,23 +256,29 @@ fn link_kind(kind: &str, data: &[u8]) -> RawKind {
 
 fn vxlan(data: &[u8]) -> Option<RawKind> {
     let (mut vni, mut local, mut port) = (None, IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+    let mut learning = false;
     for (kind, value) in attributes(data, 0) {
         match kind {
             VXLAN_ID => vni = Vni::try_from(u32_at(value, 0)?).ok(),
             VXLAN_LOCAL | VXLAN_LOCAL6 => local = ip_of(value)?,
+            VXLAN_LEARNING => learning = value.first() != Some(&0),
             VXLAN_PORT => port = u16::from_be_bytes(value.try_into().ok()?),
             _ => {}
         }
     }
-    Some(RawKind::Vxlan { vni: vni?, local, port })
+    Some(RawKind::Vxlan { vni: vni?, local, port, learning })
 }
 
-fn port_flags(info: &[u8]) -> PortFlags {
-    let mut flags = PortFlags { learning: true, suppression: false };
+fn port_flags(info: &[u8], runs: bool) -> PortFlags {
+    let mut flags = PortFlags::NEW;
     for (kind, value) in attributes(info, 0) {
+        let on = value.first().is_some_and(|byte| *byte != 0);
         match kind {
-            BRPORT_LEARNING => flags.learning = value.first() != Some(&0),
-            BRPORT_NEIGH_SUPPRESS => flags.suppression = value.first() == Some(&1),
+            BRPORT_LEARNING => flags.learning = on,
+            BRPORT_NEIGH_SUPPRESS => flags.suppression = on,
+            BRPORT_ISOLATED | BRPORT_HAIRPIN | BRPORT_LOCKED => flags.open &= !on,
+            BRPORT_UNICAST_FLOOD | BRPORT_MULTICAST_FLOOD | BRPORT_BROADCAST_FLOOD => flags.open &= on,
+            BRPORT_STATE => flags.blocked = runs && value.first() != Some(&BR_STATE_FORWARDING),
             _ => {}
         }
     }

@@ -25,8 +25,16 @@ pub(crate) mod number {
     pub(crate) const INFO_SLAVE_DATA: u16 = 5;
     pub(crate) const BR_STP_STATE: u16 = 5;
     pub(crate) const BR_MCAST_SNOOPING: u16 = 23;
+    pub(crate) const BRPORT_STATE: u16 = 1;
+    pub(crate) const BRPORT_HAIRPIN: u16 = 4;
     pub(crate) const BRPORT_LEARNING: u16 = 8;
+    pub(crate) const BRPORT_UNICAST_FLOOD: u16 = 9;
+    pub(crate) const BRPORT_MULTICAST_FLOOD: u16 = 27;
+    pub(crate) const BRPORT_BROADCAST_FLOOD: u16 = 30;
     pub(crate) const BRPORT_NEIGH_SUPPRESS: u16 = 32;
+    pub(crate) const BRPORT_ISOLATED: u16 = 33;
+    pub(crate) const BRPORT_LOCKED: u16 = 39;
+    pub(crate) const BR_STATE_FORWARDING: u8 = 3;
     pub(crate) const VXLAN_ID: u16 = 1;
     pub(crate) const VXLAN_LOCAL: u16 = 4;
     pub(crate) const VXLAN_LEARNING: u16 = 7;

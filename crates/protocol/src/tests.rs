@@ -59,7 +59,7 @@ fn values(state: &State) -> Vec<Object> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_goes_over_the_wire_comes_back_as_it_was(seed: u64) {

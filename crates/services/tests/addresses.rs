@@ -93,7 +93,7 @@ fn check_ipam(prefix: &'static str, cidr: &str, steps: &[(u8, u8, u8)]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(64), ..ProptestConfig::default() })]
 
     #[test]
     fn ipv4_addresses_are_given_out_lowest_first_and_never_twice(steps in prop::collection::vec(any::<(u8, u8, u8)>(), 0..60)) {

@@ -93,7 +93,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(48))]
+    #![proptest_config(config(weft_soak::cases(48)))]
 
     #[test]
     fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {

@@ -92,7 +92,7 @@ fn sort_keys() -> impl Strategy<Value = Vec<SortKey>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(64), ..ProptestConfig::default() })]
 
     #[test]
     fn a_page_is_the_slice_of_the_whole_list(

@@ -54,7 +54,7 @@ fn numbers() -> impl Strategy<Value = Vec<Numbers>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(64), ..ProptestConfig::default() })]
 
     #[test]
     fn a_rollback_of_everything_leads_back_or_is_refused(first in numbers(), then in numbers()) {

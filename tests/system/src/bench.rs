@@ -91,10 +91,18 @@ impl Bench {
     /// When it does not come up: the programs are not built, one is not root, the port is taken.
     #[must_use]
     pub fn up(name: &str, hosts: u16, port: u16) -> Self {
+        Self::up_as(LabSpec { hosts, port, ..spec(name) })
+    }
+
+    /// A lab that is made so.
+    ///
+    /// # Panics
+    /// When it does not come up: the programs are not built, one is not root, the port is taken.
+    #[must_use]
+    pub fn up_as(spec: LabSpec) -> Self {
         let turn = Turn::take();
-        let name: LabName = name.parse().expect("a test gives its lab a good name");
+        let name = spec.name.clone();
         down(&name, |_| {}).expect("what an interrupted test left can be removed");
-        let spec = LabSpec { hosts, port, binaries: Some(binaries()), ..LabSpec::new(name.clone()) };
         let lab = up(&spec, |_| {}).unwrap_or_else(|error| panic!("lab {name}: {error}"));
         let address = lab.controller_url().trim_start_matches("http://").parse();
         Self { lab, name, http: Http::new(address.expect("the API has an address")), _turn: turn }
@@ -214,11 +222,25 @@ impl Bench {
     }
 }
 
+/// A lab of this name, of the shipped programs.
+///
+/// # Panics
+/// When that is no name of a lab, or the programs are not built.
+#[must_use]
+pub fn spec(name: &str) -> LabSpec {
+    let name: LabName = name.parse().expect("a test gives its lab a good name");
+    LabSpec { binaries: Some(binaries()), ..LabSpec::new(name) }
+}
+
 /// Where the shipped programs are: beside the directory of the tests.
-fn binaries() -> PathBuf {
+///
+/// # Panics
+/// When they are not built.
+#[must_use]
+pub fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows where it is");
     let directory = own.parent().and_then(|deps| deps.parent()).expect("tests are in deps").to_owned();
-    for program in ["weft-controller", "weft-agent"] {
+    for program in ["weft-controller", "weft-agent", "weft"] {
         assert!(directory.join(program).is_file(), "{program} is not built: cargo build --workspace --bins");
     }
     directory

@@ -8,14 +8,10 @@ mod kernel;
 mod monitor;
 mod watch;
 
-pub use bench::{Bench, Turn, more_pings, no_loss, until};
+pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;
 pub use watch::{SseEvent, SseStream};
 
-/// How many rounds a test makes: `short`, or ten times as many in the long form.
-#[must_use]
-pub fn rounds(short: usize) -> usize {
-    if std::env::var_os("WEFT_SOAK").is_some() { short * 10 } else { short }
-}
+pub use weft_soak::rounds;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use weft_system_tests::{Bench, Monitor, more_pings, no_loss, rounds, run, until};
+use serde_json::{Value, json};
+use weft_lab::{LabSpec, Underlay};
+use weft_system_tests::{Bench, Monitor, more_pings, no_loss, rounds, run, spec, until};
 
 const HEALED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -143,4 +144,38 @@ fn without_a_controller_a_host_is_healed_before_and_after_its_agents_restart_and
     println!(
         "controller away: healed in {first:.1?}, after the agent's restart in {second:.1?}; after a reboot its workload answers {rebooted:.1?} after the agent's start; the controller back, every host at rest after {joined:.1?}; {sent} pings elsewhere, none lost"
     );
+}
+
+#[test]
+fn workloads_reach_each_other_over_an_underlay_of_ipv6() {
+    let bench = Bench::up_as(LabSpec { hosts: 2, port: 9713, underlay: Underlay::Ipv6, ..spec("t-under6") });
+    let network = bench.network("blue", "10.1.0.0/24");
+    let subnet = json!({
+        "network_id": network, "cidr": "2001:db8:1::/64", "ip_version": 6, "gateway_ip": null,
+    });
+    let _subnet = bench.http().create_id("subnets", &json!({ "subnet": subnet }));
+    for number in 1..=2 {
+        let addresses = [format!("10.1.0.1{number}"), format!("2001:db8:1::1{number}")];
+        let _port = bench.http().create_id(
+            "ports",
+            &json!({ "port": {
+                "network_id": network, "binding:host_id": format!("host{number}"),
+                "binding:profile": { "namespace": format!("web{number}") },
+                "fixed_ips": addresses.map(|address| json!({ "ip_address": address })),
+            }}),
+        );
+    }
+    bench.await_rest();
+    for address in ["10.1.0.12", "2001:db8:1::12"] {
+        let took = until("workloads reach each other", HEALED_WITHIN, || {
+            bench.pings_at_once("host1.web1", address).then_some(())
+        });
+        println!("{address} over IPv6 after {:.1?}", took.1);
+    }
+    let devices = bench.ip_json("host1", "-d link show type vxlan");
+    let data = &devices[0]["linkinfo"]["info_data"];
+    assert_eq!((devices.len(), &data["local6"]), (1, &json!("2001:db8:ffff::1")), "{devices:?}");
+    let entries = run(&format!("bridge -n {} fdb show", bench.namespace("host1")));
+    assert!(entries.contains("dst 2001:db8:ffff::2"), "{entries}");
+    assert!(!entries.contains("198.51.100."), "nothing goes by IPv4: {entries}");
 }

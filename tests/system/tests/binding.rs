@@ -4,7 +4,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_system_tests::{Bench, run, until};
+use weft_lab::LabSpec;
+use weft_net::Capability;
+use weft_system_tests::{Bench, run, spec, until};
 
 const PING_WITHIN: Duration = Duration::from_secs(5);
 
@@ -167,13 +169,12 @@ impl Drop for Guest {
 
 #[test]
 fn what_a_host_has_said_that_it_cannot_do_is_refused_or_noted() {
-    let bench = Bench::up("t-can", 1, 9703);
+    let without_capabilities = [Capability::Vlan].into();
+    let bench = Bench::up_as(LabSpec { hosts: 1, port: 9703, without_capabilities, ..spec("t-can") });
     let host = bench.http().show("hosts", "host1");
     let capabilities = host["capabilities"].as_array().expect("a host says what it can").clone();
-    assert!(
-        !capabilities.contains(&json!("vlan")),
-        "this test is for a kernel without VLANs: {capabilities:?}"
-    );
+    assert!(!capabilities.contains(&json!("vlan")), "it is told not to offer VLANs: {capabilities:?}");
+    assert!(capabilities.contains(&json!("vxlan")), "and only these: {capabilities:?}");
     let port = instance_port(&bench, &json!({ "type": "namespace", "namespace": "web" }));
     let before = bench.http().version();
 

@@ -18,6 +18,8 @@ struct Picture {
     entries: Vec<String>,
     neighbours: Vec<String>,
     addresses: Vec<String>,
+    /// Of each port of a bridge and of each VXLAN device, what traffic depends on.
+    flags: Vec<String>,
 }
 
 fn lines(rows: &[Value], fields: &[&str]) -> Vec<String> {
@@ -46,7 +48,34 @@ fn picture(bench: &Bench) -> Picture {
         entries: bench.static_fdb("host1"),
         neighbours: lines(&neighbours, &["dst", "dev", "lladdr"]),
         addresses: lines(&of_web, &["local", "scope"]),
+        flags: flags(bench),
     }
+}
+
+fn flags(bench: &Bench) -> Vec<String> {
+    let ports = bench.bridge_json("host1", "-details link show");
+    let names = [
+        "state",
+        "hairpin",
+        "learning",
+        "flood",
+        "mcast_flood",
+        "bcast_flood",
+        "neigh_suppress",
+        "isolated",
+        "locked",
+    ];
+    let port = |port: &Value| {
+        let flags =
+            names.iter().filter(|name| !port[**name].is_null()).map(|name| format!("{name} {}", port[*name]));
+        format!("{}: {}", port["ifname"], flags.collect::<Vec<_>>().join(", "))
+    };
+    let tunnels = bench.ip_json("host1", "-d link show type vxlan");
+    let tunnel =
+        |link: &Value| format!("{}: learning {}", link["ifname"], link["linkinfo"]["info_data"]["learning"]);
+    let mut flags: Vec<String> = ports.iter().map(port).chain(tunnels.iter().map(tunnel)).collect();
+    flags.sort();
+    flags
 }
 
 /// Two networks, a workload of each on either host.
@@ -71,10 +100,11 @@ fn two_hosts(name: &str, port: u16) -> Bench {
     bench
 }
 
-/// A damage: what it is called, the command, and how many links it takes away with the one that it names.
+/// A damage: what it is called, the command, in how many steps it is healed, and which links are others then.
 struct Damage {
     what: &'static str,
     command: String,
+    steps: u64,
     /// Links that are made anew: all others keep their index.
     renewed: Vec<String>,
 }
@@ -83,47 +113,67 @@ struct Damage {
 struct Blue {
     bridge: String,
     tunnel: String,
+    tap: String,
     mac: String,
 }
 
 fn blue(bench: &Bench) -> Blue {
     let network = bench.http().list("networks?name=blue")[0].clone();
-    let far = bench.http().list("ports?name=web2")[0].clone();
+    let port = |name: &str| bench.http().list(&format!("ports?name={name}"))[0].clone();
+    let far = port("web2");
     Blue {
         bridge: format!("br-{}", &network["id"].as_str().expect("an id")[..11]),
         tunnel: format!("vx{}", network["provider:segmentation_id"]),
+        tap: format!("tap{}", &port("web1")["id"].as_str().expect("an id")[..11]),
         mac: far["mac_address"].as_str().expect("a MAC address").to_owned(),
     }
 }
 
 fn damages(bench: &Bench) -> Vec<Damage> {
-    let Blue { bridge, tunnel, mac } = blue(bench);
+    let Blue { bridge, tunnel, tap, mac } = blue(bench);
+    let vni = tunnel.trim_start_matches("vx");
     let (host, web) = (bench.namespace("host1"), bench.namespace("host1.web1"));
     let in_host = |link: &str| format!("host1/{link}");
-    let damage =
-        |what, command: String, renewed: &[String]| Damage { what, command, renewed: renewed.to_vec() };
+    let damage = |what, steps, command: String, renewed: &[String]| Damage {
+        what,
+        command,
+        steps,
+        renewed: renewed.to_vec(),
+    };
+    let entry = |rest: &str| format!("bridge -n {host} fdb del {rest}");
+    let port = |rest: &str| format!("bridge -n {host} link set dev {rest}");
     vec![
-        damage("a bridge", format!("ip -n {host} link del {bridge}"), &[in_host(&bridge)]),
-        damage("a VXLAN device", format!("ip -n {host} link del {tunnel}"), &[in_host(&tunnel)]),
-        damage(
-            "a tunnel's entry",
-            format!("bridge -n {host} fdb del {mac} dev {tunnel} dst 198.51.100.2 self"),
-            &[],
-        ),
-        damage("a bridge's entry", format!("bridge -n {host} fdb del {mac} dev {tunnel} master"), &[]),
+        // Itself, its two ports, an entry and a neighbour.
+        damage("a bridge", 5, format!("ip -n {host} link del {bridge}"), &[in_host(&bridge)]),
+        // Itself, its port, and an entry of each kind.
+        damage("a VXLAN device", 5, format!("ip -n {host} link del {tunnel}"), &[in_host(&tunnel)]),
+        damage("a tunnel's entry", 1, entry(&format!("{mac} dev {tunnel} dst 198.51.100.2 self")), &[]),
+        damage("a bridge's entry", 1, entry(&format!("{mac} dev {tunnel} master")), &[]),
         damage(
             "a flood entry",
-            format!("bridge -n {host} fdb del 00:00:00:00:00:00 dev {tunnel} dst 198.51.100.2 self"),
+            1,
+            entry(&format!("00:00:00:00:00:00 dev {tunnel} dst 198.51.100.2 self")),
             &[],
         ),
-        damage("a neighbour", format!("ip -n {host} neigh del 10.1.0.12 dev {bridge}"), &[]),
-        damage("an address in a workload", format!("ip -n {web} address del 10.1.0.11/24 dev eth0"), &[]),
-        damage("a link's place in a bridge", format!("ip -n {host} link set {tunnel} nomaster"), &[]),
+        damage("a neighbour", 1, format!("ip -n {host} neigh del 10.1.0.12 dev {bridge}"), &[]),
+        damage("an address in a workload", 1, format!("ip -n {web} address del 10.1.0.11/24 dev eth0"), &[]),
+        damage("a link's place in a bridge", 2, format!("ip -n {host} link set {tunnel} nomaster"), &[]),
+        damage(
+            "a tunnel that learns",
+            1,
+            format!("ip -n {host} link set {tunnel} type vxlan id {vni} learning"),
+            &[],
+        ),
+        damage("a port that is isolated", 1, port(&format!("{tap} isolated on")), &[]),
+        damage("a tunnel's port that is isolated", 1, port(&format!("{tunnel} isolated on")), &[]),
+        damage("a port that sends back", 1, port(&format!("{tap} hairpin on")), &[]),
+        damage("a port that is not flooded to", 1, port(&format!("{tap} bcast_flood off")), &[]),
+        damage("a port that is disabled", 1, port(&format!("{tap} state disabled")), &[]),
     ]
 }
 
 /// How many steps the agent of host 1 has logged.
-fn steps(bench: &Bench) -> u64 {
+fn steps_done(bench: &Bench) -> u64 {
     let log = bench.log("host1");
     let counts = log.split("steps_done=").skip(1);
     counts.filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok()).sum()
@@ -150,8 +200,8 @@ fn each_damage_is_healed_within_a_second_and_nothing_else_is_touched() {
     };
     let (foreign_pings, far) = (bench.pinging(&[("host1", "db1", "10.2.0.12")]), other_links(&bench));
     let all = (0..rounds(1)).flat_map(|_| damages(&bench));
-    for Damage { what, command, renewed } in all {
-        let (before, steps_before) = (picture(&bench), steps(&bench));
+    for Damage { what, command, steps, renewed } in all {
+        let (before, steps_before) = (picture(&bench), steps_done(&bench));
         run(&command);
         let healed =
             until(what, HEALED_WITHIN, || is_healed(&picture(&bench), &before, &renewed).then_some(())).1;
@@ -165,10 +215,10 @@ fn each_damage_is_healed_within_a_second_and_nothing_else_is_touched() {
         until("reached again", Duration::from_secs(5), || {
             bench.pings_at_once("host1.web1", "10.1.0.12").then_some(())
         });
-        let (steps, _) = until("the agent has logged it", HEALED_WITHIN, || {
-            let steps = steps(&bench) - steps_before;
-            (steps > 0).then_some(steps)
+        until("the agent has logged it", HEALED_WITHIN, || {
+            (steps_done(&bench) - steps_before >= steps).then_some(())
         });
+        assert_eq!(steps_done(&bench) - steps_before, steps, "steps to heal {what}");
         println!("healed {what}: {healed:.1?}, {steps} steps");
     }
     assert_eq!(other_links(&bench), far, "the other host has no part in it");

@@ -147,7 +147,7 @@ fn an_empty_intent_that_was_sent_clears_the_host() {
 
 #[test]
 fn a_host_converges_in_one_turn_and_then_rests() {
-    for seed in 0..50 {
+    for seed in weft_soak::seeds(50) {
         let want = random_state(seed, "n", |_| true);
         let objects: Vec<Object> = want.iter().map(|(_, object)| object.clone()).collect();
         let mut agent = agent_with(vec![part("a", &objects)]);

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weft_client::{Client, Config, Object};
 use weft_lab::{HOSTS_MAX, Lab, LabName, LabSpec, ProcessState, Status, Underlay, Workload};
+use weft_net::Capability;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -96,6 +97,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "DIRECTORY")]
     state_directory: Option<PathBuf>,
 
+    /// What the hosts are not to offer although this machine's kernel can do it, as `vlan`; may be repeated
+    #[arg(long = "without-capability", value_name = "NAME", value_delimiter = ',')]
+    without_capabilities: Vec<Capability>,
+
     /// The port of the controller's API, if it is free [default: 9696]
     #[arg(long, value_name = "NUMBER")]
     port: Option<u16>,
@@ -147,6 +152,7 @@ fn up(context: &Context, arguments: &Up) -> Result<Exit> {
         spec.underlay = Underlay::Ipv6;
     }
     spec.underlay_mtu = arguments.underlay_mtu.unwrap_or(spec.underlay_mtu);
+    spec.without_capabilities = arguments.without_capabilities.iter().copied().collect();
     spec.port = arguments.port.unwrap_or(spec.port);
     spec.binaries.clone_from(&arguments.binaries);
     spec.state_directory.clone_from(&arguments.state_directory);
@@ -212,45 +218,43 @@ async fn ping(context: &Context, name: &LabName) -> Result<Exit> {
     let url = Lab::open(name)?.controller_url();
     let client = Client::new(&Config { url, ..Config::default() })?;
     let ports = client.list(kind::by_name("port").context("there are ports")?, &[]).await?;
-    let networks = networks(&ports);
-    let mut workloads = Vec::new();
-    for found in weft_lab::workloads(name)? {
-        // What no port is for, as the namespace of a router, is nobody to be reached.
-        if let Some(network) = networks.get(&(found.host.clone(), found.name.clone())) {
-            let addresses: Vec<IpAddr> = found.addresses;
-            workloads.push(Workload {
-                host: found.host,
-                name: found.name,
-                network: network.clone(),
-                addresses,
-            });
-        }
-    }
-    if workloads.is_empty() {
-        context.console.note("There are no workloads: ports with a host and a namespace make some.")?;
-        return Ok(Exit::Ok);
-    }
+    let workloads = workloads(&ports);
     let matrix = weft_lab::ping_matrix(name, &workloads)?;
     let cells = |row: &Vec<Option<weft_lab::Cell>>| -> Vec<Option<String>> {
         row.iter().map(|cell| cell.as_ref().map(ToString::to_string)).collect()
     };
     let rows: Vec<_> = matrix.cells.iter().map(cells).collect();
-    let value = json!({ "all_right": matrix.all_right(), "names": matrix.names, "cells": rows });
+    let addresses: Vec<_> = workloads.iter().map(|workload| &workload.addresses).collect();
+    let value = json!({
+        "all_right": matrix.all_right(), "names": matrix.names, "addresses": addresses, "cells": rows,
+    });
     if !context.print_value(&value)? {
-        context.console.out(&matrix.to_string())?;
+        if workloads.is_empty() {
+            context.console.note("There are no workloads: ports with a host and a namespace make some.")?;
+        } else {
+            context.console.out(&matrix.to_string())?;
+        }
     }
     Ok(if matrix.all_right() { Exit::Ok } else { Exit::Failed })
 }
 
-/// The network of each workload: by host and namespace, as its port says.
-fn networks(ports: &[Object]) -> BTreeMap<(String, String), String> {
+/// The workloads that should be there: every port with a host and a namespace, by what it asks for. Ports of one network
+/// in one namespace are one workload.
+fn workloads(ports: &[Object]) -> Vec<Workload> {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let one = |port: &Object| {
-        let host = text(port.get("binding:host_id"))?;
-        let namespace = text(port.get("binding:profile")?.get("namespace"))?;
-        Some(((host, namespace), text(port.get("network_id"))?))
-    };
-    ports.iter().filter_map(one).collect()
+    let mut addresses: BTreeMap<(String, String, String), Vec<IpAddr>> = BTreeMap::new();
+    for port in ports {
+        let host = text(port.get("binding:host_id")).filter(|host| !host.is_empty());
+        let namespace = text(port.get("binding:profile").and_then(|profile| profile.get("namespace")));
+        if let (Some(host), Some(namespace), Some(network)) = (host, namespace, text(port.get("network_id")))
+        {
+            let fixed_ips = port.get("fixed_ips").and_then(Value::as_array).into_iter().flatten();
+            let ip = |fixed: &Value| fixed.get("ip_address")?.as_str()?.parse::<IpAddr>().ok();
+            addresses.entry((host, namespace, network)).or_default().extend(fixed_ips.filter_map(ip));
+        }
+    }
+    let workload = |((host, name, network), addresses)| Workload { host, name, network, addresses };
+    addresses.into_iter().map(workload).collect()
 }
 
 fn down(context: &Context, arguments: &Down) -> Result<Exit> {
@@ -290,5 +294,42 @@ mod tests {
         assert_eq!(chosen(&["a"]), "a");
         assert_eq!(chosen(&[]), "there are no labs; `weft lab up` makes one");
         assert_eq!(chosen(&["a", "b"]), "there are 2 labs; say which by --name: a, b");
+    }
+
+    #[test]
+    fn every_port_with_a_host_and_a_namespace_is_a_workload_at_each_of_its_addresses() {
+        let port = |host: &str, namespace: &str, network: &str, addresses: &[&str]| {
+            let fixed_ips: Vec<Value> =
+                addresses.iter().map(|address| json!({ "ip_address": address })).collect();
+            let port = json!({
+                "network_id": network, "binding:host_id": host, "binding:profile": { "namespace": namespace },
+                "fixed_ips": fixed_ips,
+            });
+            port.as_object().cloned().unwrap()
+        };
+        let mut unbound = port("host1", "web3", "red", &["10.0.0.3"]);
+        unbound.insert("binding:host_id".to_owned(), json!(""));
+        let mut tap = port("host1", "web4", "red", &["10.0.0.4"]);
+        tap.insert("binding:profile".to_owned(), json!({}));
+        let found = workloads(&[
+            port("host2", "web1", "red", &["10.0.0.2", "2001:db8::2"]),
+            port("host1", "web1", "red", &["10.0.0.1"]),
+            port("host1", "web1", "red", &["10.0.0.9"]),
+            port("host1", "web1", "blue", &[]),
+            unbound,
+            tap,
+        ]);
+        let text = |workload: &Workload| {
+            let Workload { host, name, network, addresses } = workload;
+            format!("{host}.{name} {network} {addresses:?}")
+        };
+        assert_eq!(
+            found.iter().map(text).collect::<Vec<_>>(),
+            [
+                "host1.web1 blue []",
+                "host1.web1 red [10.0.0.1, 10.0.0.9]",
+                "host2.web1 red [10.0.0.2, 2001:db8::2]",
+            ]
+        );
     }
 }

@@ -1,33 +1,46 @@
 //! From what was seen of each probe to the table. Pure.
 
-use super::{Cell, Expected, Matrix, Probe, Seen, Workload};
+use super::{Cell, Expected, Matrix, Probe, Seen, Standing, Workload, expected};
 
-/// The table of what the probes saw.
-pub(super) fn judge(workloads: &[Workload], probes: &[Probe]) -> Matrix {
+/// The table of what the probes saw, and of what could not be probed because it is not there.
+pub(super) fn judge(workloads: &[Workload], standings: &[Standing], probes: &[Probe]) -> Matrix {
     let names: Vec<String> = workloads.iter().map(Workload::label).collect();
-    let cell = |source: usize, target: usize| {
-        let of_pair: Vec<&Probe> =
-            probes.iter().filter(|probe| (probe.source, probe.target) == (source, target)).collect();
-        let expected = of_pair.first()?.expected;
-        Some(Cell {
-            expected,
-            seen: join(expected, of_pair.iter().map(|probe| (*probe, one(workloads, probe)))),
-        })
+    let cell = |(source, from): (usize, &Workload), (target, to): (usize, &Workload)| {
+        let missing = standings.get(source).filter(|standing| **standing == Standing::Missing);
+        let lack = missing.or_else(|| standings.get(target)).and_then(Standing::lack);
+        if source == target {
+            return lack.map(|what| Cell { expected: Expected::Reached, seen: Seen::Wrong(what) });
+        }
+        if from.is_at(to) || to.addresses_for(from).next().is_none() {
+            return None;
+        }
+        let expected = expected(workloads, from, to);
+        let of_pair = probes.iter().filter(|probe| (probe.source, probe.target) == (source, target));
+        let seen = || join(expected, of_pair.map(|probe| (probe, one(workloads, probe))));
+        Some(Cell { expected, seen: lack.map_or_else(seen, Seen::Wrong) })
     };
-    let row = |source| (0..names.len()).map(|target| cell(source, target)).collect();
-    let cells = (0..names.len()).map(row).collect();
+    let each = || workloads.iter().enumerate();
+    let cells = each().map(|from| each().map(|to| cell(from, to)).collect()).collect();
     Matrix { names, cells }
 }
 
 /// What one probe saw.
 fn one(workloads: &[Workload], probe: &Probe) -> Seen {
-    let network = |at: usize| workloads.get(at).map(|workload| &workload.network);
-    let is_stranger = |at: &&usize| **at != probe.target && network(**at) != network(probe.source);
+    // A namespace in several networks hears with the sockets of each.
+    let is_at = |at: usize, other: usize| match (workloads.get(at), workloads.get(other)) {
+        (Some(one), Some(other)) => one.is_at(other),
+        _ => false,
+    };
+    let is_of = |at: usize| match (workloads.get(at), workloads.get(probe.source)) {
+        (Some(one), Some(source)) => expected(workloads, source, one) == Expected::Reached,
+        _ => false,
+    };
+    let is_stranger = |at: &&usize| !is_at(**at, probe.target) && !is_of(**at);
     let label = |at: &usize| workloads.get(*at).map_or_else(String::new, Workload::label);
     if let Some(stranger) = probe.seen_by.iter().find(is_stranger) {
         return Seen::Wrong(label(stranger));
     }
-    let others: Vec<&usize> = probe.seen_by.iter().filter(|at| **at != probe.target).collect();
+    let others: Vec<&usize> = probe.seen_by.iter().filter(|at| !is_at(**at, probe.target)).collect();
     match (probe.seen_by.contains(&probe.target), probe.answered, others.first(), probe.expected) {
         (true, true, _, _) => Seen::Reached,
         (true, false, _, _) => Seen::Wrong("no answer".to_owned()),
@@ -82,8 +95,8 @@ mod tests {
     }
 
     /// What a fault-free data plane shows: a request goes to who has the address in the same network.
-    fn seen(workloads: &[Workload], faults: impl Fn(&mut Probe)) -> Matrix {
-        let mut probes = plan(workloads);
+    fn seen(workloads: &[Workload], standings: &[Standing], faults: impl Fn(&mut Probe)) -> Matrix {
+        let mut probes = plan(workloads, standings);
         for probe in &mut probes {
             let has = |at: &usize| {
                 workloads[*at].network == workloads[probe.source].network
@@ -93,11 +106,21 @@ mod tests {
             probe.answered = !probe.seen_by.is_empty();
             faults(probe);
         }
-        judge(workloads, &probes)
+        judge(workloads, standings, &probes)
     }
 
     fn check(text: &str, faults: impl Fn(&mut Probe), table: Expect) {
-        let matrix = seen(&workloads(text), faults);
+        let workloads = workloads(text);
+        check_standing(&workloads, &vec![Standing::There; workloads.len()], faults, table);
+    }
+
+    fn check_standing(
+        workloads: &[Workload],
+        standings: &[Standing],
+        faults: impl Fn(&mut Probe),
+        table: Expect,
+    ) {
+        let matrix = seen(workloads, standings, faults);
         table.assert_eq(&matrix.to_string());
         assert_eq!(matrix.all_right(), !matrix.to_string().contains("WRONG"));
     }
@@ -203,6 +226,60 @@ mod tests {
                         | host1.a               | host1.b              
                 host1.a | -                     | WRONG:unknown answers
                 host1.b | WRONG:unknown answers | -                    
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_should_be_there_and_is_not_is_wrong_from_and_to_everybody() {
+        let workloads =
+            workloads("host1.a red 10.0.0.1 fd00::1\nhost2.b red 10.0.0.2 fd00::2\nhost2.c blue 10.0.0.1");
+        let without = Standing::of(&["10.0.0.2".parse().unwrap()], &workloads[1].addresses);
+        check_standing(
+            &workloads,
+            &[Standing::There, without, Standing::Missing],
+            |_| {},
+            expect![[r#"
+                        | host1.a       | host2.b               | host2.c      
+                host1.a | -             | WRONG:missing fd00::2 | WRONG:missing
+                host2.b | ok            | WRONG:missing fd00::2 | WRONG:missing
+                host2.c | WRONG:missing | WRONG:missing         | WRONG:missing
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_workload_that_is_alone_and_not_there_is_wrong_and_no_workload_is_not_all_right() {
+        let alone = workloads("host1.a red 10.0.0.1");
+        check_standing(
+            &alone,
+            &[Standing::Missing],
+            |_| {},
+            expect![[r#"
+                    | host1.a      
+            host1.a | WRONG:missing
+        "#]],
+        );
+        assert!(!judge(&[], &[], &[]).all_right());
+    }
+
+    #[test]
+    fn a_workload_in_two_networks_is_reached_from_both() {
+        check(
+            "host1.a red 10.1.0.1\nhost1.a blue 10.2.0.1\nhost2.b red 10.1.0.2\nhost2.c blue 10.2.0.2",
+            |probe| {
+                // The namespace reaches what is in either network, and each of its sockets hears.
+                probe.answered |= probe.source < 2;
+                if probe.answered {
+                    probe.seen_by = if probe.target < 2 { [0, 1].into() } else { [probe.target].into() };
+                }
+            },
+            expect![[r#"
+                        | host1.a  | host1.a  | host2.b  | host2.c 
+                host1.a | -        | -        | ok       | ok      
+                host1.a | -        | -        | ok       | ok      
+                host2.b | ok       | isolated | -        | isolated
+                host2.c | isolated | ok       | isolated | -       
             "#]],
         );
     }

@@ -61,6 +61,21 @@ impl Bench {
         Path::new("/run/weft/lab").join(self.name.as_str())
     }
 
+    /// The arguments of the processes that bear the mark of this lab.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let read = |file: &str| {
+                let text = fs::read(process.path().join(file)).unwrap_or_default();
+                String::from_utf8_lossy(&text).replace('\0', " ")
+            };
+            if read("environ").contains(&format!("WEFT_LAB_PROCESS={} ", self.name)) {
+                found.push(read("cmdline"));
+            }
+        }
+        found
+    }
+
     /// Sees, without asking the lab, that nothing of it is left.
     pub(crate) fn assert_no_trace(&self) {
         let name = self.name.as_str();
@@ -71,11 +86,7 @@ impl Bench {
         for path in [self.state(), self.runtime(), self.runtime().with_added_extension("lock")] {
             assert!(!path.exists(), "{}", path.display());
         }
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
-            let environment = String::from_utf8_lossy(&environment).into_owned();
-            assert!(!environment.contains(&format!("WEFT_LAB_PROCESS={name}\0")), "{:?}", process.path());
-        }
+        assert_eq!(self.processes(), Vec::<String>::new());
         assert!(!weft_lab::list().unwrap().contains(&self.name));
     }
 }

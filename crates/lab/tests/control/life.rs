@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use weft_lab::{Change, Lab, LabError, LabSpec, ProcessState, Underlay};
+use weft_net::Capability;
 
 use crate::bench::{Bench, ip, made};
 
@@ -66,6 +67,7 @@ pub(crate) fn a_lab_grows_but_does_not_change_otherwise() {
         bench.spec(),
         LabSpec { underlay: Underlay::Ipv6, ..more.clone() },
         LabSpec { underlay_mtu: 9000, ..more.clone() },
+        LabSpec { without_capabilities: [Capability::Vlan].into(), ..more.clone() },
         LabSpec { state_directory: Some("/var/lib/weft/elsewhere".into()), ..more },
     ] {
         assert!(matches!(bench.up_as(&other), Err(LabError::Spec(_))), "{other:?}");
@@ -151,6 +153,22 @@ pub(crate) fn agents_and_controller_are_killed_and_started_again() {
     assert!(Lab::open(&bench.name).unwrap().status().unwrap().all_right());
     assert!(fs::read_to_string(lab.log("host1")).unwrap().contains("the agent of host1 begins"));
     assert!(matches!(lab.kill_agent("host3"), Err(LabError::Node { .. })));
+}
+
+pub(crate) fn a_daemon_that_nobody_had_time_to_write_down_is_started_anew() {
+    let bench = Bench::new();
+    let lab = bench.up();
+    let before = lab.status().unwrap().hosts[0].agent;
+    // What `weft lab up` leaves that is killed between a daemon's start and its record.
+    fs::remove_file(bench.runtime().join("processes/host1.json")).unwrap();
+    let (lab, told) = bench.up_as(&bench.spec()).unwrap();
+    assert_eq!(made(&told), ["agent host1"]);
+    assert_ne!(lab.status().unwrap().hosts[0].agent, before);
+    let agents =
+        bench.processes().into_iter().filter(|arguments| arguments.contains("--host host1 ")).count();
+    assert_eq!(agents, 1, "{:?}", bench.processes());
+    bench.down();
+    bench.assert_no_trace();
 }
 
 pub(crate) fn a_state_directory_elsewhere_is_used_and_goes_with_the_lab() {

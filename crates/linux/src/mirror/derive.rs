@@ -27,8 +27,8 @@ pub(super) struct View {
     end: Option<String>,
 }
 
-const TUNNEL: PortFlags = PortFlags { learning: false, suppression: true };
-const PLAIN: PortFlags = PortFlags { learning: true, suppression: false };
+const TUNNEL: PortFlags = PortFlags { learning: false, suppression: true, ..PortFlags::NEW };
+const PLAIN: PortFlags = PortFlags::NEW;
 
 impl Mirror {
     /// Makes the state say what a link, and what depends on it, is now.
@@ -170,7 +170,8 @@ impl Mirror {
                 link.kind =
                     LinkKind::Vlan { parent: parent.map_or(raw.name, |parent| parent.name), vlan_id: *id };
             }
-            RawKind::Vxlan { vni, local, port } => {
+            RawKind::Vxlan { vni, local, port, learning } => {
+                link.up &= !learning;
                 link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port };
             }
             RawKind::Other => return Object::ForeignLink(view.id.clone()),
@@ -224,13 +225,16 @@ fn port_object(table: &Table, raw: &RawLink, view: &View) -> Option<Object> {
     let bridge =
         raw.master.filter(|master| is_own_bridge(table, *master)).and_then(|master| table.links.get(&master));
     // An adopted link is a port even if it is in no bridge of ours: then in one of its own name, which nothing wants.
+    let mut flags = raw.port;
+    // No port of a bridge that is down forwards; once that is up, the kernel sees to it.
+    flags.blocked &= bridge.is_some_and(|bridge| bridge.up);
     let bridge = match bridge {
         Some(bridge) if view.mark.is_some() || adoption.is_some() => bridge.name,
         None if adoption.is_some() => raw.name,
         Some(_) | None => return None,
     };
     // Flags that are neither a tunnel's nor a plain port's are told as those that the link's kind should not have.
-    let tunnel = if [TUNNEL, PLAIN].contains(&raw.port) { raw.port == TUNNEL } else { !view.is_vxlan };
+    let tunnel = if [TUNNEL, PLAIN].contains(&flags) { flags == TUNNEL } else { !view.is_vxlan };
     Some(Object::BridgePort(BridgePort { link: view.id.clone(), bridge, tunnel, adoption }))
 }
 

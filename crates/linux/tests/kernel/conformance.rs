@@ -4,8 +4,8 @@ use crate::common::{Bench, address, here, ours, plan, run, state, try_run};
 use weft_dataplane::conformance::{converge, random_state};
 use weft_dataplane::{Driver, Object, State};
 
-/// How many walks from state to state to state.
-const WALKS: u64 = 12;
+/// How many states are gone through, one after the other.
+const STATES: u64 = 36;
 
 #[test]
 fn from_any_state_to_any_other_and_what_the_mirror_says_is_what_a_dump_says() {
@@ -13,15 +13,13 @@ fn from_any_state_to_any_other_and_what_the_mirror_says_is_what_a_dump_says() {
     bench.add_host("h");
     let mut host = bench.open("h");
     let capabilities = host.capabilities();
-    for walk in 0..WALKS {
-        for seed in [3 * walk, 3 * walk + 1, 3 * walk + 2] {
-            let want = random_state(seed, "n", |capability| capabilities.contains(&capability));
-            converge(&mut host, &want).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-            let mirrored = host.observe().unwrap().clone();
-            assert_eq!(bench.open("h").observe().unwrap(), &mirrored, "seed {seed}");
-            let there: State = mirrored.iter().map(|(_, o)| o.clone()).filter(|o| !o.is_foreign()).collect();
-            assert_eq!(there, want, "seed {seed}");
-        }
+    for seed in weft_soak::seeds(STATES) {
+        let want = random_state(seed, "n", |capability| capabilities.contains(&capability));
+        converge(&mut host, &want).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let mirrored = host.observe().unwrap().clone();
+        assert_eq!(bench.open("h").observe().unwrap(), &mirrored, "seed {seed}");
+        let there: State = mirrored.iter().map(|(_, o)| o.clone()).filter(|o| !o.is_foreign()).collect();
+        assert_eq!(there, want, "seed {seed}");
     }
     converge(&mut host, &State::default()).unwrap();
     assert_eq!(ours(&mut host), []);
@@ -54,7 +52,7 @@ fn what_belongs_to_others_survives_everything() {
     let before = look();
     let mut host = bench.open("h");
     let capabilities = host.capabilities();
-    for seed in 100..106 {
+    for seed in weft_soak::seeds(6) {
         let mut want = random_state(seed, "n", |capability| capabilities.contains(&capability));
         want.insert(Object::ForeignLink(here("docker0")));
         want.insert(address(here("docker0"), "198.18.0.1/32"));

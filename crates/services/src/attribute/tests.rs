@@ -58,6 +58,8 @@ fn put(entry: &Entry, stored: &Map<String, Value>, request: &Map<String, Value>)
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(256), ..ProptestConfig::default() })]
+
     #[test]
     fn requests_are_put_onto_what_is_stored_by_the_laws(
         seeds in prop::collection::vec(any::<(u8, u8)>(), 32),

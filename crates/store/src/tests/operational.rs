@@ -68,6 +68,8 @@ async fn a_watcher_is_woken_by_a_change_and_by_nothing_else() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(256), ..ProptestConfig::default() })]
+
     #[test]
     fn a_reader_that_follows_changes_knows_the_space(
         steps in prop::collection::vec((0..6u8, prop::option::of(any::<u16>()), any::<bool>()), 1..60),

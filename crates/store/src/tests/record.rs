@@ -16,6 +16,8 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(256), ..ProptestConfig::default() })]
+
     #[test]
     fn a_logged_commit_reads_back_as_it_was_written(
         epoch in any::<u64>(), note in ".*", changes in prop::collection::vec(change(), 0..8),

@@ -190,7 +190,7 @@ async fn run(steps: Vec<Step>, tail_events: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: weft_soak::cases(48), ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_of_steps_leads_where_the_reference_leads(
         steps in prop::collection::vec(step(), 1..30), tail_events in 0..6usize,

@@ -21,6 +21,10 @@ use weft_store::{Options, Revision, Store};
 /// How often old history is dropped.
 const COMPACT_EVERY: Duration = Duration::from_secs(60);
 
+/// Requests are made of many small pieces, which one thread makes and another frees: this is what it is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();

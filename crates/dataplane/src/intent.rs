@@ -8,7 +8,7 @@ use crate::{Key, Object, State};
 
 /// What a fragment belongs to: an instance of a service, and the subject (a port, a member host) that adds to it.
 ///
-/// Both are `kind/id` texts, such as `network/8c1f…` and `port/77ab…`; they say who asked for an object.
+/// Both are `kind/id` texts, such as `network/8c1f…` and `service_port/77ab…`; they say who asked for an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FragmentId {
     /// The service instance.

@@ -127,12 +127,6 @@ impl Model {
     pub(crate) fn bindings_of(&self, interface: Id) -> impl Iterator<Item = Id> + use<'_> {
         self.referring((RowKind::Interface, interface), RowKind::ServicePort)
     }
-
-    /// How many service ports there are.
-    #[must_use]
-    pub fn service_port_count(&self) -> usize {
-        self.service_ports.len()
-    }
 }
 
 impl Model {

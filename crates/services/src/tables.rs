@@ -59,7 +59,7 @@ macro_rules! define_tables {
             /// Whether a resource of any kind has the same short form as this one.
             pub(crate) fn has_short(&self, id: Id) -> bool {
                 let (low, high) = id.same_short();
-                false $(|| self.$table.range(low..=high).next().is_some())*
+                false $(|| self.$table.get_next(&low).is_some_and(|(next, _)| *next <= high))*
             }
 
             /// Puts a row in; answers the one that had its key.

@@ -19,7 +19,7 @@ pub(crate) struct State<M> {
     pub(crate) leases: LeaseTable,
 }
 
-/// Everything that a commit asks for, encoded before the head is locked.
+/// Everything that a commit asks for, with its rows as they will be on disk.
 pub(crate) struct Request<M: Model> {
     pub(crate) writes: Vec<M::Write>,
     pub(crate) rows: Vec<Row>,

@@ -217,11 +217,7 @@ pub(crate) struct Loaded<M> {
 impl<M: Model> Loaded<M> {
     pub(crate) fn read(view: &View) -> Result<Self, StorageError> {
         let head = view.head()?;
-        let mut model = M::default();
-        view.rows(|row| {
-            model.apply(&M::decode(&row)?);
-            Ok(())
-        })?;
+        let model = read_model(view)?;
         let snapshot = Snapshot { version: head.version, model };
         let state = State { snapshot, leases: view.leases(head.next_lease)? };
         Ok(Self { state, oldest: head.oldest })
@@ -238,6 +234,38 @@ impl<M: Model> Loaded<M> {
         })?;
         Ok(loaded)
     }
+}
+
+/// Rows that are handed from the thread that reads to the one that makes the model, at a time.
+const ROWS_TOGETHER: usize = 1024;
+/// How many such lots may wait.
+const LOTS_MAX: usize = 8;
+
+/// Makes the model of all rows: one thread reads and decodes them, this one carries them out.
+fn read_model<M: Model>(view: &View) -> Result<M, StorageError> {
+    std::thread::scope(|scope| {
+        let (lots, arriving) = std::sync::mpsc::sync_channel::<Vec<M::Write>>(LOTS_MAX);
+        let reading = scope.spawn(move || {
+            let mut lot = Vec::with_capacity(ROWS_TOGETHER);
+            view.rows(|row| {
+                lot.push(M::decode(&row)?);
+                if lot.len() == ROWS_TOGETHER {
+                    let full = std::mem::replace(&mut lot, Vec::with_capacity(ROWS_TOGETHER));
+                    // Whoever carries them out goes on until there are no more.
+                    let _gone = lots.send(full).is_err();
+                }
+                Ok(())
+            })?;
+            let _gone = lots.send(lot).is_err();
+            Ok(())
+        });
+        let mut model = M::default();
+        arriving.iter().flatten().for_each(|write| model.apply(&write));
+        match reading.join() {
+            Ok(read) => read.map(|()| model),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 // A closure that cannot refuse is common; its errors need no arm for a refusal that cannot be.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -131,7 +131,7 @@ impl Population {
 /// Makes a site of this size on disk, as a controller finds it when it starts.
 pub(crate) fn on_disk(size: Size, directory: &Path) -> anyhow::Result<Population> {
     std::fs::create_dir_all(directory)?;
-    let store = Store::<Head>::open(directory.join("store.redb"), Options::default())?;
+    let store = Store::<Head>::open(store_in(directory), Options::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     Population::make(size, |writes| {
         let propose =
@@ -140,6 +140,11 @@ pub(crate) fn on_disk(size: Size, directory: &Path) -> anyhow::Result<Population
         runtime.block_on(store.transact(note, propose)).map_err(|error| anyhow!("{error:?}"))?;
         Ok(())
     })
+}
+
+/// The file of a controller's store.
+pub(crate) fn store_in(directory: &Path) -> PathBuf {
+    directory.join("store.redb")
 }
 
 pub(crate) fn object(value: Value) -> serde_json::Map<String, Value> {

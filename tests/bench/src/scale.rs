@@ -1,4 +1,5 @@
-//! A large site in process, without network and disk: who is sent what of one change, and what it costs the controller.
+//! A large site in process, without network: who is sent what of one change, and what it costs the controller; and how long it takes until
+//! all hosts have what they are to have, from the store on disk.
 //!
 //! What hosts are sent is compared with their whole intents before and after, compiled anew.
 
@@ -14,12 +15,12 @@ use weft_controller::head::Head;
 use weft_net::HostName;
 use weft_protocol::{encode_objects, wire};
 use weft_services::compile::{self, ServiceKey};
-use weft_services::{Change, Id, Model, Refusal, RowKind, Write};
-use weft_store::{Epoch, Model as _, Revision, Version};
+use weft_services::{Change, Id, Model, Refusal, RowKind};
+use weft_store::{Epoch, Model as _, Options, Revision, Store, Version};
 
 use crate::allocation;
 use crate::figure::{Figure, median, milliseconds};
-use crate::population::{Population, Size, entry, object};
+use crate::population::{Population, Size, entry, object, on_disk, store_in};
 
 const ROUNDS: usize = 15;
 /// Of hosts that are sent the same, so many are compared with their whole intents, and of hosts that are sent nothing: in the
@@ -71,7 +72,7 @@ fn measure(size: Size) -> anyhow::Result<Measured> {
     site.connect_all()?;
     let connected = begun.elapsed();
     let memory_bytes = allocation::end();
-    let cold_start = connected + site.time_to_read()?;
+    let cold_start = connected + time_to_open(size)?;
     let mut changes = BTreeMap::<Kind, Vec<Duration>>::new();
     for round in 0..ROUNDS {
         let network = round * 61 % size.networks;
@@ -86,6 +87,17 @@ fn measure(size: Size) -> anyhow::Result<Measured> {
         }
     }
     Ok(Measured { changes, cold_start, memory_bytes })
+}
+
+/// How long a controller takes to open the store of such a site.
+fn time_to_open(size: Size) -> anyhow::Result<Duration> {
+    let directory = tempfile::tempdir()?;
+    drop(on_disk(size, directory.path())?);
+    let begun = Instant::now();
+    let store = Store::<Head>::open(store_in(directory.path()), Options::default())?;
+    let took = begun.elapsed();
+    ensure!(store.durable().model.0.hosts().count() == size.hosts, "the store is not what was written");
+    Ok(took)
 }
 
 /// A change of one port: of this network, on the first of these hosts or from there to the second.
@@ -136,19 +148,6 @@ impl Site {
             updates.iter().for_each(send);
         }
         Ok(())
-    }
-
-    /// How long it takes to make the model of what is stored of it.
-    fn time_to_read(&self) -> anyhow::Result<Duration> {
-        let stored: Vec<weft_store::Row> =
-            self.population.model.rows().map(|row| Head::encode(&Write::Put(row))).collect();
-        let (begun, mut read) = (Instant::now(), Head::default());
-        for row in &stored {
-            read.apply(&Head::decode(row).map_err(|error| anyhow!("{error}"))?);
-        }
-        let took = begun.elapsed();
-        read.0.same_as(&self.population.model).map_err(|error| anyhow!("{error}"))?;
-        Ok(took)
     }
 
     /// Makes a change; answers the processor time of all of it: checks and choices, rows as they are stored, who is sent what,

@@ -9,7 +9,7 @@ use weft_net::HostName;
 use weft_services::{Change, Choices, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
-use crate::agents::{Distribution, Reports};
+use crate::agents::Distribution;
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -102,18 +102,10 @@ impl Site {
         self.store.durable()
     }
 
-    /// What hosts reported, as far as one rendering needs it.
-    #[must_use]
-    pub fn reports(&self) -> Reports<'_> {
-        Reports(self.distribution.lock())
-    }
-
     /// A change of this model, not yet made.
     #[must_use]
     pub fn change(&self, model: &Model, caller: &Caller) -> Change {
-        let project_id = caller.project_id.clone();
-        let choices = Choices { now: self.now(), seed: rand::random(), project_id };
-        Change::new(model.clone(), choices).asked_by(&caller.request_id)
+        change_at(self.now(), model, caller)
     }
 
     /// Carries out a change on the pending head and commits it; answers once it is durable.
@@ -130,7 +122,8 @@ impl Site {
         let outcome = self
             .store
             .transact(caller.note(now, set).to_text(), |head: &Snapshot<Head>| {
-                let mut change = self.change(&head.model.0, caller);
+                // At the same time as the log has it.
+                let mut change = change_at(now, &head.model.0, caller);
                 let result = f(&mut change)?;
                 let (writes, after) = change.finish()?;
                 // What writes nothing says nothing of whether that is possible.
@@ -182,6 +175,11 @@ impl Site {
         let failed_at_s = self.failed_at_s.load(Ordering::Relaxed);
         failed_at_s == 0 || self.started.elapsed().as_secs() >= failed_at_s - 1 + TRIED_AGAIN_AFTER_S
     }
+}
+
+fn change_at(now: Timestamp, model: &Model, caller: &Caller) -> Change {
+    let choices = Choices { now, seed: rand::random(), project_id: caller.project_id.clone() };
+    Change::new(model.clone(), choices).asked_by(&caller.request_id)
 }
 
 fn system_time() -> Timestamp {

@@ -245,7 +245,7 @@ impl<'a> Change<'a> {
             for entry in &waiting {
                 // What cannot become what it should be must not stay what it should no longer be.
                 let was = self.made.remove(&entry.key).and_then(|made| made.from);
-                if let Some((key, object)) = was.and_then(|_| have.get_with_key(&entry.key)) {
+                if let Some((key, object)) = was.and_then(|_| have.entry(&entry.key)) {
                     self.removed.insert(key, object);
                 }
                 held.insert(entry.key.clone());

@@ -111,11 +111,6 @@ impl State {
         self.objects.get(key)
     }
 
-    /// The object with this key, and the key as it is held here.
-    pub(crate) fn get_with_key(&self, key: &Key) -> Option<(&Key, &Object)> {
-        self.objects.get_key_value(key)
-    }
-
     /// Whether there is an object with this key.
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {

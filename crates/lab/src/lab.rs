@@ -164,15 +164,6 @@ impl Lab {
         Ok(namespace::path_of(&self.name.file_of(&Node::Host(self.number(host)?))))
     }
 
-    /// The file of a workload's network namespace, whether or not the workload is there.
-    ///
-    /// # Errors
-    /// When there is no such host.
-    pub fn workload_namespace(&self, host: &str, workload: &str) -> Result<PathBuf, LabError> {
-        let node = Node::Workload(self.number(host)?, workload.to_owned());
-        Ok(namespace::path_of(&self.name.file_of(&node)))
-    }
-
     /// Kills a host's agent (`SIGKILL`), and waits until it is gone. What does not run needs no killing.
     ///
     /// # Errors

@@ -105,13 +105,17 @@ pub fn by_part(kind: RowKind) -> Option<&'static Entry> {
     CATALOGUE.iter().find(|entry| entry.parts().contains(&kind))
 }
 
-/// The entry by which a row is known to who asked for it, if it is the row that holds the resource's name: not a mere part.
-pub(crate) fn known_as(model: &Model, key: &RowKey) -> Option<&'static Entry> {
+/// The entry by which somebody asked for a row: that of the whole, where it was made as part of one.
+#[must_use]
+pub fn asked_for_as(model: &Model, key: &RowKey) -> Option<&'static Entry> {
     let RowKey::Resource(kind, id) = key else { return None };
-    match by_part(*kind).filter(|entry| entry.is_made_as_one(model, *id)) {
-        Some(entry) => (entry.parts().first() == Some(kind)).then_some(entry),
-        None => by_kind(*kind),
-    }
+    by_part(*kind).filter(|entry| entry.is_made_as_one(model, *id)).or_else(|| by_kind(*kind))
+}
+
+/// The same, if the row is the one that holds the resource's name: not a mere part.
+pub(crate) fn known_as(model: &Model, key: &RowKey) -> Option<&'static Entry> {
+    let holds_name = |entry: &&Entry| entry.parts().first().is_none_or(|first| *first == key.kind());
+    asked_for_as(model, key).filter(holds_name)
 }
 
 /// The entry whose member, collection or path has this name: however a person says it.

@@ -335,7 +335,7 @@ impl Distribution {
         let at_have = at_have.and_then(|at_have| self.led_on(at_have));
         self.connections += 1;
         let connection = self.connections;
-        let home = self.keys_at_home(host);
+        let home = compile::at_home(&self.model, host);
         let state = self.hosts.entry(host.clone()).or_default();
         let version = self.version;
         let software_version = std::mem::take(&mut state.software_version);
@@ -347,13 +347,11 @@ impl Distribution {
         };
         let touched = compile::touched(&before, &self.model, &writes);
         let delta = compile::delta_for(&before, &self.model, touched, host);
-        let nothing = delta.upserts.is_empty() && delta.removals.is_empty();
-        if nothing {
-            state.sent = Some(have);
+        state.sent = Some(have);
+        if delta.upserts.is_empty() && delta.removals.is_empty() {
             state.pending.values_mut().for_each(|pending| *pending = have);
             return (connection, Vec::new());
         }
-        state.sent = Some(have);
         let delivery = self.deliver(host.clone(), &delta);
         (connection, delivery.map(|delivery| delivery.updates).unwrap_or_default())
     }
@@ -375,11 +373,6 @@ impl Distribution {
         let parts = self.parts(host, &keys);
         let parts = parts.into_iter().filter(|part| !part.objects.is_empty());
         updates(to_wire(self.version, self.content), Basis::Full, parts, [])
-    }
-
-    /// The fragments whose subject is on this host.
-    fn keys_at_home(&self, host: &HostName) -> Vec<FragmentKey> {
-        compile::at_home(&self.model, host)
     }
 
     /// What program an agent is.

@@ -9,5 +9,4 @@ mod server;
 
 pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome};
 pub use feed::follow_store;
-pub use reports::Reports;
 pub use server::{AgentServer, Links, serve};

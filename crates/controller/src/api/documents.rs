@@ -95,7 +95,7 @@ pub(crate) fn extension(asked: &Asked, alias: &str) -> Result<Answer, Problem> {
 
 /// Ready: what the store holds has been handed to the agents' side, and what was last to be written has been.
 fn ready(api: &Api) -> Answer {
-    let (durable, distributed) = (api.site.durable().version, api.site.reports().0.version());
+    let (durable, distributed) = (api.site.durable().version, api.site.distribution.lock().version());
     let can_write = api.site.can_write();
     let body = json!({
         "version": durable.to_string(), "distributed": distributed.to_string(), "can_write": can_write,
@@ -108,8 +108,8 @@ fn ready(api: &Api) -> Answer {
 fn metrics(api: &Api) -> Answer {
     let snapshot = api.site.durable();
     let (agents, hosts_behind) = {
-        let reports = api.site.reports();
-        (reports.0.connected(), reports.0.behind())
+        let distribution = api.site.distribution.lock();
+        (distribution.connected(), distribution.behind())
     };
     let text = api.site.metrics.text(&Moment {
         agents,

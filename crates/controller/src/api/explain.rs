@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use weft_net::HostName;
-use weft_services::catalogue::{Entry, by_kind, by_part};
+use weft_services::catalogue::asked_for_as;
 use weft_services::compile::{self, FragmentKey, ServiceKey};
 use weft_services::{Model, Refusal, RowKey};
 
@@ -127,13 +127,4 @@ impl Told<'_> {
             "at": standard.map(|it| it.created_at.to_string()),
         })
     }
-}
-
-/// The entry by which somebody asked for a row: that of the whole, where it was made as part of one.
-fn asked_for_as(model: &Model, row: &RowKey) -> Option<&'static Entry> {
-    let whole = match row {
-        RowKey::Resource(kind, id) => by_part(*kind).filter(|entry| entry.is_made_as_one(model, *id)),
-        RowKey::Host(_) | RowKey::Departure(..) => None,
-    };
-    whole.or_else(|| by_kind(row.kind()))
 }

@@ -11,10 +11,10 @@ pub(crate) struct Live<'a>(pub(crate) &'a Site);
 
 impl Statuses for Live<'_> {
     fn fragment(&self, host: &HostName, fragment: &FragmentKey) -> Status {
-        self.0.reports().fragment(host, fragment)
+        self.0.distribution.lock().fragment(host, fragment)
     }
 
     fn is_connected(&self, host: &HostName) -> bool {
-        self.0.reports().is_connected(host)
+        self.0.distribution.lock().is_connected(host)
     }
 }

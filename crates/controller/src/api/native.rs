@@ -1,12 +1,11 @@
 //! What Neutron has no words for, below `/v1/`: declared sets, and the way to everything else there.
 
 use serde_json::{Map, Value, json};
-use weft_services::{Change, Declaration, Refusal, declare};
+use weft_services::{Change, Declaration, declare};
 
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
 use super::{explain, history, rollback, status, transfer, watch};
-use crate::site::Failure;
 
 pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
     match path {
@@ -53,12 +52,8 @@ async fn apply(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
         return Ok(ok(&json!({ "revision": null, "changes": declared })));
     }
     let make = |change: &mut Change| declare(change, &declaration);
-    match api.site.transact(&caller, Some(&declaration.set), make).await {
-        Ok((version, declared)) => Ok(ok(&json!({ "revision": version.to_string(), "changes": declared }))),
-        Err(Failure::Refused(error)) => Err(error.into()),
-        Err(Failure::TooLarge) => Err(Failure::<Refusal>::TooLarge.into()),
-        Err(Failure::Unavailable(reason)) => Err(Failure::<Refusal>::Unavailable(reason).into()),
-    }
+    let (version, declared) = api.site.transact(&caller, Some(&declaration.set), make).await?;
+    Ok(ok(&json!({ "revision": version.to_string(), "changes": declared })))
 }
 
 /// A body with members of their types, and no others.

@@ -51,9 +51,10 @@ fn page_links(asked: &Asked, query: &UrlQuery, items: &[Map<String, Value>], lim
     Value::Array(links)
 }
 
-fn chosen(mut item: Map<String, Value>, fields: Option<&[&str]>) -> Map<String, Value> {
+/// The attributes of a resource that are asked for; without a choice, all.
+pub(super) fn chosen(mut item: Map<String, Value>, fields: Option<&[impl AsRef<str>]>) -> Map<String, Value> {
     if let Some(fields) = fields {
-        item.retain(|name, _| fields.contains(&name.as_str()));
+        item.retain(|name, _| fields.iter().any(|field| field.as_ref() == name));
     }
     item
 }

@@ -46,6 +46,16 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl From<Stop> for Problem {
+    fn from(stop: Stop) -> Self {
+        let why = "The rollback is not possible: what it is about keeps being written in between.";
+        match stop {
+            Stop::Moved => Refusal::conflict("RollbackConflict", why).into(),
+            Stop::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
 pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
     let body: Body = typed_body(asked)?;
     if body.set.is_none() && body.project_id.is_none() {
@@ -63,13 +73,10 @@ pub(crate) async fn rollback(api: &Api, asked: &Asked) -> Result<Answer, Problem
         match carry_out(api, &caller, &body, &plan).await {
             Ok(answer) => return Ok(answer),
             Err(Failure::Refused(Stop::Moved)) => {}
-            Err(Failure::Refused(Stop::Refused(refusal))) => return Err(refusal.into()),
-            Err(Failure::TooLarge) => return Err(Failure::<Refusal>::TooLarge.into()),
-            Err(Failure::Unavailable(why)) => return Err(Failure::<Refusal>::Unavailable(why).into()),
+            Err(failure) => return Err(failure.into()),
         }
     }
-    let why = "The rollback is not possible: what it is about keeps being written in between.";
-    Err(Refusal::conflict("RollbackConflict", why).into())
+    Err(Stop::Moved.into())
 }
 
 /// Carries a plan out, or only tries whether it can be.

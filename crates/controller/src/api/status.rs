@@ -17,7 +17,7 @@ pub(crate) fn status(api: &Api) -> Answer {
     let model = &snapshot.model.0;
     // Reports are held for one host at a time: nobody waits for all of them.
     let hosts: Vec<Value> =
-        model.hosts().map(|host| host_status(&api.site.reports().0, &host.name)).collect();
+        model.hosts().map(|host| host_status(&api.site.distribution.lock(), &host.name)).collect();
     let counts: BTreeMap<&str, usize> =
         CATALOGUE.iter().map(|entry| (entry.collection, entry.count(model))).collect();
     let quarantine: Vec<Value> =

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use weft_services::Query;
 use weft_services::catalogue::Entry;
 
+use super::resources::chosen;
 use super::respond::Problem;
 use super::url_query::UrlQuery;
 
@@ -53,14 +54,7 @@ impl Wanted {
         let shown = after.as_ref().or(before.as_ref());
         let project_id = shown.and_then(|shown| shown.get("project_id")).cloned();
         let object = after.filter(|after| self.all.matches(entry, after));
-        Some(Told { project_id, object: object.map(|object| self.chosen(object)) })
-    }
-
-    fn chosen(&self, mut object: Map<String, Value>) -> Map<String, Value> {
-        if let Some(fields) = &self.fields {
-            object.retain(|name, _| fields.contains(name));
-        }
-        object
+        Some(Told { project_id, object: object.map(|object| chosen(object, self.fields.as_deref())) })
     }
 }
 

@@ -131,7 +131,7 @@ impl Watcher {
                 news = notices.recv() => match news {
                     Ok(fragments) => self.status(&model, &fragments, watch.position()).await,
                     // Statuses were missed: the watcher has to make its list anew.
-                    Err(RecvError::Lagged(_)) => return self.compacted("statuses were missed").await,
+                    Err(RecvError::Lagged(_)) => return self.over("compacted", "statuses were missed").await,
                     Err(RecvError::Closed) => return,
                 },
                 _ = heartbeat.tick() => self.send(": alive\n\n".into()).await,
@@ -159,9 +159,7 @@ impl Watcher {
         match past {
             Ok(Ok(past)) => Some((past.model.0, from)),
             Ok(Err(error)) => {
-                let _ = self
-                    .send(format!("event: compacted\ndata: {}\n\n", json!({ "reason": error.to_string() })))
-                    .await;
+                self.over("compacted", &error.to_string()).await;
                 None
             }
             Err(_) => None,
@@ -173,12 +171,12 @@ impl Watcher {
             WatchError::EpochChanged { .. } => "epoch",
             _ => "compacted",
         };
-        let _ =
-            self.send(format!("event: {event}\ndata: {}\n\n", json!({ "reason": error.to_string() }))).await;
+        self.over(event, &error.to_string()).await;
     }
 
-    async fn compacted(&self, reason: &str) {
-        let _ = self.send(format!("event: compacted\ndata: {}\n\n", json!({ "reason": reason }))).await;
+    /// Tells that this is the last event, and why.
+    async fn over(&self, event: &str, reason: &str) {
+        let _ = self.send(format!("event: {event}\ndata: {}\n\n", json!({ "reason": reason }))).await;
     }
 
     async fn send(&self, text: String) -> Result<(), Gone> {

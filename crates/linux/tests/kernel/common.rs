@@ -4,7 +4,6 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use weft_dataplane::conformance::converge;
 use weft_dataplane::{BridgePort, Driver, Key, Link, LinkId, LinkKind, Namespace, Object, Plan, State, diff};
 use weft_linux::{Config, LinuxHost, Waker, Woken};
 
@@ -155,9 +154,4 @@ pub(crate) fn port(name: &str, bridge: &str, tunnel: bool) -> Object {
 
 pub(crate) fn address(link: LinkId, address: &str) -> Object {
     Object::Address(link, address.parse().unwrap())
-}
-
-/// How many steps a plan to `want` has.
-pub(crate) fn converged(host: &mut LinuxHost, want: &State) -> Result<usize, String> {
-    converge(host, want)
 }

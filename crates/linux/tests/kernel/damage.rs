@@ -1,13 +1,13 @@
 //! What is damaged by hand is seen, and mended alone; what is adopted is joined and let go, and never removed.
 
 use crate::common::{
-    Bench, address, await_plan, bridge, converged, here, on, ours, plan, port, reach, run, state, tap, veth,
-    vxlan,
+    Bench, address, await_plan, bridge, here, on, ours, plan, port, reach, run, state, tap, veth, vxlan,
 };
 use weft_dataplane::conformance::converge;
 use weft_dataplane::{
     BridgeFdb, BridgePort, Driver, Flood, Neighbour, NextHop, Object, Route, State, Step, VxlanFdb,
 };
+use weft_linux::LinuxHost;
 
 const MAC: &str = "02:00:00:00:00:11";
 
@@ -99,19 +99,24 @@ pub(crate) fn check(host: &mut weft_linux::LinuxHost, want: &State, damage: &str
     converge(host, want).unwrap_or_else(|error| panic!("after '{damage}': {error}"));
 }
 
+/// A host that has everything, and what that is.
+fn complete(bench: &Bench) -> (State, LinuxHost) {
+    let (want, mut host) = (everything(), bench.open("h"));
+    converge(&mut host, &want).unwrap();
+    (want, host)
+}
+
 #[test]
 fn each_damage_is_seen_and_mended_alone() {
     let bench = Bench::new();
     bench.add_host("h");
     let n = bench.host("h");
-    let want = everything();
-    let mut host = bench.open("h");
-    converge(&mut host, &want).unwrap();
+    let (want, mut host) = complete(&bench);
     for (damage, mend) in DAMAGES {
         let (tool, rest) = damage.split_once(' ').unwrap();
         run(&format!("{tool} -n {n} {rest}"));
         check(&mut host, &want, damage, mend);
-        let fresh = converged(&mut bench.open("h"), &want);
+        let fresh = converge(&mut bench.open("h"), &want);
         assert_eq!(fresh, Ok(0), "a fresh look after '{damage}' was mended");
     }
 }
@@ -121,9 +126,7 @@ fn the_other_end_of_a_veth_is_mended_too() {
     let bench = Bench::new();
     bench.add_host("h");
     let workload = bench.named("h", "web1");
-    let want = everything();
-    let mut host = bench.open("h");
-    converge(&mut host, &want).unwrap();
+    let (want, mut host) = complete(&bench);
     for (damage, mend) in [
         ("link set eth0 address 02:00:00:00:00:99", &["~ link"][..]),
         ("link set eth0 mtu 1300", &["~ link"]),
@@ -216,9 +219,7 @@ fn damage_that_was_lost_in_a_flood_of_events_is_seen_all_the_same() {
     let bench = Bench::new();
     bench.add_host("h");
     let n = bench.host("h");
-    let want = everything();
-    let mut host = bench.open("h");
-    converge(&mut host, &want).unwrap();
+    let (want, mut host) = complete(&bench);
     let route = |number: u32| {
         format!("route add unreachable 10.{}.{}.{}/32\n", number >> 16, number >> 8 & 255, number & 255)
     };
@@ -229,7 +230,7 @@ fn damage_that_was_lost_in_a_flood_of_events_is_seen_all_the_same() {
     run(&format!("ip -n {n} neigh del 10.0.0.2 dev br-a"));
     run(&format!("bridge -n {n} fdb del 00:00:00:00:00:00 dev vx100 dst 192.0.2.2 self"));
     check(&mut host, &want, "flood", &["+ flood", "+ neighbour"]);
-    assert_eq!(converged(&mut bench.open("h"), &want), Ok(0));
+    assert_eq!(converge(&mut bench.open("h"), &want), Ok(0));
 }
 
 #[test]

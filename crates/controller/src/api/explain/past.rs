@@ -121,7 +121,7 @@ fn look_back<'e>(
         let mut touched = compile::touched(&before, &after, event.writes.iter());
         touched.retain(|key| services.contains(&key.service));
         count += touched.len();
-        let delta = compile::deltas(&before, &after, touched).hosts.remove(host).unwrap_or_default();
+        let delta = compile::delta_for(&before, &after, touched, host);
         for key in delta.upserts.into_iter().filter(|key| wanted.contains(key)) {
             found.entry(key).or_insert_with(|| Commit::of(event));
         }

@@ -1,14 +1,15 @@
 //! Compilation: from the model to what each host should look like, in fragments.
 //!
-//! A fragment is (service instance, subject) → objects. Its *home* host gets one set of objects, every other host that
-//! follows the instance gets the other. One port more in a network of 10,000 ports over 500 hosts is one fragment, encoded
-//! twice; a cold start, a full check and an incremental step run the same code.
+//! A fragment is (service instance, subject) → objects. Its *homes*, the hosts that the subject is on, get each their own
+//! set of objects, every other host that follows the instance gets the other. One port more in a network of 10,000 ports
+//! over 500 hosts is one fragment, encoded twice; a cold start, a full check and an incremental step run the same code.
 //!
 //! Each service has its own part of this behind [`Service`], and [`SERVICES`] is the list of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use ipnet::IpNet;
 use weft_dataplane::{Fragment, FragmentId, Object};
 use weft_net::HostName;
 
@@ -37,13 +38,13 @@ pub(crate) trait Service: Sync {
     fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id>;
 
     /// The subjects of an instance.
-    fn subjects(&self, model: &Model, instance: Id) -> Vec<RowKey>;
+    fn subjects(&self, model: &Model, instance: Id) -> Vec<Subject>;
 
     /// The fragments whose subject is on a host.
     fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey>;
 
     /// What a subject puts on hosts; `None` while it puts nothing on any.
-    fn compile(&self, model: &Model, instance: Id, subject: &RowKey) -> Option<Compiled>;
+    fn compile(&self, model: &Model, instance: Id, subject: &Subject) -> Option<Compiled>;
 
     /// Adds the fragments that a write to this row may have touched; asked of the model before it and of the one after it.
     fn touched(&self, model: &Model, change: &Step<'_>, touched: &mut BTreeSet<FragmentKey>);
@@ -111,20 +112,59 @@ impl fmt::Display for ServiceKey {
     }
 }
 
+/// What adds to an instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A row: a port, a slice of it, a host that takes part.
+    Row(RowKey),
+    /// A destination of a routing table: several rows may lead to it.
+    Prefix(IpNet),
+}
+
+impl Subject {
+    const PREFIX: &str = "prefix/";
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Row(row) => row.to_text(),
+            Self::Prefix(prefix) => format!("{}{prefix}", Self::PREFIX),
+        }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text.strip_prefix(Self::PREFIX) {
+            Some(prefix) => Some(Self::Prefix(prefix.parse().ok()?)),
+            None => Some(Self::Row(RowKey::from_text(text).ok()?)),
+        }
+    }
+
+    /// Whether it is a resource: not a mere fact, nor what several add up to.
+    #[must_use]
+    pub const fn is_resource(&self) -> bool {
+        matches!(self, Self::Row(RowKey::Resource(..)))
+    }
+}
+
+impl From<RowKey> for Subject {
+    fn from(row: RowKey) -> Self {
+        Self::Row(row)
+    }
+}
+
 /// A subject that adds to an instance of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FragmentKey {
     /// The instance of a service.
     pub service: ServiceKey,
-    /// The row that adds to it: a port, a slice of it, a host that takes part.
-    pub subject: RowKey,
+    /// What adds to it.
+    pub subject: Subject,
 }
 
 impl FragmentKey {
-    /// What a row adds to an instance of a service.
+    /// What a subject adds to an instance of a service.
     #[must_use]
-    pub const fn new(kind: RowKind, instance: Id, subject: RowKey) -> Self {
-        Self { service: ServiceKey { kind, id: instance }, subject }
+    pub fn new(kind: RowKind, instance: Id, subject: impl Into<Subject>) -> Self {
+        Self { service: ServiceKey { kind, id: instance }, subject: subject.into() }
     }
 
     /// The same as agents know it.
@@ -133,12 +173,15 @@ impl FragmentKey {
         FragmentId { service: self.service.to_string().into(), subject: self.subject.to_text().into() }
     }
 
-    /// The row that asked for what is in the fragment: its subject, or the service where a host did by taking part.
+    /// The row that asked for what is in the fragment: its subject, or the service where a host did by taking part, or
+    /// several did.
     #[must_use]
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
-            RowKey::Resource(..) => self.subject.clone(),
-            RowKey::Host(_) | RowKey::Departure(..) => self.service.row_key(),
+            Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..)) | Subject::Prefix(_) => {
+                self.service.row_key()
+            }
         }
     }
 
@@ -146,26 +189,35 @@ impl FragmentKey {
     #[must_use]
     pub fn from_id(id: &FragmentId) -> Option<Self> {
         let service = ServiceKey::from_text(&id.service)?;
-        Some(Self { service, subject: RowKey::from_text(&id.subject).ok()? })
+        Some(Self { service, subject: Subject::from_text(&id.subject)? })
     }
 }
 
 /// A compiled fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// The subject's own host.
-    pub home: HostName,
-    /// The objects on that host.
-    pub local: Vec<Object>,
+    /// The objects on the hosts that the subject is on: its homes.
+    pub at: BTreeMap<HostName, Vec<Object>>,
     /// The objects on every other host that follows the instance.
-    pub remote: Vec<Object>,
+    pub elsewhere: Vec<Object>,
 }
 
 impl Compiled {
+    /// What is on one host, and nowhere else.
+    pub(crate) fn only_at(home: HostName, objects: Vec<Object>) -> Self {
+        Self { at: BTreeMap::from([(home, objects)]), elsewhere: Vec::new() }
+    }
+
     /// The objects on this host, which follows the instance.
     #[must_use]
     pub fn objects_on(&self, host: &HostName) -> &[Object] {
-        if *host == self.home { &self.local } else { &self.remote }
+        self.at.get(host).unwrap_or(&self.elsewhere)
+    }
+
+    /// Whether the subject is on this host.
+    #[must_use]
+    pub fn is_home(&self, host: &HostName) -> bool {
+        self.at.contains_key(host)
     }
 }
 
@@ -334,7 +386,7 @@ fn changed(
     let on = |host: &HostName| {
         Fate::of([before, after].map(|found| found.map_or(&[][..], |found| found.objects_on(host))))
     };
-    let is_home = |host: &HostName| [before, after].into_iter().flatten().any(|found| found.home == *host);
+    let is_home = |host: &HostName| [before, after].into_iter().flatten().any(|found| found.is_home(host));
     // On all hosts that are nobody's home it is the same.
     let elsewhere = hosts.iter().find(|host| !is_home(host)).map_or(Fate::Same, |host| on(host));
     for host in hosts {

@@ -94,19 +94,23 @@ impl HostState {
 
 /// A fragment as it is sent.
 struct Encoded {
-    home: HostName,
     service: String,
     subject: String,
-    local: Bytes,
-    remote: Bytes,
+    at: BTreeMap<HostName, Bytes>,
+    elsewhere: Bytes,
 }
 
 impl Encoded {
     fn of(key: &FragmentKey, compiled: Compiled) -> Arc<Self> {
-        let (local, remote) = (encode_objects(&compiled.local), encode_objects(&compiled.remote));
         let FragmentId { service, subject } = key.id();
         let (service, subject) = (service.to_string(), subject.to_string());
-        Arc::new(Self { home: compiled.home, service, subject, local, remote })
+        let at = compiled.at.into_iter().map(|(home, objects)| (home, encode_objects(&objects)));
+        let elsewhere = encode_objects(&compiled.elsewhere);
+        Arc::new(Self { service, subject, at: at.collect(), elsewhere })
+    }
+
+    fn objects_on(&self, host: &HostName) -> Bytes {
+        self.at.get(host).unwrap_or(&self.elsewhere).clone()
     }
 }
 
@@ -276,8 +280,8 @@ impl Distribution {
         let (version, content) = (self.version, self.content);
         let (model, encoded) = (&self.model, &self.encoded);
         let is_home = |key: &FragmentKey| match encoded.get(key) {
-            Some(encoded) => encoded.as_ref().is_some_and(|encoded| encoded.home == host),
-            None => compile::compile(model, key).is_some_and(|compiled| compiled.home == host),
+            Some(encoded) => encoded.as_ref().is_some_and(|encoded| encoded.at.contains_key(&host)),
+            None => compile::compile(model, key).is_some_and(|compiled| compiled.is_home(&host)),
         };
         let state = self.hosts.entry(host.clone()).or_default();
         for key in delta.upserts.iter().filter(|key| is_home(key)) {
@@ -305,7 +309,7 @@ impl Distribution {
         let mut parts = Vec::with_capacity(keys.len());
         for key in keys {
             let Some(encoded) = self.encode(key) else { continue };
-            let objects = if encoded.home == *host { encoded.local.clone() } else { encoded.remote.clone() };
+            let objects = encoded.objects_on(host);
             let (service, subject) = (encoded.service.clone(), encoded.subject.clone());
             parts.push(wire::FragmentPart { service, subject, objects });
         }

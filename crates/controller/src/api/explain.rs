@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use weft_net::HostName;
 use weft_services::catalogue::asked_for_as;
-use weft_services::compile::{self, FragmentKey, ServiceKey};
+use weft_services::compile::{self, FragmentKey, ServiceKey, Subject};
 use weft_services::{Model, Refusal, RowKey};
 
 use super::disk;
@@ -76,8 +76,10 @@ fn asking(model: &Model, host: &HostName, wanted: &str) -> BTreeMap<String, Vec<
 fn live_on(model: &Model, host: &HostName) -> BTreeMap<ServiceKey, Vec<RowKey>> {
     let mut live: BTreeMap<ServiceKey, Vec<RowKey>> = BTreeMap::new();
     for key in compile::at_home(model, host) {
-        if matches!(key.subject, RowKey::Resource(..)) && compile::compile(model, &key).is_some() {
-            live.entry(key.service).or_default().push(key.subject);
+        if let Subject::Row(row @ RowKey::Resource(..)) = &key.subject
+            && compile::compile(model, &key).is_some()
+        {
+            live.entry(key.service).or_default().push(row.clone());
         }
     }
     live
@@ -94,15 +96,17 @@ struct Told<'a> {
 impl Told<'_> {
     fn fragment(&self, key: &FragmentKey) -> Value {
         let mut told = self.resource(&key.asked_by());
-        let home = compile::compile(self.model, key).map(|compiled| compiled.home);
+        let compiled = compile::compile(self.model, key);
         // What is on this host of its own accord needs nothing to bring it here.
-        let is_itself = home.as_ref() == Some(self.host) && matches!(key.subject, RowKey::Resource(..));
+        let is_home = compiled.as_ref().is_some_and(|compiled| compiled.is_home(self.host));
+        let is_itself = is_home && key.subject.is_resource();
+        let homes: Vec<&HostName> = compiled.iter().flat_map(|compiled| compiled.at.keys()).collect();
         let bringing = self.live.get(&key.service).filter(|_| !is_itself);
         let asked_by = told["request_id"].as_str();
         let changed = self.past.found.get(key).filter(|commit| Some(&*commit.note.request_id) != asked_by);
         let changed = changed.map(Commit::told);
         told["id"] = json!(key.id().to_string());
-        told["host"] = json!(home);
+        told["host"] = if let [home] = *homes { json!(home) } else { Value::Null };
         told["changed"] = json!(changed);
         told["because_of"] = json!(bringing.map(|rows| {
             let named: Vec<Value> = rows.iter().take(NAMED_MAX).map(|row| self.resource(row)).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use weft_dataplane::{Link, LinkId, LinkKind, Namespace, Object};
 use weft_net::{HostName, IfName};
 
-use crate::compile::{Compiled, FragmentKey, Service, Step};
+use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{InterfaceKind, InterfaceParent, VnicKind, effective_mtu};
 use crate::departure::Presence;
 use crate::network::compile::differs;
@@ -28,12 +28,12 @@ impl Service for Vnics {
         model.ports_on(host).collect()
     }
 
-    fn subjects(&self, model: &Model, port: Id) -> Vec<RowKey> {
-        let mut subjects = vec![RowKey::Resource(RowKind::InstancePort, port)];
+    fn subjects(&self, model: &Model, port: Id) -> Vec<Subject> {
+        let mut subjects = vec![RowKey::Resource(RowKind::InstancePort, port).into()];
         let mut parents = vec![InterfaceParent::InstancePort(port)];
         while let Some(parent) = parents.pop() {
             for interface in model.interfaces_of(parent) {
-                subjects.push(RowKey::Resource(RowKind::Interface, interface.standard.id));
+                subjects.push(RowKey::Resource(RowKind::Interface, interface.standard.id).into());
                 parents.push(InterfaceParent::Interface(interface.standard.id));
             }
         }
@@ -44,10 +44,10 @@ impl Service for Vnics {
         model.ports_on(host).flat_map(|port| fragments(model, port)).collect()
     }
 
-    fn compile(&self, model: &Model, _: Id, subject: &RowKey) -> Option<Compiled> {
+    fn compile(&self, model: &Model, _: Id, subject: &Subject) -> Option<Compiled> {
         match subject {
-            RowKey::Resource(RowKind::InstancePort, id) => instance_port(model, *id),
-            RowKey::Resource(RowKind::Interface, id) => interface(model, *id),
+            Subject::Row(RowKey::Resource(RowKind::InstancePort, id)) => instance_port(model, *id),
+            Subject::Row(RowKey::Resource(RowKind::Interface, id)) => interface(model, *id),
             _ => None,
         }
     }
@@ -105,7 +105,7 @@ fn instance_port(model: &Model, id: Id) -> Option<Compiled> {
             vec![Object::Namespace(namespace.clone()), veth]
         }
     };
-    Some(Compiled { home, local, remote: Vec::new() })
+    Some(Compiled::only_at(home, local))
 }
 
 /// A slice of a vNIC that is a link of its own.
@@ -125,7 +125,7 @@ fn interface(model: &Model, id: Id) -> Option<Compiled> {
         up: true,
         kind: LinkKind::Vlan { parent, vlan_id },
     });
-    Some(Compiled { home, local: vec![vlan], remote: Vec::new() })
+    Some(Compiled::only_at(home, vec![vlan]))
 }
 
 /// The link on the host that carries an interface.

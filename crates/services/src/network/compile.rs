@@ -16,7 +16,7 @@ use weft_dataplane::{
 };
 use weft_net::{HostName, IfName, NamespaceName, Vni};
 
-use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step};
+use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::departure::{Presence, waits};
 use crate::network::{Encapsulation, HostRoute, Network};
@@ -48,9 +48,10 @@ impl Service for LayerTwo {
         networks.filter(|network| takes_part(model, *network, host)).collect()
     }
 
-    fn subjects(&self, model: &Model, network: Id) -> Vec<RowKey> {
+    fn subjects(&self, model: &Model, network: Id) -> Vec<Subject> {
         let hosts = model.hosts_of(network).map(|host| RowKey::Host(host.clone()));
-        hosts.chain(model.bindings_to(network).map(|id| RowKey::Resource(RowKind::ServicePort, id))).collect()
+        let bindings = model.bindings_to(network).map(|id| RowKey::Resource(RowKind::ServicePort, id));
+        hosts.chain(bindings).map(Subject::Row).collect()
     }
 
     fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
@@ -59,10 +60,10 @@ impl Service for LayerTwo {
         hosts.chain(bindings_on(model, host).filter_map(|id| fragment_of(model, id))).collect()
     }
 
-    fn compile(&self, model: &Model, network: Id, subject: &RowKey) -> Option<Compiled> {
+    fn compile(&self, model: &Model, network: Id, subject: &Subject) -> Option<Compiled> {
         match subject {
-            RowKey::Host(host) => self::host(model, network, host),
-            RowKey::Resource(RowKind::ServicePort, id) => port(model, network, *id),
+            Subject::Row(RowKey::Host(host)) => self::host(model, network, host),
+            Subject::Row(RowKey::Resource(RowKind::ServicePort, id)) => port(model, network, *id),
             _ => None,
         }
     }
@@ -129,7 +130,7 @@ const fn key(network: Id) -> ServiceKey {
     ServiceKey { kind: RowKind::Network, id: network }
 }
 
-fn fragment(network: Id, subject: RowKey) -> FragmentKey {
+fn fragment(network: Id, subject: impl Into<Subject>) -> FragmentKey {
     FragmentKey::new(RowKind::Network, network, subject)
 }
 
@@ -197,7 +198,7 @@ fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
         tunnel,
         adoption: None,
     }));
-    Some(Compiled { home: host.clone(), local, remote })
+    Some(Compiled { at: BTreeMap::from([(host.clone(), local)]), elsewhere: remote })
 }
 
 fn link(network: &Network, name: weft_net::IfName, mark: &str, kind: LinkKind) -> Object {
@@ -219,7 +220,7 @@ fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
         (Some(vni), Some(endpoint)) => port_remote(port, vni, endpoint),
         _ => Vec::new(),
     };
-    Some(Compiled { home, local, remote })
+    Some(Compiled { at: BTreeMap::from([(home, local)]), elsewhere: remote })
 }
 
 fn port_local(model: &Model, port: &ServicePort) -> Option<Vec<Object>> {

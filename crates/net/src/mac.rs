@@ -1,6 +1,7 @@
 //! MAC addresses (EUI-48).
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::ParseError;
@@ -24,6 +25,14 @@ impl Mac {
     #[must_use]
     pub const fn octets(self) -> [u8; 6] {
         self.0
+    }
+
+    /// The IPv6 link-local address of an interface with this address (RFC 4291 appendix A).
+    #[must_use]
+    pub const fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        let octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f];
+        Ipv6Addr::from_octets(octets)
     }
 
     /// Whether a single station can own this address: neither group bit set nor all zeros.

@@ -8,6 +8,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::departure::note_departures;
 use crate::stored::check_references;
+use crate::vrf::settle;
 use crate::{Id, Model, Refusal, Row, RowKey, Standard, Timestamp, Write};
 
 /// What a change takes from outside: the time, randomness, and for whom it is.
@@ -108,17 +109,18 @@ impl Change {
         &self.writes
     }
 
-    /// The writes of the whole change, those made and the departures that follow from them, and the model after them.
+    /// The writes of the whole change, those made and the VRFs and departures that follow from them, and the model after them.
     ///
     /// # Errors
-    /// If a row would refer to one that is not there.
+    /// If a row would refer to one that is not there, or a VRF can have no identifiers any more.
     pub fn finish(mut self) -> Result<(Vec<Write>, Model), Refusal> {
+        let base = self.base.clone();
+        settle(&base, &mut self)?;
         for write in &self.writes {
             check_references(&self.model, &write.key()).map_err(|what| {
                 Refusal::conflict("InUse", format!("The request is not possible: {what}."))
             })?;
         }
-        let base = self.base.clone();
         note_departures(&base, &mut self);
         Ok((self.writes, self.model))
     }

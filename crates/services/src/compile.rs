@@ -17,6 +17,7 @@ use crate::core::compile::Vnics;
 use crate::departure::Presence;
 use crate::exclusive::Exclusive;
 use crate::network::compile::LayerTwo;
+use crate::vrf::compile::Vrfs;
 use crate::{Id, Model, RowKey, RowKind, Write};
 
 /// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
@@ -24,7 +25,7 @@ use crate::{Id, Model, RowKey, RowKind, Write};
 pub const FORM: u64 = 2;
 
 /// Every service that puts something on hosts. A new one is a line here.
-pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo];
+pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo, &Vrfs];
 
 /// What a service puts on hosts. An instance of it is a row of its kind; a subject is a row that adds to an instance.
 pub(crate) trait Service: Sync {

@@ -8,6 +8,7 @@ use weft_net::Vni;
 use crate::compile::ServiceKey;
 use crate::index::reclaim;
 use crate::intervals::Intervals;
+use crate::vrf::VrfNumber;
 use crate::{Departure, Model, Refusal};
 
 /// What only one service at a time can have on a host.
@@ -16,6 +17,8 @@ use crate::{Departure, Model, Refusal};
 pub enum Exclusive {
     /// A VXLAN network identifier.
     Vni(Vni),
+    /// The number of a VRF: with it go its table and its label.
+    Vrf(VrfNumber),
     /// An IEEE 802.1Q VLAN of a physical network.
     Vlan {
         /// The VLAN tag, 1 to 4094.
@@ -31,6 +34,7 @@ impl Exclusive {
     pub fn to_text(&self) -> String {
         match self {
             Self::Vni(vni) => format!("vni/{vni}"),
+            Self::Vrf(number) => format!("vrf/{}", number.0),
             Self::Vlan { vlan_id, physical_network } => format!("vlan/{vlan_id}/{physical_network}"),
         }
     }
@@ -39,6 +43,7 @@ impl Exclusive {
         let (kind, rest) = text.split_once('/')?;
         match kind {
             "vni" => Some(Self::Vni(rest.parse().ok()?)),
+            "vrf" => Some(Self::Vrf(VrfNumber(rest.parse().ok()?))),
             "vlan" => {
                 let (vlan_id, physical_network) = rest.split_once('/')?;
                 Some(Self::Vlan { vlan_id: vlan_id.parse().ok()?, physical_network: physical_network.into() })
@@ -52,6 +57,7 @@ impl fmt::Display for Exclusive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vni(vni) => write!(f, "VNI {vni}"),
+            Self::Vrf(number) => write!(f, "VRF number {}", number.0),
             Self::Vlan { vlan_id, physical_network } => {
                 write!(f, "VLAN {vlan_id} of physical network {physical_network}")
             }
@@ -59,31 +65,51 @@ impl fmt::Display for Exclusive {
     }
 }
 
-/// VNIs that are neither in use nor in quarantine.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct FreeVnis(Intervals<()>);
+/// The pools from which numbers are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pool {
+    Vni,
+    Vrf,
+}
 
-impl Default for FreeVnis {
+impl Pool {
+    fn range(self) -> (u128, u128) {
+        match self {
+            Self::Vni => (Vni::MIN.get().into(), Vni::MAX.get().into()),
+            Self::Vrf => (VrfNumber::MIN.0.into(), VrfNumber::MAX.0.into()),
+        }
+    }
+}
+
+/// Numbers that are neither in use nor in quarantine.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FreeNumbers(Intervals<Pool>);
+
+impl Default for FreeNumbers {
     fn default() -> Self {
         let mut all = Intervals::default();
-        all.join((), Vni::MIN.get().into(), Vni::MAX.get().into());
+        for pool in [Pool::Vni, Pool::Vrf] {
+            let (first, last) = pool.range();
+            all.join(pool, first, last);
+        }
         Self(all)
     }
 }
 
-impl FreeVnis {
-    fn set(&mut self, vni: Vni, is_free: bool) {
-        let number = vni.get().into();
-        match (is_free, self.0.contains((), number)) {
-            (true, false) => self.0.join((), number, number),
-            (false, true) => self.0.take((), number),
+impl FreeNumbers {
+    fn set(&mut self, pool: Pool, number: u128, is_free: bool) {
+        match (is_free, self.0.contains(pool, number)) {
+            (true, false) => self.0.join(pool, number, number),
+            (false, true) => self.0.take(pool, number),
             (true, true) | (false, false) => {}
         }
     }
 
-    fn lowest_from(&self, from: Vni) -> Option<Vni> {
-        let lowest = self.0.lowest_from((), from.get().into())?;
-        Vni::try_from(u32::try_from(lowest).ok()?).ok()
+    /// The lowest after the highest in use; if there is none, the lowest.
+    fn next_after(&self, pool: Pool, highest: Option<u128>) -> Option<u128> {
+        let (first, _) = pool.range();
+        let from = highest.map_or(first, |highest| highest + 1);
+        self.0.lowest_from(pool, from).or_else(|| self.0.lowest_from(pool, first))
     }
 }
 
@@ -106,9 +132,13 @@ impl Model {
 
     /// Notes whether something that came or went is free now.
     pub(crate) fn index_free(&mut self, what: &Exclusive) {
-        let Exclusive::Vni(vni) = what else { return };
+        let (pool, number) = match what {
+            Exclusive::Vni(vni) => (Pool::Vni, vni.get().into()),
+            Exclusive::Vrf(number) => (Pool::Vrf, number.0.into()),
+            Exclusive::Vlan { .. } => return,
+        };
         let is_free = self.owner_of(what).is_none() && self.departures_of(what).next().is_none();
-        self.index.free_vnis.set(*vni, is_free);
+        self.index.free_numbers.set(pool, number, is_free);
     }
 
     /// The departures from hosts that may still have it.
@@ -126,12 +156,23 @@ impl Model {
     /// The lowest free VNI after the highest in use; if there is none, the lowest that is free.
     pub(crate) fn free_vni(&self) -> Option<Vni> {
         let all = Exclusive::Vni(Vni::MIN)..=Exclusive::Vni(Vni::MAX);
-        let after_highest = match self.index.exclusives.range(all).next_back() {
-            Some((Exclusive::Vni(highest), _)) => highest.next(),
-            Some((Exclusive::Vlan { .. }, _)) | None => Some(Vni::MIN),
+        let highest = match self.index.exclusives.range(all).next_back() {
+            Some((Exclusive::Vni(highest), _)) => Some(highest.get().into()),
+            Some(_) | None => None,
         };
-        let free = &self.index.free_vnis;
-        after_highest.and_then(|from| free.lowest_from(from)).or_else(|| free.lowest_from(Vni::MIN))
+        let free = self.index.free_numbers.next_after(Pool::Vni, highest)?;
+        Vni::try_from(u32::try_from(free).ok()?).ok()
+    }
+
+    /// The same of the numbers of VRFs.
+    pub(crate) fn free_vrf_number(&self) -> Option<VrfNumber> {
+        let all = Exclusive::Vrf(VrfNumber::MIN)..=Exclusive::Vrf(VrfNumber::MAX);
+        let highest = match self.index.exclusives.range(all).next_back() {
+            Some((Exclusive::Vrf(highest), _)) => Some(highest.0.into()),
+            Some(_) | None => None,
+        };
+        let free = self.index.free_numbers.next_after(Pool::Vrf, highest)?;
+        u16::try_from(free).ok().map(VrfNumber)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Hosts: what the model knows of them, as facts.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -16,6 +17,9 @@ use crate::{Change, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 pub struct Host {
     /// Its name: what its certificate says and `binding:host_id` means.
     pub name: HostName,
+    /// Which of all hosts it is: what is to differ from host to host is made of it. 0: it has none.
+    #[serde(default)]
+    pub number: u16,
     /// What it last said of itself.
     pub fact: HostFact,
     /// When it said so for the first time.
@@ -143,12 +147,20 @@ pub fn describe_host(
     }
     check_endpoint(model, name, fact)?;
     let created_at = known.map_or(now, |known| known.created_at);
-    let host = Host { name: name.clone(), fact: fact.clone(), created_at, updated_at: now };
+    let number = known.map(|known| known.number).filter(|number| *number != 0);
+    let number = number.or_else(|| free_number(model)).unwrap_or(0);
+    let host = Host { name: name.clone(), number, fact: fact.clone(), created_at, updated_at: now };
     let described = Write::Put(Row::Host(Arc::new(host)));
     let mut after = model.clone();
     after.apply(&described);
     let bindings = after.ports_on(name).flat_map(|port| after.service_ports_on(port));
     Ok(std::iter::once(described).chain(mended(&after, bindings, now)).collect())
+}
+
+/// The lowest number that no host has.
+fn free_number(model: &Model) -> Option<u16> {
+    let taken: BTreeSet<u16> = model.hosts.values().map(|host| host.number).collect();
+    (1..=u16::MAX).find(|number| !taken.contains(number))
 }
 
 fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(), Refusal> {

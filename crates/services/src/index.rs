@@ -10,9 +10,10 @@ use imbl::{OrdMap, OrdSet};
 use weft_net::{HostName, Mac, NamespaceName};
 
 use crate::compile::ServiceKey;
-use crate::exclusive::{Exclusive, FreeVnis};
+use crate::exclusive::{Exclusive, FreeNumbers};
 use crate::network::FreeAddresses;
 use crate::stored::Stored;
+use crate::vrf::Members;
 use crate::{Id, RowKind};
 
 /// What is derived from the rows.
@@ -26,8 +27,8 @@ pub(crate) struct Index {
     pub(crate) references: OrdSet<((RowKind, Id), (RowKind, Id))>,
     /// What only one can have, and which instance of a service has it.
     pub(crate) exclusives: OrdMap<Exclusive, ServiceKey>,
-    /// VNIs that are neither in use nor in quarantine.
-    pub(crate) free_vnis: FreeVnis,
+    /// Numbers that are neither in use nor in quarantine.
+    pub(crate) free_numbers: FreeNumbers,
     /// Instance ports of a host.
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
@@ -42,6 +43,8 @@ pub(crate) struct Index {
     pub(crate) service_hosts: OrdMap<Id, OrdMap<HostName, u32>>,
     /// Addresses that are free in the allocation pools of a subnet.
     pub(crate) free: FreeAddresses,
+    /// What is in VRFs, and what follows from it.
+    pub(crate) members: Members,
 }
 
 impl Index {
@@ -78,14 +81,15 @@ impl Index {
         same("apply_sets", &self.apply_sets, &other.apply_sets)?;
         same("references", &self.references, &other.references)?;
         same("exclusives", &self.exclusives, &other.exclusives)?;
-        same("free_vnis", &self.free_vnis, &other.free_vnis)?;
+        same("free_numbers", &self.free_numbers, &other.free_numbers)?;
         same("by_host", &self.by_host, &other.by_host)?;
         same("by_device", &self.by_device, &other.by_device)?;
         same("addresses", &self.addresses, &other.addresses)?;
         same("macs", &self.macs, &other.macs)?;
         same("namespaces", &self.namespaces, &other.namespaces)?;
         same("service_hosts", &self.service_hosts, &other.service_hosts)?;
-        same("free", &self.free, &other.free)
+        same("free", &self.free, &other.free)?;
+        same("members", &self.members, &other.members)
     }
 }
 

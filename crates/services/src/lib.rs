@@ -34,6 +34,8 @@ mod standard;
 mod stored;
 mod tables;
 mod timestamp;
+pub mod router;
+pub mod vrf;
 
 pub use attribute::{Attribute, AttributeType, OnCreate, Operation};
 pub use change::{Change, Choices};

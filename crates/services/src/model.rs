@@ -64,11 +64,11 @@ impl Model {
     /// Changes one row, and every index with it.
     pub fn apply(&mut self, write: &Write) {
         match write {
-            Write::Put(row) => self.around(&row.key(), |model| {
+            Write::Put(row) => self.around(&row.key(), Some(row), |model| {
                 let before = model.tables.insert(row);
                 model.reindex(before.as_ref(), Some(row));
             }),
-            Write::Delete(key) => self.around(key, |model| {
+            Write::Delete(key) => self.around(key, None, |model| {
                 let before = model.tables.remove(key);
                 model.reindex(before.as_ref(), None);
             }),

@@ -25,6 +25,31 @@ pub(crate) fn vlan(of: Id) -> IfName {
     name(&format!("vl-{}", of.short()))
 }
 
+/// A VRF.
+pub(crate) fn vrf(id: Id) -> IfName {
+    name(&format!("vrf-{}", id.short()))
+}
+
+/// A gateway's end in its VRF.
+pub(crate) fn gateway(of: Id) -> IfName {
+    name(&format!("gw-{}", of.short()))
+}
+
+/// A gateway's end on the host.
+pub(crate) fn gateway_port(of: Id) -> IfName {
+    name(&format!("gp-{}", of.short()))
+}
+
+/// A VRF's end of its link to the others of its host.
+pub(crate) fn leak(vrf: Id) -> IfName {
+    name(&format!("lk-{}", vrf.short()))
+}
+
+/// The other end of it.
+pub(crate) fn leak_port(vrf: Id) -> IfName {
+    name(&format!("lp-{}", vrf.short()))
+}
+
 pub(crate) fn mark(kind: &str, id: Id) -> Mark {
     format!("weft.{kind}.{id}").parse().expect("a word, a dot and a UUID")
 }

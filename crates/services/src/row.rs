@@ -10,7 +10,9 @@ use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
 use crate::network::{Network, Subnet};
+use crate::router::{Router, RouterInterface};
 use crate::stored::Stored;
+use crate::vrf::Vrf;
 use crate::{Exclusive, Id, Standard};
 
 /// The one list of the kinds of row that resources have, those that others refer to first: kind and type, name in stored
@@ -23,6 +25,9 @@ macro_rules! each_kind {
             InstancePort "instance_port" instance_ports,
             Interface "interface" interfaces,
             ServicePort "service_port" service_ports,
+            Router "router" routers,
+            RouterInterface "router_interface" router_interfaces,
+            Vrf "vrf" vrfs,
         }
     };
 }

@@ -10,7 +10,9 @@ use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
 use crate::network::{Network, Subnet};
+use crate::router::{Router, RouterInterface};
 use crate::row::each_kind;
+use crate::vrf::Vrf;
 use crate::{Exclusive, Id, Row, RowKey, RowKind};
 
 macro_rules! define_tables {

@@ -6,7 +6,7 @@ use imbl::OrdMap;
 use weft_net::HostName;
 
 use crate::core::{InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort};
-use crate::{Id, Model, RowKey, RowKind};
+use crate::{Id, Model, Row, RowKey, RowKind, vrf};
 
 impl Model {
     /// The network that a service port binds to, and the host on which it does so: nothing while it is not bound, its
@@ -74,7 +74,7 @@ impl Model {
     }
 
     /// The service ports whose bindings a write to this row may change.
-    fn bindings_around(&self, key: &RowKey) -> Vec<Id> {
+    pub(crate) fn bindings_around(&self, key: &RowKey) -> Vec<Id> {
         match key {
             RowKey::Resource(RowKind::InstancePort, id) => self.service_ports_on(*id),
             RowKey::Resource(RowKind::Interface, id) => {
@@ -87,23 +87,30 @@ impl Model {
         }
     }
 
+    /// Makes a change of one row, and what follows from it and others together what it is after it.
+    pub(crate) fn around(&mut self, key: &RowKey, after: Option<&Row>, change: impl FnOnce(&mut Self)) {
+        let before = self.row(key);
+        vrf::around(self, [before.as_ref(), after], |model| model.around_bindings(key, change));
+    }
+
     /// Takes the bindings that a change concerns out of the count of their networks' hosts, and puts them back after it.
-    pub(crate) fn around(&mut self, key: &RowKey, change: impl FnOnce(&mut Self)) {
-        let admin_state = self.networks_admin_state(key);
+    fn around_bindings(&mut self, key: &RowKey, change: impl FnOnce(&mut Self)) {
+        let bridging = self.bridging(key);
         let concerned = self.bindings_around(key);
         self.count(&concerned, |count| count.saturating_sub(1));
         change(self);
         self.count(&concerned, |count| count + 1);
-        // A network that goes up or down takes all its bindings along; nothing else about it concerns them.
-        if admin_state != self.networks_admin_state(key) {
+        // A network that goes up or down, or that is to be routed from now on, takes all its bindings along; nothing else
+        // about it concerns them.
+        if bridging != self.bridging(key) {
             self.recount_network(key);
         }
     }
 
-    fn networks_admin_state(&self, key: &RowKey) -> Option<bool> {
+    fn bridging(&self, key: &RowKey) -> Option<(bool, bool)> {
         match key {
             RowKey::Resource(RowKind::Network, id) => {
-                self.networks.get(id).map(|network| network.admin_state_up)
+                self.networks.get(id).map(|network| (network.admin_state_up, network.l2_adjacency))
             }
             _ => None,
         }
@@ -118,8 +125,8 @@ impl Model {
 
     fn count(&mut self, service_ports: &[Id], change: impl Fn(u32) -> u32) {
         for id in service_ports {
-            let binding = self.service_ports.get(id).and_then(|port| self.live_binding(port));
-            let Some((service, host)) = binding else { continue };
+            let port = self.service_ports.get(id).filter(|port| !self.is_routed(port));
+            let Some((service, host)) = port.and_then(|port| self.live_binding(port)) else { continue };
             let hosts = self.index.service_hosts.entry(service).or_default();
             match change(hosts.get(&host).copied().unwrap_or(0)) {
                 0 => hosts.remove(&host),
@@ -131,12 +138,17 @@ impl Model {
         }
     }
 
-    /// The hosts on which a network has live bindings.
+    /// Whether a binding has a bridge of its own and is reached by routing alone, not by its network's.
+    pub(crate) fn is_routed(&self, port: &ServicePort) -> bool {
+        port.anycast || self.networks.get(&port.service_id).is_some_and(|network| !network.l2_adjacency)
+    }
+
+    /// The hosts on which a network has live bindings to its bridge.
     pub(crate) fn hosts_of(&self, network: Id) -> impl Iterator<Item = &HostName> {
         self.index.service_hosts.get(&network).into_iter().flat_map(OrdMap::keys)
     }
 
-    /// Whether a network has a live binding on a host.
+    /// Whether a network has a live binding to its bridge on a host.
     pub(crate) fn is_on(&self, network: Id, host: &HostName) -> bool {
         self.index.service_hosts.get(&network).is_some_and(|hosts| hosts.contains_key(host))
     }

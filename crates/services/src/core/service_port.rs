@@ -30,6 +30,9 @@ pub struct ServicePort {
     pub mac_address: Mac,
     /// The addresses that it has in the network.
     pub fixed_ips: Vec<FixedIp>,
+    /// Whether others in its subnet may have its addresses as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anycast: bool,
     /// Why its host cannot carry it out, if it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding_failure: Option<String>,
@@ -155,6 +158,7 @@ impl Resource for ServicePorts {
             service_id: spec.service_id,
             mac_address: vnic.mac_address,
             fixed_ips,
+            anycast: false,
             binding_failure: None,
         };
         change.put(Row::ServicePort(Arc::new(port)));

@@ -5,7 +5,7 @@ use weft_net::HostName;
 use crate::catalogue::{Status, Statuses};
 use crate::compile::FragmentKey;
 use crate::core::{InstancePort, ServicePort};
-use crate::network::compile::{fragment_of, takes_part};
+use crate::network::compile::{carried_out_on, fragment_of};
 use crate::{Model, RowKey, RowKind};
 
 /// The status of a vNIC.
@@ -25,8 +25,7 @@ pub(crate) fn of_service_port(model: &Model, port: &ServicePort, statuses: &dyn 
 
 /// The host and the vNIC on which a binding is live; `None` while it is not, or cannot be carried out.
 fn bound_on<'m>(model: &'m Model, port: &ServicePort) -> Option<(HostName, &'m InstancePort)> {
-    let (network, host) = model.live_binding(port)?;
-    takes_part(model, network, &host).then_some(())?;
+    let host = carried_out_on(model, port)?;
     Some((host, model.instance_port_of(port.interface_id)?))
 }
 

@@ -20,12 +20,12 @@ use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::departure::{Presence, waits};
 use crate::network::{Encapsulation, HostRoute, Network};
-use crate::{Exclusive, Id, Model, RowKey, RowKind, names};
+use crate::{Exclusive, Id, Model, RowKey, RowKind, names, vrf};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
-const VXLAN_PORT: u16 = 4789;
+pub(crate) const VXLAN_PORT: u16 = 4789;
 /// The routing table `main`.
-const MAIN_TABLE: u32 = 254;
+pub(crate) const MAIN_TABLE: u32 = 254;
 
 /// Layer-2 networks; the hosts with live bindings to one follow it.
 pub(crate) struct LayerTwo;
@@ -134,10 +134,25 @@ fn fragment(network: Id, subject: impl Into<Subject>) -> FragmentKey {
     FragmentKey::new(RowKind::Network, network, subject)
 }
 
-/// The fragment of a binding.
+/// The fragment of a binding: of its network, or of the VRF that it is in where it is reached by routing alone.
 pub(crate) fn fragment_of(model: &Model, binding: Id) -> Option<FragmentKey> {
-    let network = model.service_ports.get(&binding)?.service_id;
-    Some(fragment(network, RowKey::Resource(RowKind::ServicePort, binding)))
+    let port = model.service_ports.get(&binding)?;
+    let subject = RowKey::Resource(RowKind::ServicePort, binding);
+    if model.is_routed(port) {
+        return Some(FragmentKey::new(RowKind::Vrf, model.vrf_of_routed(port)?, subject));
+    }
+    Some(fragment(port.service_id, subject))
+}
+
+/// The host on which a binding is carried out.
+pub(crate) fn carried_out_on(model: &Model, port: &ServicePort) -> Option<HostName> {
+    let (network, host) = model.live_binding(port)?;
+    let is_carried_out = if model.is_routed(port) {
+        model.vrf_of_routed(port).is_some_and(|vrf| vrf::compile::takes_part(model, vrf, &host))
+    } else {
+        takes_part(model, network, &host)
+    };
+    is_carried_out.then_some(host)
 }
 
 /// All bindings of the vNICs on a host.
@@ -210,12 +225,12 @@ fn link(network: &Network, name: weft_net::IfName, mark: &str, kind: LinkKind) -
 fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
     let found = model.networks.get(&network)?;
     let port = model.service_ports.get(&id)?;
-    let (bound_to, home) = model.live_binding(port)?;
-    if bound_to != network || !takes_part(model, network, &home) {
+    if port.service_id != network || model.is_routed(port) {
         return None;
     }
+    let home = carried_out_on(model, port)?;
     let endpoint = model.host(&home)?.fact.tunnel_endpoint;
-    let local = port_local(model, port)?;
+    let local = on_bridge(model, port, names::bridge(network))?;
     let remote = match (found.vni(), endpoint) {
         (Some(vni), Some(endpoint)) => port_remote(port, vni, endpoint),
         _ => Vec::new(),
@@ -223,13 +238,13 @@ fn port(model: &Model, network: Id, id: Id) -> Option<Compiled> {
     Some(Compiled { at: BTreeMap::from([(home, local)]), elsewhere: remote })
 }
 
-fn port_local(model: &Model, port: &ServicePort) -> Option<Vec<Object>> {
+/// A binding on a bridge, and what its workload is told.
+pub(crate) fn on_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Option<Vec<Object>> {
     let vnic = model.instance_port_of(port.interface_id)?;
     let name = core::link_name(model, port.interface_id)?;
     let is_vnic_itself = name == names::tap(vnic.standard.id);
     let adopted = is_vnic_itself && vnic.vnic == VnicKind::Adopted;
     let adoption = adopted.then(|| names::mark("adopted", vnic.standard.id));
-    let bridge = names::bridge(port.service_id);
     let mut local =
         vec![Object::BridgePort(BridgePort { link: LinkId::on_host(name), bridge, tunnel: false, adoption })];
     if let (true, VnicKind::Namespace { namespace, interface }) = (is_vnic_itself, &vnic.vnic) {
@@ -250,6 +265,10 @@ fn port_local(model: &Model, port: &ServicePort) -> Option<Vec<Object>> {
 fn addresses(model: &Model, port: &ServicePort, inside: &LinkId) -> Vec<Object> {
     let with_length = |fixed_ip: &FixedIp| {
         let subnet = model.subnets.get(&fixed_ip.subnet_id)?;
+        // What is reached by routing alone has nobody beside it.
+        if model.is_routed(port) {
+            return Some(IpNet::from(fixed_ip.ip_address));
+        }
         IpNet::new(fixed_ip.ip_address, subnet.cidr.prefix_len()).ok()
     };
     let addresses = port.fixed_ips.iter().filter_map(with_length);
@@ -274,7 +293,7 @@ fn routes_in(model: &Model, host: &HostName, namespace: &NamespaceName) -> BTree
     for (vnic, id) in bindings_within(model, host, namespace) {
         let Some(port) = model.service_ports.get(&id) else { continue };
         let VnicKind::Namespace { interface, .. } = &vnic.vnic else { continue };
-        let live = model.live_binding(port).is_some_and(|(network, host)| takes_part(model, network, &host));
+        let live = carried_out_on(model, port).is_some();
         for (destination, via) in routes(model, port).into_iter().filter(|_| live) {
             let first = given.entry(destination).or_insert((*interface, via));
             if *interface < first.0 {
@@ -342,8 +361,8 @@ fn touched_by_binding(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>
 pub(crate) fn differs(step: &Step<'_>, network: Id) -> bool {
     match (step.before.networks.get(&network), step.after.networks.get(&network)) {
         (Some(before), Some(after)) => {
-            (before.mtu, before.admin_state_up, &before.encapsulation)
-                != (after.mtu, after.admin_state_up, &after.encapsulation)
+            (before.mtu, before.admin_state_up, before.l2_adjacency, &before.encapsulation)
+                != (after.mtu, after.admin_state_up, after.l2_adjacency, &after.encapsulation)
         }
         _ => true,
     }

@@ -225,6 +225,7 @@ impl Resource for Ports {
             service_id: network,
             mac_address,
             fixed_ips,
+            anycast: false,
             binding_failure: None,
         };
         let binding = with_binding_failure(change.model(), binding);

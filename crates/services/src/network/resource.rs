@@ -29,6 +29,13 @@ pub struct Network {
     pub mtu: u32,
     /// How it is carried between hosts.
     pub encapsulation: Encapsulation,
+    /// Whether its ports reach one another on layer 2; otherwise by routing alone.
+    #[serde(default = "l2_adjacency")]
+    pub l2_adjacency: bool,
+}
+
+const fn l2_adjacency() -> bool {
+    true
 }
 
 /// How a network is carried between hosts.
@@ -197,6 +204,7 @@ impl Resource for Networks {
             shared: spec.shared,
             mtu,
             encapsulation,
+            l2_adjacency: true,
         };
         if spec.mtu.is_some_and(|asked| asked == network.mtu) {
             check_mtu_possible(change.model(), &network)?;
@@ -299,7 +307,7 @@ fn choose_vlan(model: &Model, spec: &Spec) -> Result<Encapsulation, Refusal> {
 /// Refuses what another network has, and what is in quarantine.
 fn check_free(model: &Model, what: &Exclusive) -> Result<(), Refusal> {
     let kind = match what {
-        Exclusive::Vni(_) => "TunnelIdInUse",
+        Exclusive::Vni(_) | Exclusive::Vrf(_) => "TunnelIdInUse",
         Exclusive::Vlan { .. } => "VlanIdInUse",
     };
     let rule = match taken(model, what) {
@@ -322,6 +330,7 @@ fn check_free(model: &Model, what: &Exclusive) -> Result<(), Refusal> {
 fn neutrons_name(what: &Exclusive) -> String {
     match what {
         Exclusive::Vni(vni) => format!("tunnel ID {vni}"),
+        Exclusive::Vrf(_) => what.to_string(),
         Exclusive::Vlan { vlan_id, physical_network } => {
             format!("VLAN {vlan_id} on physical network {physical_network}")
         }

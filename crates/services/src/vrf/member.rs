@@ -1,0 +1,277 @@
+//! The indexes of VRFs: which ports are in one on which host, which paths lead where, and who imports them.
+//!
+//! All of it follows from rows that have nothing to say of one another (a port, its network's router, a VPN …): so what
+//! follows from the ports around a write is taken out before the write, and put in anew after it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use imbl::{OrdMap, OrdSet};
+use ipnet::IpNet;
+use weft_net::HostName;
+
+use crate::core::ServicePort;
+use crate::vrf::{Scope, Target, Vrf, vpn};
+use crate::{Id, Model, Row, RowKey, RowKind};
+
+/// What is known of VRFs besides their rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Members {
+    /// Ports with a live binding, by VRF and host, each with its network.
+    ports: OrdMap<Id, OrdMap<HostName, OrdSet<(Id, Id)>>>,
+    /// Where paths of a VRF's own lead.
+    paths: OrdSet<(Id, IpNet, Path)>,
+    /// Where paths lead that whoever imports a target imports.
+    exported: OrdSet<(Target, IpNet, Path)>,
+    /// Who imports a target, and who exports it.
+    importers: OrdSet<(Target, Id)>,
+    exporters: OrdSet<(Target, Id)>,
+}
+
+/// A way to a destination: a port, or what is behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Path {
+    /// The VRF that it is in.
+    pub(crate) vrf: Id,
+    /// The binding that it leads to.
+    pub(crate) port: Id,
+    /// The port's address behind which the destination is; `None`: it is the port's own.
+    pub(crate) via: Option<IpAddr>,
+    /// How much it is preferred, if it says so itself.
+    pub(crate) local_pref: Option<u32>,
+    /// The row that says so.
+    pub(crate) by: (RowKind, Id),
+}
+
+/// What follows from one port.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) members: Vec<(Id, HostName, Id)>,
+    pub(super) paths: Vec<(IpNet, Path, BTreeSet<Target>)>,
+}
+
+impl Members {
+    fn leave(&mut self, vrf: Id, host: &HostName, port: (Id, Id)) {
+        let Some(hosts) = self.ports.get_mut(&vrf) else { return };
+        if let Some(ports) = hosts.get_mut(host) {
+            ports.remove(&port);
+            if ports.is_empty() {
+                hosts.remove(host);
+            }
+        }
+        if hosts.is_empty() {
+            self.ports.remove(&vrf);
+        }
+    }
+}
+
+/// Makes a change of rows, and the indexes of VRFs what they are after it.
+pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl FnOnce(&mut Model)) {
+    let before: BTreeSet<Id> = rows.iter().flatten().flat_map(|row| ports_around(model, row, rows)).collect();
+    for port in &before {
+        let entries = entries(model, *port);
+        let members = &mut model.index.members;
+        for (vrf, host, network) in entries.members {
+            members.leave(vrf, &host, (network, *port));
+        }
+        for (prefix, path, targets) in entries.paths {
+            targets.iter().for_each(|target| drop(members.exported.remove(&(*target, prefix, path.clone()))));
+            members.paths.remove(&(path.vrf, prefix, path));
+        }
+    }
+    change(model);
+    let after = rows.iter().flatten().flat_map(|row| ports_around(model, row, rows));
+    for port in after.chain(before.iter().copied()).collect::<BTreeSet<Id>>() {
+        let entries = entries(model, port);
+        let members = &mut model.index.members;
+        for (vrf, host, network) in entries.members {
+            members.ports.entry(vrf).or_default().entry(host).or_default().insert((network, port));
+        }
+        for (prefix, path, targets) in entries.paths {
+            targets.iter().for_each(|target| drop(members.exported.insert((*target, prefix, path.clone()))));
+            members.paths.insert((path.vrf, prefix, path));
+        }
+    }
+}
+
+/// Notes who imports what, and who exports it.
+pub(super) fn index_imports(model: &mut Model, before: Option<&Vrf>, after: Option<&Vrf>) {
+    let members = &mut model.index.members;
+    if let Some(vrf) = before {
+        vrf.imports.iter().for_each(|target| drop(members.importers.remove(&(*target, vrf.standard.id))));
+        vrf.exports.iter().for_each(|target| drop(members.exporters.remove(&(*target, vrf.standard.id))));
+    }
+    if let Some(vrf) = after {
+        vrf.imports.iter().for_each(|target| drop(members.importers.insert((*target, vrf.standard.id))));
+        vrf.exports.iter().for_each(|target| drop(members.exporters.insert((*target, vrf.standard.id))));
+    }
+}
+
+/// The bindings of which something else may follow when `rows` is what a row was and is.
+pub(super) fn ports_around(model: &Model, row: &Row, rows: [Option<&Row>; 2]) -> Vec<Id> {
+    let of_networks = |networks: &mut dyn Iterator<Item = Id>| -> Vec<Id> {
+        networks.flat_map(|network| model.bindings_to(network)).collect()
+    };
+    match row {
+        Row::ServicePort(port) => vec![port.standard.id],
+        Row::InstancePort(_) | Row::Interface(_) => model.bindings_around(&row.key()),
+        Row::Network(network) => match rows {
+            [Some(Row::Network(before)), Some(Row::Network(after))]
+                if before.admin_state_up == after.admin_state_up =>
+            {
+                Vec::new()
+            }
+            _ => model.bindings_to(network.standard.id).collect(),
+        },
+        Row::Vrf(vrf) => match vrf.scope {
+            Scope::Port => vec![vrf.standard.id],
+            Scope::Network => model.bindings_to(vrf.standard.id).collect(),
+            Scope::Router => of_networks(&mut model.networks_of(vrf.standard.id)),
+        },
+        Row::RouterInterface(interface) => model.bindings_to(interface.network_id).collect(),
+        Row::Router(router) => {
+            let nexthops = router.routes.iter().map(|route| route.nexthop);
+            let networks: Vec<Id> = model.networks_of(router.standard.id).collect();
+            ports_at(model, &networks, nexthops)
+        }
+        row => of_associated(model, vpn::associated_by(model, row, rows)),
+    }
+}
+
+/// The bindings of what associations associate.
+fn of_associated(model: &Model, associated: Vec<(RowKind, Id)>) -> Vec<Id> {
+    let mut ports = Vec::new();
+    for (kind, id) in associated {
+        match kind {
+            RowKind::Router => {
+                ports.extend(model.networks_of(id).flat_map(|network| model.bindings_to(network)));
+            }
+            RowKind::Network => ports.extend(model.bindings_to(id)),
+            _ => ports.push(id),
+        }
+    }
+    ports
+}
+
+fn ports_at(model: &Model, networks: &[Id], addresses: impl Iterator<Item = IpAddr>) -> Vec<Id> {
+    let at = |address| networks.iter().flat_map(move |network| model.bindings_at(*network, address));
+    addresses.flat_map(at).collect()
+}
+
+/// What follows from a port, as the rows around it are.
+pub(super) fn entries(model: &Model, id: Id) -> Entries {
+    let mut entries = Entries::default();
+    let Some(port) = model.service_ports.get(&id) else { return entries };
+    let Some((network, host)) = model.live_binding(port) else { return entries };
+    for vrf in model.vrfs_of(port) {
+        entries.members.push((vrf, host.clone(), network));
+        if let Some(vrf) = model.vrfs.get(&vrf) {
+            add_paths(model, vrf, port, &mut entries.paths);
+        }
+    }
+    entries
+}
+
+/// The paths that lead to a port in a VRF that it is in: to its own addresses, and to what is declared to be behind them.
+fn add_paths(model: &Model, vrf: &Vrf, port: &ServicePort, paths: &mut Vec<(IpNet, Path, BTreeSet<Target>)>) {
+    let (id, network) = (port.standard.id, port.service_id);
+    let path = |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by };
+    let routers: Vec<Id> = model.routers_of(network).collect();
+    let within: BTreeSet<Target> = vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();
+    let declared = vpn::declared_for(model, port, &routers);
+    let mut own = within.clone();
+    own.extend(declared.own_addresses.iter().copied().map(Target::Route));
+    for fixed_ip in &port.fixed_ips {
+        let by = (RowKind::ServicePort, id);
+        paths.push((IpNet::from(fixed_ip.ip_address), path(None, None, by), own.clone()));
+    }
+    for route in declared.routes {
+        let targets: BTreeSet<Target> = route.export_targets.iter().copied().map(Target::Route).collect();
+        let targets = targets.union(&within).copied().collect();
+        paths.push((route.destination, path(Some(route.via), route.local_pref, route.by), targets));
+    }
+}
+
+impl Model {
+    /// Where a VRF is: the hosts on which ports of it are bound.
+    pub(crate) fn hosts_of_vrf(&self, vrf: Id) -> impl Iterator<Item = &HostName> {
+        self.index.members.ports.get(&vrf).into_iter().flat_map(OrdMap::keys)
+    }
+
+    /// Whether a VRF is on a host.
+    pub(crate) fn vrf_is_on(&self, vrf: Id, host: &HostName) -> bool {
+        self.index.members.ports.get(&vrf).is_some_and(|hosts| hosts.contains_key(host))
+    }
+
+    /// The ports of a VRF on a host that are of a network.
+    pub(crate) fn ports_in(&self, vrf: Id, host: &HostName, network: Id) -> impl Iterator<Item = Id> + use<'_> {
+        let ports = self.index.members.ports.get(&vrf).and_then(|hosts| hosts.get(host));
+        let of_network = (network, Id::MIN)..=(network, Id::MAX);
+        ports.into_iter().flat_map(move |ports| ports.range(of_network.clone())).map(|(_, port)| *port)
+    }
+
+    /// The networks of which a VRF has ports on a host.
+    pub(crate) fn networks_in(&self, vrf: Id, host: &HostName) -> Vec<Id> {
+        let ports = self.index.members.ports.get(&vrf).and_then(|hosts| hosts.get(host));
+        let after = |network: Id| Some(ports?.get_next(&(network, Id::MAX))?.0);
+        std::iter::successors(after(Id::MIN), |network| after(*network)).collect()
+    }
+
+    /// All ports of a VRF.
+    pub(crate) fn ports_of_vrf(&self, vrf: Id) -> impl Iterator<Item = Id> + use<'_> {
+        let hosts = self.index.members.ports.get(&vrf).into_iter().flat_map(OrdMap::values);
+        hosts.flatten().map(|(_, port)| *port)
+    }
+
+    /// Where paths of a VRF's own lead, and those that it imports.
+    pub(crate) fn prefixes_of(&self, vrf: &Vrf) -> BTreeSet<IpNet> {
+        let id = vrf.standard.id;
+        let own = self.index.members.paths.range((id, first_prefix(), Path::first())..);
+        let own = own.take_while(move |entry| entry.0 == id).map(|entry| entry.1);
+        let imported = vrf.imports.iter().flat_map(|target| {
+            let of_target = self.index.members.exported.range((*target, first_prefix(), Path::first())..);
+            of_target.take_while(move |entry| entry.0 == *target).map(|entry| entry.1)
+        });
+        own.chain(imported).collect()
+    }
+
+    /// The paths of a VRF to a prefix: its own, and those that it imports.
+    pub(crate) fn paths_to(&self, vrf: &Vrf, prefix: IpNet) -> BTreeSet<&Path> {
+        let id = vrf.standard.id;
+        let own = self.index.members.paths.range((id, prefix, Path::first())..);
+        let own = own.take_while(move |entry| (entry.0, entry.1) == (id, prefix)).map(|entry| &entry.2);
+        let imported = vrf.imports.iter().flat_map(|target| {
+            let of_target = self.index.members.exported.range((*target, prefix, Path::first())..);
+            of_target.take_while(move |entry| (entry.0, entry.1) == (*target, prefix)).map(|entry| &entry.2)
+        });
+        own.chain(imported).collect()
+    }
+
+    /// The VRFs that import one of these targets.
+    pub(crate) fn importers_of(&self, targets: &BTreeSet<Target>) -> BTreeSet<Id> {
+        targets.iter().flat_map(|target| in_set(&self.index.members.importers, *target)).collect()
+    }
+
+    /// The other VRFs that a VRF imports from or that import from it.
+    pub(crate) fn peers_of<'m>(&'m self, vrf: &'m Vrf) -> impl Iterator<Item = Id> + use<'m> {
+        let from = vrf.imports.iter().flat_map(|target| in_set(&self.index.members.exporters, *target));
+        let to = vrf.exports.iter().flat_map(|target| in_set(&self.index.members.importers, *target));
+        from.chain(to).filter(|other| *other != vrf.standard.id)
+    }
+}
+
+fn in_set(set: &OrdSet<(Target, Id)>, target: Target) -> impl Iterator<Item = Id> + use<'_> {
+    set.range((target, Id::MIN)..=(target, Id::MAX)).map(|(_, id)| *id)
+}
+
+impl Path {
+    /// What comes before all others.
+    const fn first() -> Self {
+        let by = (RowKind::Host, Id::MIN);
+        Self { vrf: Id::MIN, port: Id::MIN, via: None, local_pref: None, by }
+    }
+}
+
+fn first_prefix() -> IpNet {
+    IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix")
+}

@@ -1,0 +1,212 @@
+//! VRFs: isolated routing tables (RFC 4364 §3), one to a router, to a network that is routed by itself, or to a port.
+//!
+//! A VRF is a row that no request writes: each commit makes the VRFs that what it has written calls for ([`settle`]), with the
+//! identifiers that they have on hosts and on the wire, and takes away those that nothing calls for any more.
+//!
+//! ```text
+//!  router ─┐                         ┌─ members: ports with a live binding, and thereby hosts
+//!  network ┼─ settle ──> VRF ────────┼─ paths: the ports' own addresses, and what is declared to be behind them
+//!  port  ──┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
+//! ```
+//!
+//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
+//! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
+
+pub(crate) mod compile;
+mod member;
+mod objects;
+mod route;
+mod scope;
+mod settle;
+mod vpn;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use weft_net::{Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
+
+use crate::compile::ServiceKey;
+use crate::exclusive::{Exclusive, check_owned};
+use crate::stored::{Indexed, Stored, stored_standard};
+use crate::{Id, Model, Refusal, RowKind, Standard};
+
+pub(crate) use member::{Members, around};
+pub(crate) use settle::settle;
+
+/// An isolated routing table, with the identifiers that it has on hosts and on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Vrf {
+    /// The identifier of what it is for, and whose that is.
+    pub standard: Standard,
+    /// What it is for.
+    pub scope: Scope,
+    /// The VNI of packets that are to be routed in it (RFC 9135 §5.1, "L3 VNI").
+    pub vni: Vni,
+    /// Which of all VRFs it is: in route distinguishers, and what its label and its table follow from.
+    pub number: VrfNumber,
+    /// The gateways' MAC address, where no router's interface gives one.
+    pub mac_address: Mac,
+    /// Whose routes it imports.
+    pub imports: BTreeSet<Target>,
+    /// Who is to import its routes.
+    pub exports: BTreeSet<Target>,
+    /// The route distinguishers that it was given; without, each host has one of its own for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route_distinguishers: Vec<RouteDistinguisher>,
+    /// How much its own routes are preferred (RFC 4271 §5.1.5), where a route says nothing of its own.
+    #[serde(default = "local_pref")]
+    pub local_pref: u32,
+    /// What becomes of several paths to one destination that are equally preferred.
+    #[serde(default)]
+    pub multipath: Multipath,
+}
+
+/// How much a route is preferred of which nothing is said.
+pub const LOCAL_PREF: u32 = 100;
+
+const fn local_pref() -> u32 {
+    LOCAL_PREF
+}
+
+/// What a VRF is for: all that has its identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The networks of a router.
+    Router,
+    /// One network.
+    Network,
+    /// One binding of a port.
+    Port,
+}
+
+impl Scope {
+    const fn kind(self) -> RowKind {
+        match self {
+            Self::Router => RowKind::Router,
+            Self::Network => RowKind::Network,
+            Self::Port => RowKind::ServicePort,
+        }
+    }
+}
+
+/// What becomes of several paths to one destination that are equally preferred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Multipath {
+    /// All carry traffic, flow by flow.
+    #[default]
+    Ecmp,
+    /// One does, and another when it fails.
+    Failover,
+}
+
+/// By what one VRF's routes get into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Target {
+    /// A route target (RFC 4364 §4.3.1), also towards BGP peers.
+    Route(RouteTarget),
+    /// A router that connects its networks, those that have VRFs of their own as well. It never leaves the site.
+    Router(Id),
+}
+
+impl Target {
+    const ROUTER: &str = "router/";
+
+    /// The route target, if it is one.
+    #[must_use]
+    pub const fn route_target(&self) -> Option<RouteTarget> {
+        match self {
+            Self::Route(target) => Some(*target),
+            Self::Router(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route(target) => write!(f, "{target}"),
+            Self::Router(id) => write!(f, "{}{id}", Self::ROUTER),
+        }
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.strip_prefix(Self::ROUTER) {
+            Some(id) => id.parse().map(Self::Router).map_err(|_| format!("'{id}' is not an identifier")),
+            None => RouteTarget::from_str(&text).map(Self::Route).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Which of all VRFs: 1 to 65,535. Its label and its table follow from it, so that whoever knows it knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct VrfNumber(pub u16);
+
+impl VrfNumber {
+    /// The smallest.
+    pub const MIN: Self = Self(1);
+    /// The largest: what a route distinguisher of type 1 has room for (RFC 4364 §4.2).
+    pub const MAX: Self = Self(u16::MAX);
+
+    /// The routing table, where VRFs are devices of one namespace.
+    #[must_use]
+    pub fn table(self) -> u32 {
+        10_000 + u32::from(self.0)
+    }
+
+    /// The MPLS label of packets that are to be routed in it (RFC 4364 §4.3.2, one to a VRF).
+    #[must_use]
+    pub fn label(self) -> MplsLabel {
+        let label = 100_000 + u32::from(self.0);
+        MplsLabel::try_from(label).expect("165,535 at most, of twenty bits")
+    }
+}
+
+impl Vrf {
+    pub(crate) const fn key(id: Id) -> ServiceKey {
+        ServiceKey { kind: RowKind::Vrf, id }
+    }
+
+    fn exclusives(&self) -> [Exclusive; 2] {
+        [Exclusive::Vni(self.vni), Exclusive::Vrf(self.number)]
+    }
+}
+
+impl Stored for Vrf {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        vec![(self.scope.kind(), self.standard.id)]
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        let own = Self::key(self.standard.id);
+        self.exclusives().iter().try_for_each(|what| check_owned(model, own, what))
+    }
+}
+
+impl Indexed for Vrf {
+    fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
+        let Some(id) = before.or(after).map(|vrf| vrf.standard.id) else { return };
+        let [had, has] = [before, after].map(|vrf| vrf.map(Self::exclusives));
+        for n in 0..2 {
+            let [had, has] = [&had, &has].map(|all| all.as_ref().map(|all| all[n].clone()));
+            model.index_exclusive(Self::key(id), had, has);
+        }
+        member::index_imports(model, before, after);
+    }
+}

@@ -1,0 +1,154 @@
+//! What a VRF is on a host, as objects.
+//!
+//! ```text
+//!   workload ── tap ── br-<network> ── gp-… ═ gw-… ┐
+//!   workload ── tap ── br-<port> ──── gp-… ═ gw-…  ├ VRF ── vx<vni> ── (underlay) ── the same VRF, and those that it
+//!   another VRF of this host ── weft-leak ── lk-…  ┘                                  imports from, on other hosts
+//! ```
+//!
+//! The next hop to a VRF on a host is the IPv6 link-local address made of that VRF's MAC address there (RFC 4291 appendix A),
+//! for either IP version (RFC 8950): one neighbour leads to it, whatever tunnel endpoint and VNI are beneath.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_dataplane::{
+    BridgeFdb, BridgePort, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path, PortRole, Route,
+    RouteTo, VxlanFdb,
+};
+use weft_net::{IfName, Mac, Vni};
+
+use crate::core::binding::vxlan_overhead;
+use crate::network::compile::{MAIN_TABLE, VXLAN_PORT};
+use crate::vrf::Vrf;
+use crate::{Host, Id, names};
+
+/// The bridge by which VRFs of one host reach one another.
+const LEAK_BRIDGE: &str = "weft-leak";
+/// The largest packet between VRFs of one host: none is cut there.
+const LEAK_MTU: u32 = 65_535;
+
+/// The MAC address of a VRF on a host: locally administered, with its VNI and the host's number.
+pub(super) fn router_mac(vni: Vni, host: &Host) -> Mac {
+    let [_, a, b, c] = vni.get().to_be_bytes();
+    let [d, e] = host.number.to_be_bytes();
+    Mac::new([0x02, a, b, c, d, e])
+}
+
+/// A link in a VRF.
+pub(super) fn link_in(vrf: Id, name: IfName) -> LinkId {
+    LinkId { namespace: Namespace::Vrf(names::vrf(vrf)), name }
+}
+
+/// The VRF itself on a host, with its way to other hosts.
+pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
+    let id = vrf.standard.id;
+    let name = names::vrf(id);
+    let mark = names::mark("vrf", id);
+    let mut objects = vec![Object::Vrf(weft_dataplane::Vrf { name, mark, table: vrf.number.table() })];
+    if let Some(endpoint) = host.fact.tunnel_endpoint {
+        let mtu = host.fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint));
+        let mac = Some(router_mac(vrf.vni, host));
+        let kind = LinkKind::Vxlan { vni: vrf.vni, local: endpoint, port: VXLAN_PORT, mac };
+        let link = link_in(id, names::vxlan(vrf.vni));
+        objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
+    }
+    objects
+}
+
+/// A VRF's way to the others on its host.
+pub(super) fn leak(vrf: &Vrf, host: &Host) -> Vec<Object> {
+    let id = vrf.standard.id;
+    let bridge: IfName = LEAK_BRIDGE.parse().expect("nine letters and a hyphen");
+    let mark: Mark = "weft.leak".parse().expect("the prefix and a word");
+    let end = LinkId::on_host(names::leak_port(id));
+    let mac = router_mac(vrf.vni, host);
+    let veth = LinkKind::Veth { peer: link_in(id, names::leak(id)), peer_mac: mac };
+    vec![
+        link_object(LinkId::on_host(bridge), mark, LEAK_MTU, LinkKind::Bridge),
+        link_object(end.clone(), names::mark("leak", id), LEAK_MTU, veth),
+        port_of(end.clone(), bridge, PortRole::Workload),
+        Object::BridgeFdb(BridgeFdb { link: end, mac }),
+    ]
+}
+
+/// A gateway of a bridge: a link from it into a VRF.
+pub(super) struct Gateway {
+    /// What it is the gateway of: its links are named after that.
+    pub(super) of: Id,
+    pub(super) vrf: Id,
+    /// The bridge that it is on, unless it is reached past its bridge.
+    pub(super) bridge: Option<IfName>,
+    pub(super) mac: Mac,
+    pub(super) mtu: u32,
+}
+
+impl Gateway {
+    /// Its link in the VRF.
+    pub(super) fn link(&self) -> LinkId {
+        link_in(self.vrf, names::gateway(self.of))
+    }
+
+    /// Its link on the host.
+    pub(super) fn port(&self) -> LinkId {
+        LinkId::on_host(names::gateway_port(self.of))
+    }
+
+    pub(super) fn objects(&self) -> Vec<Object> {
+        let veth = LinkKind::Veth { peer: self.link(), peer_mac: self.mac };
+        let mut objects = vec![link_object(self.port(), names::mark("gateway", self.of), self.mtu, veth)];
+        if let Some(bridge) = self.bridge {
+            objects.push(port_of(self.port(), bridge, PortRole::Gateway));
+            objects.push(Object::BridgeFdb(BridgeFdb { link: self.port(), mac: self.mac }));
+        }
+        objects
+    }
+}
+
+fn port_of(link: LinkId, bridge: IfName, role: PortRole) -> Object {
+    Object::BridgePort(BridgePort { link, bridge, role, adoption: None })
+}
+
+pub(super) fn link_object(id: LinkId, mark: Mark, mtu: u32, kind: LinkKind) -> Object {
+    Object::Link(Link { id, mark, mtu, up: true, kind })
+}
+
+/// The way out of a VRF towards another, or towards itself on another host.
+pub(super) struct Hop {
+    pub(super) path: Path,
+    pub(super) objects: Vec<Object>,
+}
+
+impl Hop {
+    /// Over the underlay, to a VRF of this VNI on that host.
+    pub(super) fn to_host(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Option<Self> {
+        let destination = host.fact.tunnel_endpoint?;
+        let mac = router_mac(vni, host);
+        let link = link_in(from.standard.id, names::vxlan(from.vni));
+        let foreign = (vni != from.vni).then_some(vni);
+        let entry = VxlanFdb { link: link.clone(), mac, destination, vni: foreign };
+        let mut hop = Self::by_neighbour(link, mac, weight);
+        hop.objects.push(Object::VxlanFdb(entry));
+        Some(hop)
+    }
+
+    /// To a VRF of this VNI on the same host.
+    pub(super) fn to_vrf(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Self {
+        Self::by_neighbour(link_in(from.standard.id, names::leak(from.standard.id)), router_mac(vni, host), weight)
+    }
+
+    fn by_neighbour(link: LinkId, mac: Mac, weight: u16) -> Self {
+        let address = IpAddr::V6(mac.link_local());
+        let path = path(Some(address), link.name, weight);
+        Self { path, objects: vec![Object::Neighbour(Neighbour { link, address, mac })] }
+    }
+}
+
+pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
+    Path { via, link: Some(link), labels: Vec::new(), weight }
+}
+
+/// A route of a VRF.
+pub(super) fn route(vrf: Id, destination: IpNet, to: RouteTo) -> Object {
+    Object::Route(Route { namespace: Namespace::Vrf(names::vrf(vrf)), table: MAIN_TABLE, destination, to })
+}

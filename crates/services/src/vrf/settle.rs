@@ -1,0 +1,172 @@
+//! Keeps the VRFs what a change calls for: made with identifiers of their own, changed, taken away.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use weft_net::Vni;
+
+use crate::change::Named;
+use crate::core::choose_mac;
+use crate::exclusive::{Exclusive, taken};
+use crate::vrf::scope::{self, Wanted};
+use crate::vrf::{LOCAL_PREF, Scope, Vrf};
+use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Write};
+
+/// Makes the VRFs what the model calls for with all that a change has written.
+///
+/// # Errors
+/// If no VNI or no number is left for one.
+pub(crate) fn settle(base: &Model, change: &mut Change) -> Result<(), Refusal> {
+    let rows: BTreeSet<RowKey> = change.writes().iter().map(Write::key).collect();
+    let mut concerned = Concerned::default();
+    for row in &rows {
+        concerned.by_row(base, row);
+        concerned.by_row(change.model(), row);
+    }
+    concerned.spread(base);
+    concerned.spread(change.model());
+    let Concerned { routers, networks, ports, .. } = concerned;
+    for id in routers {
+        let wanted = scope::of_router(change.model(), id);
+        settle_one(change, id, wanted)?;
+    }
+    for id in networks {
+        let wanted = scope::of_network(change.model(), id);
+        settle_one(change, id, wanted)?;
+    }
+    for id in ports {
+        let wanted = scope::of_port(change.model(), id);
+        settle_one(change, id, wanted)?;
+    }
+    Ok(())
+}
+
+/// What a change may call for something else of than before.
+#[derive(Default)]
+struct Concerned {
+    routers: BTreeSet<Id>,
+    networks: BTreeSet<Id>,
+    ports: BTreeSet<Id>,
+    /// Networks whose ports are concerned, too.
+    with_ports: BTreeSet<Id>,
+}
+
+impl Concerned {
+    fn by_row(&mut self, model: &Model, row: &RowKey) {
+        let RowKey::Resource(kind, id) = row else { return };
+        match kind {
+            RowKind::Router => {
+                self.routers.insert(*id);
+            }
+            RowKind::Network => {
+                self.networks.insert(*id);
+            }
+            RowKind::ServicePort => {
+                self.ports.insert(*id);
+                let port = model.service_ports.get(id).filter(|port| port.anycast);
+                self.networks.extend(port.map(|port| port.service_id));
+            }
+            RowKind::RouterInterface => {
+                let network = model.router_interfaces.get(id).map(|interface| interface.network_id);
+                self.networks.extend(network);
+                self.with_ports.extend(network);
+            }
+            RowKind::Bgpvpn => {
+                let associations = model.associations_of(*id);
+                associations.for_each(|(kind, id)| self.by_association(model, kind, id));
+            }
+            kind => self.by_association(model, *kind, *id),
+        }
+    }
+
+    fn by_association(&mut self, model: &Model, kind: RowKind, id: Id) {
+        match model.associated_with(kind, id) {
+            Some((RowKind::Router, id)) => {
+                self.routers.insert(id);
+                self.networks.extend(model.networks_of(id));
+                self.with_ports.extend(model.networks_of(id));
+            }
+            Some((RowKind::Network, id)) => {
+                self.networks.insert(id);
+                self.with_ports.insert(id);
+            }
+            Some((_, id)) => {
+                self.ports.insert(id);
+            }
+            None => {}
+        }
+    }
+
+    /// What a network calls for decides what its ports call for that are in VPNs of their own.
+    fn spread(&mut self, model: &Model) {
+        for network in &self.with_ports {
+            let calls = |port: &Id| model.vrfs.contains_key(port) || model.is_associated((RowKind::ServicePort, *port));
+            self.ports.extend(model.bindings_to(*network).filter(calls));
+        }
+    }
+}
+
+fn settle_one(change: &mut Change, id: Id, wanted: Option<Wanted>) -> Result<(), Refusal> {
+    let stored = change.model().vrfs.get(&id).cloned();
+    let Some(wanted) = wanted else {
+        if stored.is_some() {
+            change.delete(RowKey::Resource(RowKind::Vrf, id));
+        }
+        return Ok(());
+    };
+    let mut vrf = match &stored {
+        Some(stored) => Vrf::clone(stored),
+        None => choose(change, id, &wanted)?,
+    };
+    if let Some(vni) = wanted.vni.filter(|vni| *vni != vrf.vni && is_free(change.model(), *vni)) {
+        vrf.vni = vni;
+    }
+    vrf.imports = wanted.imports;
+    vrf.exports = wanted.exports;
+    vrf.route_distinguishers = wanted.route_distinguishers;
+    vrf.local_pref = wanted.local_pref.unwrap_or(LOCAL_PREF);
+    vrf.multipath = wanted.multipath;
+    if stored.as_deref() == Some(&vrf) {
+        return Ok(());
+    }
+    if stored.is_some() {
+        vrf.standard.touch(change.now());
+    }
+    change.put(Row::Vrf(Arc::new(vrf)));
+    Ok(())
+}
+
+/// A new VRF, with identifiers that no other has.
+fn choose(change: &mut Change, id: Id, wanted: &Wanted) -> Result<Vrf, Refusal> {
+    let exhausted = |what: &str| {
+        let message = format!("Unable to create the VRF. No {what} is available for allocation.");
+        Refusal::conflict("NoVrfAvailable", message)
+    };
+    let asked = wanted.vni.filter(|vni| is_free(change.model(), *vni));
+    let vni = asked.or_else(|| change.model().free_vni()).ok_or_else(|| exhausted("VNI"))?;
+    let number = change.model().free_vrf_number().ok_or_else(|| exhausted("number"))?;
+    Ok(Vrf {
+        standard: standard(change, id, wanted.scope),
+        scope: wanted.scope,
+        vni,
+        number,
+        mac_address: choose_mac(change, None),
+        imports: BTreeSet::new(),
+        exports: BTreeSet::new(),
+        route_distinguishers: Vec::new(),
+        local_pref: LOCAL_PREF,
+        multipath: wanted.multipath,
+    })
+}
+
+/// It belongs to whom what it is for belongs; no declared set has it, since none declares it.
+fn standard(change: &Change, id: Id, scope: Scope) -> Standard {
+    let of = change.model().row(&RowKey::Resource(scope.kind(), id));
+    let project_id = of.and_then(|row| row.project_id().map(str::to_owned));
+    let standard = change.standard(id, Named { project_id, ..Named::default() });
+    Standard { apply_set: None, declared_as: None, ..standard }
+}
+
+fn is_free(model: &Model, vni: Vni) -> bool {
+    taken(model, &Exclusive::Vni(vni)).is_none()
+}

@@ -4,11 +4,11 @@
 //! by its seed.
 
 use crate::{
-    BridgeFdb, BridgePort, Driver, Flood, Link, LinkId, LinkKind, Namespace, Neighbour, NextHop, Object,
-    Route, State, VxlanFdb, diff,
+    BridgeFdb, BridgePort, Driver, Flood, Link, LinkId, LinkKind, Namespace, Neighbour, Object, PortRole,
+    Route, RouteTo, State, VxlanFdb, diff,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use weft_net::{Capability, IfName, Mac, NamespaceName};
+use weft_net::{Capability, IfName, Mac, NamespaceName, Vni};
 
 /// Leads a driver's host to `want` and says how many steps it took.
 ///
@@ -121,14 +121,14 @@ impl Maker<'_> {
         // The same VNI may be behind another name next time: that must free it first.
         let vni = u32::from(100 + (n + self.random.below(2) * BRIDGES) % (2 * BRIDGES));
         let local = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1 + self.random.below(2)));
-        let kind = LinkKind::Vxlan { vni: vni.try_into().expect("in range"), local, port: 4789 };
+        let kind = LinkKind::Vxlan { vni: vni.try_into().expect("in range"), local, port: 4789, mac: None };
         let mtu = self.mtu();
         self.state.insert(link(tunnel, mtu, kind));
         let id = LinkId::on_host(tunnel);
         self.state.insert(Object::BridgePort(BridgePort {
             link: id.clone(),
             bridge,
-            tunnel: true,
+            role: PortRole::Tunnel,
             adoption: None,
         }));
         for _ in 0..self.random.below(4) {
@@ -141,7 +141,8 @@ impl Maker<'_> {
                 }
                 _ => {
                     let mac = self.mac();
-                    self.state.insert(Object::VxlanFdb(VxlanFdb { link: id.clone(), mac, destination }))
+                    let vni = self.random.yes().then(|| Vni::MIN);
+                    self.state.insert(Object::VxlanFdb(VxlanFdb { link: id.clone(), mac, destination, vni }))
                 }
             };
         }
@@ -176,7 +177,7 @@ impl Maker<'_> {
                 self.state.insert(Object::BridgePort(BridgePort {
                     link,
                     bridge,
-                    tunnel: false,
+                    role: PortRole::Workload,
                     adoption: None,
                 }));
             }
@@ -193,9 +194,9 @@ impl Maker<'_> {
         let address = format!("198.51.100.{last}/24").parse().expect("an address");
         self.state.insert(Object::Address(on.clone(), address));
         let destination = format!("203.0.113.{}/32", self.random.below(4)).parse().expect("a prefix");
-        let next_hop = NextHop { via: None, link: on.name };
+        let to = RouteTo::link(on.name, None);
         let namespace = on.namespace.clone();
-        self.state.insert(Object::Route(Route { namespace, table: 254, destination, next_hop }));
+        self.state.insert(Object::Route(Route { namespace, table: 254, destination, to }));
     }
 
     fn vlans(&mut self) {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use weft_net::Vni;
 
 use crate::state::Moment;
-use crate::{Blocked, Key, Link, LinkId, LinkKind, Object, Plan, State, Step, Waiting};
+use crate::{Blocked, Key, Link, LinkId, LinkKind, Namespace, Object, Plan, State, Step, Waiting};
 
 /// The plan that leads from `have` to `want`.
 ///
@@ -163,7 +163,7 @@ impl<'a> Change<'a> {
     /// Step 2: what depends on something removed goes with it.
     fn follow_losses(&mut self, have: &'a State, want: &'a State) {
         let takes_others_along =
-            |key: &Key| matches!(key, Key::Namespace(_) | Key::Link(_) | Key::BridgePort(_));
+            |key: &Key| matches!(key, Key::Namespace(_) | Key::Vrf(_) | Key::Link(_) | Key::BridgePort(_));
         let early = self.early();
         // What goes, and whether it goes before anything is made.
         let mut gone: HashMap<&Key, bool> = HashMap::new();
@@ -211,11 +211,16 @@ impl<'a> Change<'a> {
         gone.iter().all(|gone| !needed.contains(gone))
     }
 
-    /// What is lost with something else needs no step of its own, except where the kernel leaves our mark behind and
-    /// where it has to go before the other does.
+    /// What is lost with something else needs no step of its own, except where the kernel leaves our mark or what is left of
+    /// a route behind, and where it has to go before the other does.
     fn lose(&mut self, key: &'a Key, object: &'a Object, want: &'a State, early: &HashSet<&Key>) {
-        let leaves_mark = matches!(object, Object::BridgePort(port) if port.adoption.is_some());
-        if leaves_mark {
+        let leaves_something = match object {
+            Object::BridgePort(port) => port.adoption.is_some(),
+            // It goes with the last of its links.
+            Object::Route(route) => route.to.as_paths().len() != 1,
+            _ => false,
+        };
+        if leaves_something {
             self.removed.insert(key, object);
         } else if !early.contains(key) {
             self.removed.remove(key);
@@ -325,6 +330,8 @@ fn replaceable(from: &Object, to: &Object) -> bool {
     match (from, to) {
         (Object::Link(from), Object::Link(to)) => from.mark == to.mark && kind_is_replaceable(from, to),
         (Object::BridgePort(from), Object::BridgePort(to)) => from.adoption == to.adoption,
+        // One of which something is missing is made whole.
+        (Object::Vrf(from), Object::Vrf(to)) => from.mark == to.mark && [to.table, 0].contains(&from.table),
         (from, to) => std::mem::discriminant(from) == std::mem::discriminant(to),
     }
 }
@@ -332,6 +339,10 @@ fn replaceable(from: &Object, to: &Object) -> bool {
 fn kind_is_replaceable(from: &Link, to: &Link) -> bool {
     match (&from.kind, &to.kind) {
         (LinkKind::Veth { peer: from, .. }, LinkKind::Veth { peer: to, .. }) => from == to,
+        (
+            LinkKind::Vxlan { vni: from_vni, local: from_local, port: from_port, .. },
+            LinkKind::Vxlan { vni, local, port, .. },
+        ) => (from_vni, from_local, from_port) == (vni, local, port),
         (from, to) => from == to,
     }
 }
@@ -374,21 +385,45 @@ pub(crate) enum Claim {
     Vlan(LinkId, u16),
     Vni(Vni, u16),
     Mark(crate::Mark),
+    /// The name of a namespace, which a VRF may be.
+    Place(String),
+    /// A VRF's routing table.
+    Table(u32),
 }
 
 pub(crate) fn claims(object: &Object) -> Vec<Claim> {
-    let Object::Link(link) = object else { return Vec::new() };
-    let mut claims = vec![Claim::Name(link.id.clone()), Claim::Mark(link.mark.clone())];
+    let link = match object {
+        Object::Link(link) => link,
+        Object::Namespace(name) => return vec![Claim::Place(name.to_string())],
+        Object::Vrf(vrf) => {
+            return vec![
+                Claim::Name(LinkId::on_host(vrf.name)),
+                Claim::Mark(vrf.mark.clone()),
+                Claim::Place(vrf.name.to_string()),
+                Claim::Table(vrf.table),
+            ];
+        }
+        _ => return Vec::new(),
+    };
+    let mut claims = vec![Claim::Name(among_names(&link.id)), Claim::Mark(link.mark.clone())];
     match &link.kind {
-        LinkKind::Veth { peer, .. } => claims.push(Claim::Name(peer.clone())),
+        LinkKind::Veth { peer, .. } => claims.push(Claim::Name(among_names(peer))),
         LinkKind::Vxlan { vni, port, .. } => claims.push(Claim::Vni(*vni, *port)),
         LinkKind::Vlan { parent, vlan_id } => {
             let parent = LinkId { namespace: link.id.namespace.clone(), name: *parent };
-            claims.push(Claim::Vlan(parent, *vlan_id));
+            claims.push(Claim::Vlan(among_names(&parent), *vlan_id));
         }
         LinkKind::Bridge | LinkKind::Tap => {}
     }
     claims
+}
+
+/// A link by its name: those in VRFs and those of the host's own namespace may be in one.
+fn among_names(link: &LinkId) -> LinkId {
+    match &link.namespace {
+        Namespace::Vrf(_) => LinkId::on_host(link.name),
+        Namespace::Host | Namespace::Named(_) => link.clone(),
+    }
 }
 
 #[cfg(test)]

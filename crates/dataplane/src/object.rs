@@ -9,15 +9,23 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use weft_net::{IfName, Mac, NamespaceName, ParseError, Vni};
+use weft_net::{IfName, Mac, MplsLabel, NamespaceName, ParseError, Vni};
 
-/// Where a link or a route is: in the host's own network namespace or in a named one.
+pub use route::{Path, Route, RouteTo};
+
+mod display;
+mod route;
+
+/// Where a link or a route is: in the host's own network namespace, in a named one, or in a VRF.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Namespace {
     /// The one that the agent works for.
     Host,
     /// One that the agent made, by name.
     Named(NamespaceName),
+    /// A [`Vrf`] of ours, by its name. No two links in VRFs and in the host's own namespace have the same name, since a
+    /// driver may have them all in one.
+    Vrf(IfName),
 }
 
 /// A link, by place and name.
@@ -95,10 +103,14 @@ impl fmt::Debug for Mark {
 pub enum Key {
     /// A network namespace.
     Namespace(NamespaceName),
+    /// An isolated routing table.
+    Vrf(IfName),
     /// A link, or the pair of links that a veth is, by its first end.
     Link(LinkId),
     /// A link's place in a bridge.
     BridgePort(LinkId),
+    /// What is taken past the bridge that a link is in.
+    Steering(LinkId),
     /// An address on a link.
     Address(LinkId, IpNet),
     /// A MAC address that is behind a bridge port.
@@ -109,8 +121,14 @@ pub enum Key {
     Flood(LinkId, IpAddr),
     /// The MAC address of an IP address.
     Neighbour(LinkId, IpAddr),
+    /// An IP address that a link answers for.
+    ProxyNeighbour(LinkId, IpAddr),
+    /// A link that answers for what is elsewhere.
+    ProxyArp(LinkId),
     /// A route: namespace, table, destination.
     Route(Namespace, u32, IpNet),
+    /// What becomes of an MPLS label.
+    Label(MplsLabel),
 }
 
 /// An object of a host's data plane.
@@ -118,12 +136,16 @@ pub enum Key {
 pub enum Object {
     /// A network namespace of ours.
     Namespace(NamespaceName),
+    /// An isolated routing table of ours.
+    Vrf(Vrf),
     /// A link of ours.
     Link(Link),
     /// A link that somebody else made. In an intent: it is adopted if it is there, and waited for if it is not.
     ForeignLink(LinkId),
     /// A link's place in a bridge.
     BridgePort(BridgePort),
+    /// What is taken past the bridge that a link is in.
+    Steering(Steering),
     /// An address on a link, with the length of its prefix.
     Address(LinkId, IpNet),
     /// A MAC address that is behind a bridge port.
@@ -134,8 +156,25 @@ pub enum Object {
     Flood(Flood),
     /// The MAC address of an IP address.
     Neighbour(Neighbour),
+    /// An IP address that a link answers for with its own MAC address, as if it were there (RFC 1027, RFC 4861 §7.2.8).
+    ProxyNeighbour(LinkId, IpAddr),
+    /// A link that answers ARP requests for every address that is routed through another link (RFC 1027).
+    ProxyArp(LinkId),
     /// A route.
     Route(Route),
+    /// What becomes of an MPLS label.
+    LabelRoute(LabelRoute),
+}
+
+/// An isolated routing table (RFC 4364 §3), with the links that are in it: nothing in it reaches what is outside but by them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vrf {
+    /// What it is called on the host: a place, and a name that no link of the host's has.
+    pub name: IfName,
+    /// Our mark on it.
+    pub mark: Mark,
+    /// The number of its table, one VRF's alone. 0 is only ever observed: something that keeps it isolated is missing.
+    pub table: u32,
 }
 
 /// A link that we made. All our links are administratively up; `up: false` is only ever observed.
@@ -174,7 +213,8 @@ pub enum LinkKind {
         /// The VLAN identifier, 1 to 4094.
         vlan_id: u16,
     },
-    /// A VXLAN device (RFC 7348) that learns nothing: its forwarding table is the intent's.
+    /// A VXLAN device (RFC 7348) that learns nothing: its forwarding table is the intent's. In a VRF it is itself an
+    /// interface of the VRF, without a bridge; what it sends and receives is the host's own traffic all the same.
     Vxlan {
         /// The network identifier.
         vni: Vni,
@@ -182,7 +222,24 @@ pub enum LinkKind {
         local: IpAddr,
         /// The UDP port.
         port: u16,
+        /// Its own address: the router's MAC (RFC 9135 §1.1). Given in a VRF, and only there.
+        mac: Option<Mac>,
     },
+}
+
+/// What a bridge port is for, and so which of its bridge's other ports it sends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PortRole {
+    /// A workload's: it sends to all others, and its addresses are learned.
+    Workload,
+    /// A tunnel's: learns no addresses, answers for known neighbours instead of flooding, is fed by the intent, and sends to
+    /// workloads alone.
+    Tunnel,
+    /// A physical network's: its addresses are learned, and it sends to workloads alone.
+    Uplink,
+    /// A gateway's, of which each host has one with the same MAC: learns no addresses, is fed by the intent, and sends to
+    /// workloads alone, so that no host's gateway is ever heard through a tunnel or in a physical network.
+    Gateway,
 }
 
 /// A link's place in a bridge.
@@ -192,8 +249,8 @@ pub struct BridgePort {
     pub link: LinkId,
     /// The bridge, in the same namespace.
     pub bridge: IfName,
-    /// A tunnel's port learns no addresses, answers for known neighbours instead of flooding, and is fed by the intent.
-    pub tunnel: bool,
+    /// What it is for.
+    pub role: PortRole,
     /// The mark put on a link that somebody else made; `None` on a link of ours.
     pub adoption: Option<Mark>,
 }
@@ -216,6 +273,8 @@ pub struct VxlanFdb {
     pub mac: Mac,
     /// The tunnel endpoint.
     pub destination: IpAddr,
+    /// The network identifier that the endpoint takes it under; `None`: the device's own.
+    pub vni: Option<Vni>,
 }
 
 /// A tunnel endpoint that gets what is sent to everybody (RFC 7432 §11, ingress replication).
@@ -238,26 +297,27 @@ pub struct Neighbour {
     pub mac: Mac,
 }
 
-/// A route.
+/// What comes in from a bridge port for a MAC address of our own goes out of another link instead of into the bridge, with
+/// the questions for some IP addresses; what comes in from the other link goes out of the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Whose routing table.
-    pub namespace: Namespace,
-    /// Which table of it; 254 is `main`.
-    pub table: u32,
-    /// For which destinations.
-    pub destination: IpNet,
-    /// Where to.
-    pub next_hop: NextHop,
+pub struct Steering {
+    /// A workload's link, in a bridge.
+    pub link: LinkId,
+    /// The MAC address for which frames are taken out.
+    pub mac: Mac,
+    /// The IP addresses of which the ARP requests and neighbour solicitations are taken out, in ascending order.
+    pub addresses: Vec<IpAddr>,
+    /// The link, of the same namespace, out of which they go.
+    pub to: LinkId,
 }
 
-/// Where a route leads to.
+/// Packets with this MPLS label are routed in this VRF, without it (RFC 3031 §3.26).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NextHop {
-    /// The router; `None`: the destination is on the link itself.
-    pub via: Option<IpAddr>,
-    /// Out of which link.
-    pub link: IfName,
+pub struct LabelRoute {
+    /// The label, the last of its stack.
+    pub label: MplsLabel,
+    /// The name of the VRF.
+    pub vrf: IfName,
 }
 
 impl Object {
@@ -266,15 +326,20 @@ impl Object {
     pub fn key(&self) -> Key {
         match self {
             Self::Namespace(name) => Key::Namespace(name.clone()),
+            Self::Vrf(vrf) => Key::Vrf(vrf.name),
             Self::Link(link) => Key::Link(link.id.clone()),
             Self::ForeignLink(id) => Key::Link(id.clone()),
             Self::BridgePort(port) => Key::BridgePort(port.link.clone()),
+            Self::Steering(steering) => Key::Steering(steering.link.clone()),
             Self::Address(link, address) => Key::Address(link.clone(), *address),
             Self::BridgeFdb(entry) => Key::BridgeFdb(entry.link.clone(), entry.mac),
             Self::VxlanFdb(entry) => Key::VxlanFdb(entry.link.clone(), entry.mac),
             Self::Flood(entry) => Key::Flood(entry.link.clone(), entry.destination),
             Self::Neighbour(entry) => Key::Neighbour(entry.link.clone(), entry.address),
+            Self::ProxyNeighbour(link, address) => Key::ProxyNeighbour(link.clone(), *address),
+            Self::ProxyArp(link) => Key::ProxyArp(link.clone()),
             Self::Route(route) => Key::Route(route.namespace.clone(), route.table, route.destination),
+            Self::LabelRoute(route) => Key::Label(route.label),
         }
     }
 
@@ -282,21 +347,25 @@ impl Object {
     #[must_use]
     pub fn requires(&self) -> Vec<Key> {
         match self {
-            Self::Namespace(_) => Vec::new(),
+            Self::Namespace(_) | Self::Vrf(_) => Vec::new(),
             Self::Link(link) => link.requires(),
             Self::ForeignLink(id) => namespace_key(&id.namespace).into_iter().collect(),
             Self::BridgePort(port) => {
                 let bridge = LinkId { namespace: port.link.namespace.clone(), name: port.bridge };
                 vec![Key::Link(port.link.clone()), Key::Link(bridge)]
             }
+            Self::Steering(steering) => {
+                vec![Key::BridgePort(steering.link.clone()), Key::Link(steering.to.clone())]
+            }
             Self::BridgeFdb(entry) => vec![Key::BridgePort(entry.link.clone())],
-            Self::Address(link, _) => vec![Key::Link(link.clone())],
+            Self::Address(link, _) | Self::ProxyNeighbour(link, _) | Self::ProxyArp(link) => {
+                vec![Key::Link(link.clone())]
+            }
             Self::VxlanFdb(entry) => vec![Key::Link(entry.link.clone())],
             Self::Flood(entry) => vec![Key::Link(entry.link.clone())],
             Self::Neighbour(entry) => vec![Key::Link(entry.link.clone())],
-            Self::Route(route) => {
-                vec![Key::Link(LinkId { namespace: route.namespace.clone(), name: route.next_hop.link })]
-            }
+            Self::Route(route) => route.requires(),
+            Self::LabelRoute(route) => vec![Key::Vrf(route.vrf)],
         }
     }
 
@@ -334,78 +403,6 @@ fn namespace_key(namespace: &Namespace) -> Option<Key> {
     match namespace {
         Namespace::Host => None,
         Namespace::Named(name) => Some(Key::Namespace(name.clone())),
-    }
-}
-
-impl fmt::Display for Namespace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Host => f.write_str("host"),
-            Self::Named(name) => write!(f, "{name}"),
-        }
-    }
-}
-
-impl fmt::Display for LinkId {
-    /// `vx100`, or `web1/eth0` outside the host's own namespace.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Namespace::Host => write!(f, "{}", self.name),
-            Namespace::Named(namespace) => write!(f, "{namespace}/{}", self.name),
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Namespace(name) => write!(f, "namespace {name}"),
-            Self::Link(link) => write!(f, "link {link}"),
-            Self::BridgePort(link) => write!(f, "bridge-port {link}"),
-            Self::Address(link, address) => write!(f, "address {link} {address}"),
-            Self::BridgeFdb(link, mac) => write!(f, "bridge-fdb {link} {mac}"),
-            Self::VxlanFdb(link, mac) => write!(f, "vxlan-fdb {link} {mac}"),
-            Self::Flood(link, destination) => write!(f, "flood {link} {destination}"),
-            Self::Neighbour(link, address) => write!(f, "neighbour {link} {address}"),
-            Self::Route(namespace, table, destination) => {
-                write!(f, "route {namespace} {table} {destination}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Object {
-    /// The key, then what else there is to say.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.key())?;
-        match self {
-            Self::Namespace(_) | Self::Address(..) | Self::BridgeFdb(_) | Self::Flood(_) => Ok(()),
-            Self::ForeignLink(_) => f.write_str(" foreign"),
-            Self::Link(link) => write!(f, " {link}"),
-            Self::BridgePort(port) => {
-                let tunnel = if port.tunnel { " tunnel" } else { "" };
-                let adopted = if port.adoption.is_some() { " adopted" } else { "" };
-                write!(f, " in {}{tunnel}{adopted}", port.bridge)
-            }
-            Self::VxlanFdb(entry) => write!(f, " at {}", entry.destination),
-            Self::Neighbour(entry) => write!(f, " is {}", entry.mac),
-            Self::Route(route) => match route.next_hop.via {
-                Some(via) => write!(f, " via {via} on {}", route.next_hop.link),
-                None => write!(f, " on {}", route.next_hop.link),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            LinkKind::Bridge => f.write_str("bridge")?,
-            LinkKind::Tap => f.write_str("tap")?,
-            LinkKind::Veth { peer, peer_mac } => write!(f, "veth to {peer} {peer_mac}")?,
-            LinkKind::Vlan { parent, vlan_id } => write!(f, "vlan {vlan_id} on {parent}")?,
-            LinkKind::Vxlan { vni, local, port } => write!(f, "vxlan {vni} from {local} port {port}")?,
-        }
-        write!(f, " mtu {}{}", self.mtu, if self.up { "" } else { " down" })
+        Namespace::Vrf(name) => Some(Key::Vrf(*name)),
     }
 }

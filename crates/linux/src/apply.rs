@@ -14,8 +14,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use ipnet::IpNet;
 use weft_dataplane::{
-    BridgePort, Link, LinkId, LinkKind, Mark, Namespace, Object, Plan, Route, Step, StepError, StepOutcome,
-    VxlanFdb,
+    BridgePort, Link, LinkId, LinkKind, Mark, Namespace, Object, Path, Plan, Route, Step, StepError,
+    StepOutcome, VxlanFdb,
 };
 use weft_net::{IfName, Mac, NamespaceName};
 
@@ -255,6 +255,11 @@ impl LinuxHost {
                 Ok(())
             }
             Object::Route(route) => self.set_route(run, step, route, RouteChange::Create),
+            Object::Vrf(_)
+            | Object::Steering(_)
+            | Object::ProxyNeighbour(..)
+            | Object::ProxyArp(_)
+            | Object::LabelRoute(_) => refuse("this driver does not know how"),
         }
     }
 
@@ -278,6 +283,11 @@ impl LinuxHost {
             Object::ForeignLink(_) => return refuse("a link of somebody else's is not ours to remove"),
             Object::BridgePort(port) => return self.detach(run, step, port),
             Object::Route(route) => return self.delete_route(run, step, route),
+            Object::Vrf(_)
+            | Object::Steering(_)
+            | Object::ProxyNeighbour(..)
+            | Object::ProxyArp(_)
+            | Object::LabelRoute(_) => return refuse("this driver does not know how"),
             Object::Link(_)
             | Object::Address(..)
             | Object::VxlanFdb(_)
@@ -312,7 +322,7 @@ impl LinuxHost {
             }
             Object::BridgeFdb(entry) => encode::bridge_fdb(batch, false, index, entry.mac),
             Object::Neighbour(entry) => encode::neighbour(batch, index, entry.address, None),
-            Object::Namespace(_) | Object::ForeignLink(_) | Object::BridgePort(_) | Object::Route(_) => {}
+            _ => {}
         });
         Ok(())
     }
@@ -478,7 +488,7 @@ impl LinuxHost {
             }
             encode::set_ipv4(batch, index, &guard::PORT_IPV4);
             encode::set_master(batch, index, bridge);
-            encode::set_port(batch, index, port.tunnel);
+            encode::set_port(batch, index, port.role);
             if blocked {
                 encode::set_forwarding(batch, index);
             }
@@ -549,15 +559,19 @@ impl LinuxHost {
     }
 
     fn set_route(&mut self, run: &mut Run, step: usize, route: &Route, change: RouteChange) -> StepOutcome {
-        let id = LinkId { namespace: route.namespace.clone(), name: route.next_hop.link };
+        let [Path { via, link: Some(name), .. }] = route.to.as_paths() else {
+            return refuse("this driver does not know how");
+        };
+        let id = LinkId { namespace: route.namespace.clone(), name: *name };
         let (link, at) = self.any(run, step, &id)?;
-        let to = RouteTo { link, via: route.next_hop.via };
+        let to = RouteTo { link, via: *via };
         run.put(at, Care::Must, |batch| encode::route(batch, change, route.table, route.destination, to));
         Ok(())
     }
 
     fn delete_route(&mut self, run: &mut Run, step: usize, route: &Route) -> StepOutcome {
-        let id = LinkId { namespace: route.namespace.clone(), name: route.next_hop.link };
+        let [Path { link: Some(name), .. }] = route.to.as_paths() else { return Ok(()) };
+        let id = LinkId { namespace: route.namespace.clone(), name: *name };
         let Ok((link, at)) = self.any(run, step, &id) else { return Ok(()) };
         let to = RouteTo { link, via: None };
         let delete = RouteChange::Delete;

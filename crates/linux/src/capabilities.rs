@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-use weft_dataplane::{Link, LinkId, LinkKind};
+use weft_dataplane::{Link, LinkId, LinkKind, PortRole};
 use weft_net::{Capability, IfName, Mac, Vni};
 
 use crate::encode::{self, Peer};
@@ -38,6 +38,10 @@ fn try_out(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> 
     let mut batch = Vec::new();
     match capability {
         Capability::NetworkNamespace => return Ok(true),
+        Capability::Mpls
+        | Capability::ResilientNextHops
+        | Capability::VrfDevice
+        | Capability::VrfNamespace => return Ok(false),
         Capability::Tap => return Ok(Tap::create(name("t")?, TAP).is_ok()),
         Capability::Bridge => {
             encode::create_link(&mut batch, &link("b", LinkKind::Bridge)?, BRIDGE, None, 0);
@@ -54,7 +58,12 @@ fn try_out(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> 
             encode::create_link(&mut batch, &link("v", kind)?, VETH, Some(&peer), 0);
         }
         Capability::Vxlan => {
-            let kind = LinkKind::Vxlan { vni: Vni::MIN, local: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 4789 };
+            let kind = LinkKind::Vxlan {
+                vni: Vni::MIN,
+                local: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                port: 4789,
+                mac: None,
+            };
             encode::create_link(&mut batch, &link("x", kind)?, VXLAN, None, 0);
         }
         Capability::Vlan => {
@@ -73,7 +82,7 @@ fn try_out(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> 
             let kind = LinkKind::Veth { peer: here(peer.name), peer_mac: peer.mac };
             encode::create_link(&mut batch, &link("p", kind)?, VETH + 100, Some(&peer), 0);
             encode::set_master(&mut batch, VETH + 100, BRIDGE + 100);
-            encode::set_port(&mut batch, VETH + 100, true);
+            encode::set_port(&mut batch, VETH + 100, PortRole::Tunnel);
         }
     }
     Ok(route.change(&mut batch)?.iter().all(Result::is_ok))

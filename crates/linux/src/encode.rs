@@ -7,9 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane::{Link, LinkKind};
+use weft_dataplane::{Link, LinkKind, PortRole};
 use weft_net::{IfName, Mac};
 
+use crate::parse::PortFlags;
 use crate::wire::number::*;
 use crate::wire::{Message, PROTOCOL};
 
@@ -73,7 +74,7 @@ pub(crate) fn create_link(batch: &mut Vec<u8>, link: &Link, index: u32, other: O
                 data.u16(VLAN_ID, *vlan_id);
             });
         }
-        LinkKind::Vxlan { vni, local, port } => {
+        LinkKind::Vxlan { vni, local, port, .. } => {
             let kind = if local.is_ipv4() { VXLAN_LOCAL } else { VXLAN_LOCAL6 };
             info.text(INFO_KIND, "vxlan").nest(INFO_DATA, |data| {
                 data.u32(VXLAN_ID, vni.get()).ip(kind, *local).u8(VXLAN_LEARNING, 0);
@@ -178,11 +179,12 @@ pub(crate) fn set_master(batch: &mut Vec<u8>, index: u32, bridge: u32) {
     set_link(batch, index).u32(libc::IFLA_MASTER, bridge);
 }
 
-/// Sets whether a bridge port is a tunnel's, and all else that a port of ours is.
-pub(crate) fn set_port(batch: &mut Vec<u8>, index: u32, tunnel: bool) {
+/// Sets what a bridge port is for, and all else that a port of ours is.
+pub(crate) fn set_port(batch: &mut Vec<u8>, index: u32, role: PortRole) {
+    let PortFlags { learning, suppression, isolated, .. } = PortFlags::of(role);
     port_info(batch, index, |data| {
-        data.u8(BRPORT_LEARNING, u8::from(!tunnel)).u8(BRPORT_NEIGH_SUPPRESS, u8::from(tunnel));
-        data.u8(BRPORT_ISOLATED, 0).u8(BRPORT_HAIRPIN, 0).u8(BRPORT_LOCKED, 0);
+        data.u8(BRPORT_LEARNING, u8::from(learning)).u8(BRPORT_NEIGH_SUPPRESS, u8::from(suppression));
+        data.u8(BRPORT_ISOLATED, u8::from(isolated)).u8(BRPORT_HAIRPIN, 0).u8(BRPORT_LOCKED, 0);
         data.u8(BRPORT_UNICAST_FLOOD, 1).u8(BRPORT_MULTICAST_FLOOD, 1).u8(BRPORT_BROADCAST_FLOOD, 1);
     });
 }

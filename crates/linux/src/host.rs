@@ -225,7 +225,7 @@ impl LinuxHost {
         let is_there = |file_name: &str, place: &Place| found.get(file_name) == Some(&place.sockets.identity);
         let gone: Vec<Namespace> = (self.places.iter())
             .filter(|(namespace, place)| match namespace {
-                Namespace::Host => false,
+                Namespace::Host | Namespace::Vrf(_) => false,
                 Namespace::Named(name) => !is_there(&format!("{}{name}", self.prefix), place),
             })
             .map(|(namespace, _)| namespace.clone())

@@ -127,7 +127,7 @@ impl Mirror {
     /// Whether the namespace bears our mark.
     pub(crate) fn bears_mark(&self, namespace: &Namespace) -> bool {
         match namespace {
-            Namespace::Host => true,
+            Namespace::Host | Namespace::Vrf(_) => true,
             Namespace::Named(name) => {
                 let mark = namespace_mark(name);
                 self.tables

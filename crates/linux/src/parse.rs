@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use weft_dataplane::PortRole;
 use weft_net::{IfName, Mac, Vni};
 
 use crate::guard;
@@ -111,7 +112,8 @@ pub(crate) enum RawKind {
 pub(crate) struct PortFlags {
     pub(crate) learning: bool,
     pub(crate) suppression: bool,
-    /// What no port of ours should differ in is as it should be: neither isolated, hairpin nor locked, all flooding on.
+    pub(crate) isolated: bool,
+    /// What no port of ours should differ in is as it should be: neither hairpin nor locked, all flooding on.
     pub(crate) open: bool,
     /// It runs, and yet its state is not forwarding.
     pub(crate) blocked: bool,
@@ -119,7 +121,24 @@ pub(crate) struct PortFlags {
 
 impl PortFlags {
     /// What the kernel gives a new port.
-    pub(crate) const NEW: Self = Self { learning: true, suppression: false, open: true, blocked: false };
+    pub(crate) const NEW: Self =
+        Self { learning: true, suppression: false, isolated: false, open: true, blocked: false };
+
+    /// What a port of ours has that is for this.
+    pub(crate) const fn of(role: PortRole) -> Self {
+        match role {
+            PortRole::Workload => Self::NEW,
+            PortRole::Tunnel => Self { learning: false, suppression: true, isolated: true, ..Self::NEW },
+            PortRole::Uplink => Self { isolated: true, ..Self::NEW },
+            PortRole::Gateway => Self { learning: false, isolated: true, ..Self::NEW },
+        }
+    }
+
+    /// What a port of ours with these flags is for, if for anything.
+    pub(crate) fn role(self) -> Option<PortRole> {
+        let roles = [PortRole::Workload, PortRole::Tunnel, PortRole::Uplink, PortRole::Gateway];
+        roles.into_iter().find(|role| Self::of(*role) == self)
+    }
 }
 
 /// An entry of the table of the bridge with this index.
@@ -276,7 +295,8 @@ fn port_flags(info: &[u8], runs: bool) -> PortFlags {
         match kind {
             BRPORT_LEARNING => flags.learning = on,
             BRPORT_NEIGH_SUPPRESS => flags.suppression = on,
-            BRPORT_ISOLATED | BRPORT_HAIRPIN | BRPORT_LOCKED => flags.open &= !on,
+            BRPORT_ISOLATED => flags.isolated = on,
+            BRPORT_HAIRPIN | BRPORT_LOCKED => flags.open &= !on,
             BRPORT_UNICAST_FLOOD | BRPORT_MULTICAST_FLOOD | BRPORT_BROADCAST_FLOOD => flags.open &= on,
             BRPORT_STATE => flags.blocked = runs && value.first() != Some(&BR_STATE_FORWARDING),
             _ => {}

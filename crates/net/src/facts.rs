@@ -15,27 +15,39 @@ pub enum Capability {
     Bridge,
     /// Neighbour suppression on a bridge port.
     NeighbourSuppression,
+    /// MPLS label stacks on routes, and labels that lead into VRFs.
+    Mpls,
     /// Network namespaces.
     NetworkNamespace,
+    /// Groups of next hops of which one can go without moving the flows of the others.
+    ResilientNextHops,
     /// TAP devices.
     Tap,
     /// Pairs of virtual Ethernet devices.
     Veth,
     /// IEEE 802.1Q interfaces.
     Vlan,
+    /// VRFs, each of them a VRF device with a table.
+    VrfDevice,
+    /// VRFs, each of them a network namespace.
+    VrfNamespace,
     /// VXLAN devices (RFC 7348).
     Vxlan,
 }
 
 impl Capability {
     /// Every capability there is a name for.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Bridge,
         Self::NeighbourSuppression,
+        Self::Mpls,
         Self::NetworkNamespace,
+        Self::ResilientNextHops,
         Self::Tap,
         Self::Veth,
         Self::Vlan,
+        Self::VrfDevice,
+        Self::VrfNamespace,
         Self::Vxlan,
     ];
 
@@ -43,10 +55,14 @@ impl Capability {
         match self {
             Self::Bridge => "bridge",
             Self::NeighbourSuppression => "neighbour-suppression",
+            Self::Mpls => "mpls",
             Self::NetworkNamespace => "network-namespace",
+            Self::ResilientNextHops => "resilient-next-hops",
             Self::Tap => "tap",
             Self::Veth => "veth",
             Self::Vlan => "vlan",
+            Self::VrfDevice => "vrf-device",
+            Self::VrfNamespace => "vrf-namespace",
             Self::Vxlan => "vxlan",
         }
     }

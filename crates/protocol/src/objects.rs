@@ -12,19 +12,22 @@ use ipnet::IpNet;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Flood, Fragment, FragmentId, Link, LinkId, LinkKind, Namespace, Neighbour,
-    NextHop, Object, Route, VxlanFdb,
+    BridgeFdb, BridgePort, Flood, Fragment, FragmentId, LabelRoute, Link, LinkId, LinkKind, Namespace,
+    Neighbour, Object, PortRole, Steering, Vrf, VxlanFdb,
 };
-use weft_net::{Mac, ParseError, Vni};
+use weft_net::{Mac, MplsLabel, ParseError, Vni};
 
 use crate::error::{DecodeError, FieldError};
 use crate::wire;
 use crate::wire::link::Kind as WireLinkKind;
 use crate::wire::object::Kind;
 
+mod route;
+
 /// The kinds of objects that this version knows, as Hello says them.
-pub const KINDS: [&str; 14] = [
+pub const KINDS: [&str; 19] = [
     "namespace",
+    "vrf",
     "link.bridge",
     "link.tap",
     "link.veth",
@@ -32,12 +35,16 @@ pub const KINDS: [&str; 14] = [
     "link.vxlan",
     "foreign_link",
     "bridge_port",
+    "steering",
     "address",
     "bridge_fdb",
     "vxlan_fdb",
     "flood",
     "neighbour",
+    "proxy_neighbour",
+    "proxy_arp",
     "route",
+    "label_route",
 ];
 
 /// An object of a kind that this version does not know.
@@ -141,13 +148,17 @@ fn field_in(mut message: Bytes, numbers: RangeInclusive<u32>) -> Option<(u32, By
 fn to_wire(object: &Object) -> Kind {
     match object {
         Object::Namespace(name) => Kind::Namespace(wire::Namespace { name: name.to_string() }),
+        Object::Vrf(vrf) => {
+            Kind::Vrf(wire::Vrf { name: vrf.name.to_string(), mark: vrf.mark.to_string(), table: vrf.table })
+        }
         Object::Link(link) => Kind::Link(link_to_wire(link)),
         Object::ForeignLink(id) => Kind::ForeignLink(id.into()),
-        Object::BridgePort(port) => Kind::BridgePort(wire::BridgePort {
-            link: Some((&port.link).into()),
-            bridge: port.bridge.to_string(),
-            tunnel: port.tunnel,
-            adoption: port.adoption.as_ref().map(ToString::to_string).unwrap_or_default(),
+        Object::BridgePort(port) => Kind::BridgePort(port_to_wire(port)),
+        Object::Steering(steering) => Kind::Steering(wire::Steering {
+            link: Some((&steering.link).into()),
+            mac: mac_bytes(steering.mac),
+            addresses: steering.addresses.iter().copied().map(ip_bytes).collect(),
+            to: Some((&steering.to).into()),
         }),
         Object::Address(link, address) => {
             Kind::Address(wire::Address { link: Some(link.into()), address: Some(address.into()) })
@@ -159,6 +170,7 @@ fn to_wire(object: &Object) -> Kind {
             link: Some((&entry.link).into()),
             mac: mac_bytes(entry.mac),
             destination: ip_bytes(entry.destination),
+            vni: entry.vni.map_or(0, Vni::get),
         }),
         Object::Flood(entry) => Kind::Flood(wire::Flood {
             link: Some((&entry.link).into()),
@@ -169,13 +181,32 @@ fn to_wire(object: &Object) -> Kind {
             address: ip_bytes(entry.address),
             mac: mac_bytes(entry.mac),
         }),
-        Object::Route(route) => Kind::Route(wire::Route {
-            namespace: namespace_text(&route.namespace),
-            table: route.table,
-            destination: Some((&route.destination).into()),
-            via: route.next_hop.via.map_or_else(Bytes::new, ip_bytes),
-            link: route.next_hop.link.to_string(),
+        Object::ProxyNeighbour(link, address) => Kind::ProxyNeighbour(wire::ProxyNeighbour {
+            link: Some(link.into()),
+            address: ip_bytes(*address),
         }),
+        Object::ProxyArp(link) => Kind::ProxyArp(link.into()),
+        Object::Route(route) => Kind::Route(route.into()),
+        Object::LabelRoute(route) => {
+            Kind::LabelRoute(wire::LabelRoute { label: route.label.get(), vrf: route.vrf.to_string() })
+        }
+    }
+}
+
+fn port_to_wire(port: &BridgePort) -> wire::BridgePort {
+    use wire::bridge_port::Role;
+    let role = match port.role {
+        PortRole::Workload => Role::Workload,
+        PortRole::Tunnel => Role::Tunnel,
+        PortRole::Uplink => Role::Uplink,
+        PortRole::Gateway => Role::Gateway,
+    };
+    wire::BridgePort {
+        link: Some((&port.link).into()),
+        bridge: port.bridge.to_string(),
+        tunnel: port.role == PortRole::Tunnel,
+        adoption: port.adoption.as_ref().map(ToString::to_string).unwrap_or_default(),
+        role: role.into(),
     }
 }
 
@@ -189,10 +220,11 @@ fn link_to_wire(link: &Link) -> wire::Link {
         LinkKind::Vlan { parent, vlan_id } => {
             WireLinkKind::Vlan(wire::Vlan { parent: parent.to_string(), vlan_id: u32::from(*vlan_id) })
         }
-        LinkKind::Vxlan { vni, local, port } => WireLinkKind::Vxlan(wire::Vxlan {
+        LinkKind::Vxlan { vni, local, port, mac } => WireLinkKind::Vxlan(wire::Vxlan {
             vni: vni.get(),
             local: ip_bytes(*local),
             port: u32::from(*port),
+            mac: mac.map_or_else(Bytes::new, mac_bytes),
         }),
     };
     wire::Link {
@@ -207,17 +239,11 @@ fn link_to_wire(link: &Link) -> wire::Link {
 fn from_wire(kind: Kind) -> Result<Object, FieldError> {
     Ok(match kind {
         Kind::Namespace(namespace) => Object::Namespace(text("namespace.name", &namespace.name)?),
+        Kind::Vrf(vrf) => Object::Vrf(vrf_from_wire(&vrf)?),
         Kind::Link(link) => Object::Link(link_from_wire(&link)?),
         Kind::ForeignLink(id) => Object::ForeignLink(link_id("foreign_link", Some(&id))?),
-        Kind::BridgePort(port) => Object::BridgePort(BridgePort {
-            link: link_id("bridge_port.link", port.link.as_ref())?,
-            bridge: text("bridge_port.bridge", &port.bridge)?,
-            tunnel: port.tunnel,
-            adoption: match port.adoption.as_str() {
-                "" => None,
-                mark => Some(text("bridge_port.adoption", mark)?),
-            },
-        }),
+        Kind::BridgePort(port) => Object::BridgePort(port_from_wire(&port)?),
+        Kind::Steering(steering) => Object::Steering(steering_from_wire(&steering)?),
         Kind::Address(address) => Object::Address(
             link_id("address.link", address.link.as_ref())?,
             prefix("address.address", address.address.as_ref())?,
@@ -230,6 +256,10 @@ fn from_wire(kind: Kind) -> Result<Object, FieldError> {
             link: link_id("vxlan_fdb.link", entry.link.as_ref())?,
             mac: mac("vxlan_fdb.mac", &entry.mac)?,
             destination: ip_address("vxlan_fdb.destination", &entry.destination)?,
+            vni: match entry.vni {
+                0 => None,
+                vni => Some(Vni::try_from(vni).map_err(|error| FieldError::new("vxlan_fdb.vni", error))?),
+            },
         }),
         Kind::Flood(entry) => Object::Flood(Flood {
             link: link_id("flood.link", entry.link.as_ref())?,
@@ -240,20 +270,57 @@ fn from_wire(kind: Kind) -> Result<Object, FieldError> {
             address: ip_address("neighbour.address", &entry.address)?,
             mac: mac("neighbour.mac", &entry.mac)?,
         }),
-        Kind::Route(route) => Object::Route(route_from_wire(&route)?),
+        Kind::ProxyNeighbour(entry) => Object::ProxyNeighbour(
+            link_id("proxy_neighbour.link", entry.link.as_ref())?,
+            ip_address("proxy_neighbour.address", &entry.address)?,
+        ),
+        Kind::ProxyArp(link) => Object::ProxyArp(link_id("proxy_arp", Some(&link))?),
+        Kind::Route(route) => Object::Route(route::from_wire(&route)?),
+        Kind::LabelRoute(route) => Object::LabelRoute(LabelRoute {
+            label: label("label_route.label", route.label)?,
+            vrf: text("label_route.vrf", &route.vrf)?,
+        }),
     })
 }
 
-fn route_from_wire(route: &wire::Route) -> Result<Route, FieldError> {
-    let via = match route.via.as_ref() {
-        [] => None,
-        via => Some(ip_address("route.via", via)?),
+fn vrf_from_wire(vrf: &wire::Vrf) -> Result<Vrf, FieldError> {
+    if vrf.table == 0 {
+        return Err(FieldError::new("vrf.table", "0 is not the number of a table"));
+    }
+    Ok(Vrf { name: text("vrf.name", &vrf.name)?, mark: text("vrf.mark", &vrf.mark)?, table: vrf.table })
+}
+
+fn port_from_wire(port: &wire::BridgePort) -> Result<BridgePort, FieldError> {
+    use wire::bridge_port::Role;
+    let unknown = |_| FieldError::new("bridge_port.role", format_args!("{} is not known", port.role));
+    let role = match Role::try_from(port.role).map_err(unknown)? {
+        Role::Workload if port.tunnel => PortRole::Tunnel,
+        Role::Workload => PortRole::Workload,
+        Role::Tunnel => PortRole::Tunnel,
+        Role::Uplink => PortRole::Uplink,
+        Role::Gateway => PortRole::Gateway,
     };
-    Ok(Route {
-        namespace: namespace("route.namespace", &route.namespace)?,
-        table: route.table,
-        destination: prefix("route.destination", route.destination.as_ref())?,
-        next_hop: NextHop { via, link: text("route.link", &route.link)? },
+    Ok(BridgePort {
+        link: link_id("bridge_port.link", port.link.as_ref())?,
+        bridge: text("bridge_port.bridge", &port.bridge)?,
+        role,
+        adoption: match port.adoption.as_str() {
+            "" => None,
+            mark => Some(text("bridge_port.adoption", mark)?),
+        },
+    })
+}
+
+fn steering_from_wire(steering: &wire::Steering) -> Result<Steering, FieldError> {
+    let addresses = steering.addresses.iter().map(|address| ip_address("steering.addresses", address));
+    let mut addresses: Vec<IpAddr> = addresses.collect::<Result<_, _>>()?;
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(Steering {
+        link: link_id("steering.link", steering.link.as_ref())?,
+        mac: mac("steering.mac", &steering.mac)?,
+        addresses,
+        to: link_id("steering.to", steering.to.as_ref())?,
     })
 }
 
@@ -279,6 +346,10 @@ fn link_from_wire(link: &wire::Link) -> Result<Link, FieldError> {
                 vni: Vni::try_from(vxlan.vni).map_err(|error| FieldError::new("vxlan.vni", error))?,
                 local: ip_address("vxlan.local", &vxlan.local)?,
                 port: number("vxlan.port", vxlan.port, 1..=u16::MAX)?,
+                mac: match vxlan.mac.as_ref() {
+                    [] => None,
+                    bytes => Some(mac("vxlan.mac", bytes)?),
+                },
             },
         },
     })
@@ -286,7 +357,8 @@ fn link_from_wire(link: &wire::Link) -> Result<Link, FieldError> {
 
 impl From<&LinkId> for wire::LinkId {
     fn from(id: &LinkId) -> Self {
-        Self { namespace: namespace_text(&id.namespace), name: id.name.to_string() }
+        let (namespace, vrf) = place_texts(&id.namespace);
+        Self { namespace, name: id.name.to_string(), vrf }
     }
 }
 
@@ -296,20 +368,31 @@ impl From<&IpNet> for wire::Prefix {
     }
 }
 
-fn namespace_text(namespace: &Namespace) -> String {
-    match namespace {
-        Namespace::Host => String::new(),
-        Namespace::Named(name) => name.to_string(),
+/// A place as the two texts that it is: a namespace's name, a VRF's.
+fn place_texts(place: &Namespace) -> (String, String) {
+    match place {
+        Namespace::Host => Default::default(),
+        Namespace::Named(name) => (name.to_string(), String::new()),
+        Namespace::Vrf(name) => (String::new(), name.to_string()),
     }
 }
 
-fn namespace(field: &'static str, name: &str) -> Result<Namespace, FieldError> {
-    if name.is_empty() { Ok(Namespace::Host) } else { text(field, name).map(Namespace::Named) }
+fn place(field: &'static str, namespace: &str, vrf: &str) -> Result<Namespace, FieldError> {
+    match (namespace, vrf) {
+        ("", "") => Ok(Namespace::Host),
+        (name, "") => text(field, name).map(Namespace::Named),
+        ("", name) => text(field, name).map(Namespace::Vrf),
+        (_, _) => Err(FieldError::new(field, "is in a namespace or in a VRF, and not in both")),
+    }
 }
 
 fn link_id(field: &'static str, id: Option<&wire::LinkId>) -> Result<LinkId, FieldError> {
     let id = id.ok_or_else(|| FieldError::new(field, "is missing"))?;
-    Ok(LinkId { namespace: namespace(field, &id.namespace)?, name: text(field, &id.name)? })
+    Ok(LinkId { namespace: place(field, &id.namespace, &id.vrf)?, name: text(field, &id.name)? })
+}
+
+fn label(field: &'static str, label: u32) -> Result<MplsLabel, FieldError> {
+    MplsLabel::try_from(label).map_err(|error| FieldError::new(field, error))
 }
 
 fn prefix(field: &'static str, prefix: Option<&wire::Prefix>) -> Result<IpNet, FieldError> {

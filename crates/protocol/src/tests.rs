@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use prost::Message;
 use weft_dataplane::conformance::random_state;
 use weft_dataplane::{
-    BridgePort, FragmentId, Link, LinkId, LinkKind, Namespace, NextHop, Object, Route, State, VxlanFdb,
+    BridgePort, FragmentId, LabelRoute, Link, LinkId, LinkKind, Namespace, Object, Path, PortRole, Route,
+    RouteTo, State, Steering, Vrf, VxlanFdb,
 };
 use weft_net::Mac;
 
@@ -30,20 +31,80 @@ fn rarities() -> Vec<Object> {
     let peer = LinkId { namespace: Namespace::Named("web1".parse().unwrap()), name: "eth0".parse().unwrap() };
     let adoption = Some("weft.adopted.77ab".parse().unwrap());
     let bridge = "br-1".parse().unwrap();
-    let next_hop = NextHop { via: Some("2001:db8::1".parse().unwrap()), link: "eth0".parse().unwrap() };
+    let to = RouteTo::link("eth0".parse().unwrap(), Some("2001:db8::1".parse().unwrap()));
     vec![
         Object::Namespace("web1".parse().unwrap()),
         link("tap1", LinkKind::Tap),
         link("tap2", LinkKind::Veth { peer: peer.clone(), peer_mac: Mac::new([2, 0, 0, 0, 0, 7]) }),
         Object::ForeignLink(on_host("tap9")),
-        Object::BridgePort(BridgePort { link: on_host("tap9"), bridge, tunnel: false, adoption }),
+        Object::BridgePort(BridgePort { link: on_host("tap9"), bridge, role: PortRole::Workload, adoption }),
         Object::Address(peer.clone(), "10.0.0.7/24".parse().unwrap()),
         Object::Route(Route {
             namespace: peer.namespace,
             table: 254,
             destination: "2001:db8:1::/48".parse().unwrap(),
-            next_hop,
+            to,
         }),
+    ]
+    .into_iter()
+    .chain(layer_three())
+    .collect()
+}
+
+/// What is in a VRF, and leads into it.
+fn layer_three() -> Vec<Object> {
+    let vrf: weft_net::IfName = "vrf-a".parse().unwrap();
+    let place = Namespace::Vrf(vrf);
+    let inside = |name: &str| LinkId { namespace: place.clone(), name: name.parse().unwrap() };
+    let mac = Mac::new([2, 0, 0, 0, 0, 8]);
+    let label = |number: u32| number.try_into().unwrap();
+    let path = |via: &str, link: Option<&str>, labels: Vec<_>, weight| Path {
+        via: Some(via.parse().unwrap()),
+        link: link.map(|name| name.parse().unwrap()),
+        labels,
+        weight,
+    };
+    let route = |destination: &str, to| {
+        let destination = destination.parse().unwrap();
+        Object::Route(Route { namespace: place.clone(), table: 254, destination, to })
+    };
+    let vxlan = LinkKind::Vxlan {
+        vni: 5001.try_into().unwrap(),
+        local: "192.0.2.1".parse().unwrap(),
+        port: 4789,
+        mac: Some(mac),
+    };
+    let mark = |name: &str| format!("weft.test.{name}").parse().unwrap();
+    let addresses = vec!["10.0.0.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    vec![
+        Object::Vrf(Vrf { name: vrf, mark: mark("a"), table: 1001 }),
+        Object::Link(Link { id: inside("vx5001"), mark: mark("vx"), mtu: 1450, up: true, kind: vxlan }),
+        Object::BridgePort(BridgePort {
+            link: on_host("gb1"),
+            bridge: "br-1".parse().unwrap(),
+            role: PortRole::Gateway,
+            adoption: None,
+        }),
+        Object::Steering(Steering { link: on_host("tap1"), mac, addresses, to: on_host("st1") }),
+        Object::VxlanFdb(VxlanFdb {
+            link: inside("vx5001"),
+            mac,
+            destination: "192.0.2.2".parse().unwrap(),
+            vni: Some(5002.try_into().unwrap()),
+        }),
+        Object::ProxyNeighbour(inside("gw1"), "10.0.0.9".parse().unwrap()),
+        Object::ProxyArp(inside("gw1")),
+        route(
+            "10.1.0.0/24",
+            RouteTo::paths([
+                path("fe80::2", Some("vx5001"), vec![], 2),
+                path("fe80::1", Some("vx5001"), vec![], 1),
+            ]),
+        ),
+        route("10.2.0.0/24", RouteTo::paths([path("192.0.2.2", None, vec![label(110), label(16)], 1)])),
+        route("10.3.0.0/24", RouteTo::Unreachable),
+        route("2001:db8:9::/64", RouteTo::Blackhole),
+        Object::LabelRoute(LabelRoute { label: label(110), vrf }),
     ]
 }
 
@@ -84,6 +145,7 @@ fn the_list_of_kinds_is_that_of_the_objects() {
     for object in states.chain(rarities()) {
         seen.insert(match object {
             Object::Namespace(_) => "namespace",
+            Object::Vrf(_) => "vrf",
             Object::Link(link) => match link.kind {
                 LinkKind::Bridge => "link.bridge",
                 LinkKind::Tap => "link.tap",
@@ -93,12 +155,16 @@ fn the_list_of_kinds_is_that_of_the_objects() {
             },
             Object::ForeignLink(_) => "foreign_link",
             Object::BridgePort(_) => "bridge_port",
+            Object::Steering(_) => "steering",
             Object::Address(..) => "address",
             Object::BridgeFdb(_) => "bridge_fdb",
             Object::VxlanFdb(_) => "vxlan_fdb",
             Object::Flood(_) => "flood",
             Object::Neighbour(_) => "neighbour",
+            Object::ProxyNeighbour(..) => "proxy_neighbour",
+            Object::ProxyArp(_) => "proxy_arp",
             Object::Route(_) => "route",
+            Object::LabelRoute(_) => "label_route",
         });
     }
     assert_eq!(seen, KINDS.into_iter().collect());
@@ -109,11 +175,13 @@ fn the_bytes_on_the_wire_stay_what_they_are() {
     let local = "192.0.2.1".parse().unwrap();
     let mut objects = rarities();
     objects.push(link("br-1", LinkKind::Bridge));
-    objects.push(link("vx100", LinkKind::Vxlan { vni: 100.try_into().unwrap(), local, port: 4789 }));
+    objects
+        .push(link("vx100", LinkKind::Vxlan { vni: 100.try_into().unwrap(), local, port: 4789, mac: None }));
     objects.push(Object::VxlanFdb(VxlanFdb {
         link: on_host("vx100"),
         mac: Mac::new([2, 0, 0, 0, 0, 9]),
         destination: "192.0.2.2".parse().unwrap(),
+        vni: None,
     }));
     let lines: Vec<String> = objects
         .iter()
@@ -138,6 +206,30 @@ fn the_bytes_on_the_wire_stay_what_they_are() {
           0a1a2a180a0c0a047765623112046574683012080a040a0000071018
         route web1 254 2001:db8:1::/48
           0a3952370a047765623110fe011a140a1020010db80001000000000000000000001030221020010db80000000000000000000000012a0465746830
+        vrf vrf-a
+          0a195a170a057672662d61120b776566742e746573742e6118e907
+        link vrf-a/vx5001
+          0a3d123b0a0f12067678353030311a057672662d61120c776566742e746573742e767818aa0b2001a201140889271204c000020118b5252206020000000008
+        bridge-port gb1
+          0a11220f0a051203676231120462722d312803
+        steering tap1
+          0a31622f0a0612047461703112060200000000081a040a0000011a1020010db800000000000000000000000122051203737431
+        vxlan-fdb vrf-a/vx5001 02:00:00:00:00:08
+          0a243a220a0f12067678353030311a057672662d6112060200000000081a04c0000202208a27
+        proxy-neighbour vrf-a/gw1 10.0.0.9
+          0a166a140a0c12036777311a057672662d6112040a000009
+        proxy-arp vrf-a/gw1
+          0a0e720c12036777311a057672662d61
+        route vrf-a 254 10.1.0.0/24
+          0a52525010fe011a080a040a0100001018321c0a10fe80000000000000000000000000000112067678353030312001321c0a10fe8000000000000000000000000000021206767835303031200242057672662d61
+        route vrf-a 254 10.2.0.0/24
+          0a24522210fe011a080a040a0200001018320c0a04c00002021a026e10200142057672662d61
+        route vrf-a 254 10.3.0.0/24
+          0a18521610fe011a080a040a0300001018380142057672662d61
+        route vrf-a 254 2001:db8:9::/64
+          0a24522210fe011a140a1020010db80009000000000000000000001040380242057672662d61
+        label 110
+          0a0b7a09086e12057672662d61
         link br-1
           0a2212200a06120462722d31120e776566742e746573742e62722d3118aa0b2001820100
         link vx100
@@ -207,6 +299,20 @@ fn what_is_wrong_is_said_with_object_and_field() {
         Some(wire::object::Kind::Flood(flood)),
         Some(wire::object::Kind::BridgeFdb(fdb)),
         Some(wire::object::Kind::ForeignLink(too_long)),
+        Some(wire::object::Kind::ProxyArp(wire::LinkId {
+            namespace: "web1".to_owned(),
+            name: "gw1".to_owned(),
+            vrf: "vrf-a".to_owned(),
+        })),
+        Some(wire::object::Kind::Vrf(wire::Vrf { name: "vrf-a".to_owned(), ..wire::Vrf::default() })),
+        Some(wire::object::Kind::Route(wire::Route {
+            paths: vec![wire::Path { weight: 1, ..wire::Path::default() }],
+            ..wire::Route::default()
+        })),
+        Some(wire::object::Kind::Route(wire::Route {
+            paths: vec![wire::Path { link: "eth0".to_owned(), ..wire::Path::default() }],
+            ..wire::Route::default()
+        })),
         None,
     ];
     let errors = kinds.map(|kind| {
@@ -217,6 +323,10 @@ fn what_is_wrong_is_said_with_object_and_field() {
         object 0: flood.destination: 3 bytes are not an IP address
         object 0: bridge_fdb.link: is missing
         object 0: foreign_link: '0123456789abcdef' is not a valid interface name: 1 to 15 bytes are needed
+        object 0: proxy_arp: is in a namespace or in a VRF, and not in both
+        object 0: vrf.table: 0 is not the number of a table
+        object 0: path.link: is missing, and there are no labels and no router
+        object 0: path.weight: 0 is not in 1 to 65535
         object 0: kind: is missing"#]]
     .assert_eq(&errors.join("\n"));
 }

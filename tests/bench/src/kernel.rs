@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sys::socket::{setsockopt, sockopt};
 use weft_dataplane::{
-    Driver, Link, LinkId, LinkKind, Namespace, NextHop, Object, Route, State, VxlanFdb, diff,
+    Driver, Link, LinkId, LinkKind, Namespace, Object, Route, RouteTo, State, VxlanFdb, diff,
 };
 use weft_linux::{Config, LinuxHost};
 use weft_net::{IfName, Mac};
@@ -102,7 +102,12 @@ impl What {
 }
 
 pub(crate) fn vxlan(vni: u32) -> anyhow::Result<LinkKind> {
-    Ok(LinkKind::Vxlan { vni: vni.try_into()?, local: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 4789 })
+    Ok(LinkKind::Vxlan {
+        vni: vni.try_into()?,
+        local: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 4789,
+        mac: None,
+    })
 }
 
 pub(crate) fn link(name: &str, kind: LinkKind) -> anyhow::Result<Object> {
@@ -124,7 +129,7 @@ fn mac(number: u32) -> Mac {
 pub(crate) fn forwarding_entry(number: u32) -> anyhow::Result<Object> {
     let link = LinkId::on_host("vx1".parse::<IfName>()?);
     let destination = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    Ok(Object::VxlanFdb(VxlanFdb { link, mac: mac(number), destination }))
+    Ok(Object::VxlanFdb(VxlanFdb { link, mac: mac(number), destination, vni: None }))
 }
 
 fn objects(what: What) -> impl Iterator<Item = Object> {
@@ -133,8 +138,8 @@ fn objects(what: What) -> impl Iterator<Item = Object> {
         What::Routes => {
             let [a, b, c] = octets(number);
             let destination = ipnet::Ipv4Net::new(Ipv4Addr::new(10, a, b, c), 32).ok()?.into();
-            let next_hop = NextHop { via: None, link: "up0".parse().ok()? };
-            Some(Object::Route(Route { namespace: Namespace::Host, table: 254, destination, next_hop }))
+            let to = RouteTo::link("up0".parse().ok()?, None);
+            Some(Object::Route(Route { namespace: Namespace::Host, table: 254, destination, to }))
         }
     })
 }

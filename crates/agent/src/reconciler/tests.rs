@@ -68,7 +68,7 @@ fn neighbour(last: u8, mac: u8) -> Object {
 fn adopted(tap: &str) -> [Object; 2] {
     let (link, bridge) = (on_host(tap), "br-1".parse().unwrap());
     let adoption = Some("weft.adopted.77ab".parse().unwrap());
-    let port = BridgePort { link: link.clone(), bridge, tunnel: false, adoption };
+    let port = BridgePort { link: link.clone(), bridge, role: weft_dataplane::PortRole::Workload, adoption };
     [Object::ForeignLink(link), Object::BridgePort(port)]
 }
 

@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::{BridgeFdb, BridgePort, VxlanFdb};
+use crate::{BridgeFdb, BridgePort, PortRole, VxlanFdb};
 
 fn name(text: &str) -> weft_net::IfName {
     text.parse().unwrap()
@@ -20,14 +20,17 @@ fn link(text: &str, kind: LinkKind) -> Object {
 }
 
 fn vxlan(text: &str, vni: u32) -> Object {
-    link(text, LinkKind::Vxlan { vni: vni.try_into().unwrap(), local: [192, 0, 2, 1].into(), port: 4789 })
+    link(
+        text,
+        LinkKind::Vxlan { vni: vni.try_into().unwrap(), local: [192, 0, 2, 1].into(), port: 4789, mac: None },
+    )
 }
 
 fn port(of: &str, bridge: &str, adopted: bool) -> Object {
     Object::BridgePort(BridgePort {
         link: LinkId::on_host(name(of)),
         bridge: name(bridge),
-        tunnel: of.starts_with("vx"),
+        role: if of.starts_with("vx") { PortRole::Tunnel } else { PortRole::Workload },
         adoption: adopted.then(|| "weft.adopted.1".parse().unwrap()),
     })
 }
@@ -45,6 +48,7 @@ fn vxlan_fdb(of: &str, last: u8) -> Object {
         link,
         mac: "02:00:00:00:00:01".parse().unwrap(),
         destination: [192, 0, 2, last].into(),
+        vni: None,
     })
 }
 

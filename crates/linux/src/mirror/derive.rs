@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Flood, Key, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, NextHop, Object,
-    Route, VxlanFdb,
+    BridgeFdb, BridgePort, Flood, Key, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, PortRole,
+    Route, RouteTo, VxlanFdb,
 };
 use weft_net::Mac;
 
 use super::table::{Entry, Table, of_link};
 use super::{Mirror, adoption_mark, end_mark, own_mark};
-use crate::parse::{PortFlags, RawKind, RawLink};
+use crate::parse::{RawKind, RawLink};
 
 /// What a link was taken for: what the meaning of its entries, and of other links, depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,6 @@ pub(super) struct View {
     /// Its mark as an end of a veth.
     end: Option<String>,
 }
-
-const TUNNEL: PortFlags = PortFlags { learning: false, suppression: true, ..PortFlags::NEW };
-const PLAIN: PortFlags = PortFlags::NEW;
 
 impl Mirror {
     /// Makes the state say what a link, and what depends on it, is now.
@@ -172,7 +169,7 @@ impl Mirror {
             }
             RawKind::Vxlan { vni, local, port, learning } => {
                 link.up &= !learning;
-                link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port };
+                link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port, mac: None };
             }
             RawKind::Other => return Object::ForeignLink(view.id.clone()),
         }
@@ -233,9 +230,10 @@ fn port_object(table: &Table, raw: &RawLink, view: &View) -> Option<Object> {
         None if adoption.is_some() => raw.name,
         Some(_) | None => return None,
     };
-    // Flags that are neither a tunnel's nor a plain port's are told as those that the link's kind should not have.
-    let tunnel = if [TUNNEL, PLAIN].contains(&flags) { flags == TUNNEL } else { !view.is_vxlan };
-    Some(Object::BridgePort(BridgePort { link: view.id.clone(), bridge, tunnel, adoption }))
+    // Flags that are no role's are told as those that the link's kind should not have.
+    let wrong = || if view.is_vxlan { PortRole::Workload } else { PortRole::Tunnel };
+    let role = flags.role().unwrap_or_else(wrong);
+    Some(Object::BridgePort(BridgePort { link: view.id.clone(), bridge, role, adoption }))
 }
 
 /// All entries of a link that are ours, if it is what `view` says.
@@ -270,7 +268,7 @@ fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<Object> {
         Entry::VxlanFdb(index, mac, _) => {
             // The kernel has one endpoint for an address of a single station.
             let destination = table.of_address(index, mac).next().filter(|_| view.is_vxlan)?;
-            Some(Object::VxlanFdb(VxlanFdb { link: link(), mac, destination }))
+            Some(Object::VxlanFdb(VxlanFdb { link: link(), mac, destination, vni: None }))
         }
         Entry::BridgeFdb(index, mac) => {
             let ours = view.is_vxlan && view.bridge == Some(*table.bridge_fdb.get(&(index, mac))?);
@@ -282,7 +280,7 @@ fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<Object> {
                 namespace: view.id.namespace.clone(),
                 table: number,
                 destination,
-                next_hop: NextHop { via: route.via, link: view.id.name },
+                to: RouteTo::link(view.id.name, route.via),
             }))
         }
     }

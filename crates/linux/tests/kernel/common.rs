@@ -4,7 +4,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use weft_dataplane::{BridgePort, Driver, Key, Link, LinkId, LinkKind, Namespace, Object, Plan, State, diff};
+use weft_dataplane::{
+    BridgePort, Driver, Key, Link, LinkId, LinkKind, Namespace, Object, Plan, PortRole, State, diff,
+};
 use weft_linux::{Config, LinuxHost, Waker, Woken};
 
 pub(crate) struct Bench {
@@ -127,7 +129,12 @@ pub(crate) fn bridge(name: &str) -> Object {
 }
 
 pub(crate) fn vxlan(name: &str, vni: u32, local: &str) -> Object {
-    let kind = LinkKind::Vxlan { vni: vni.try_into().unwrap(), local: local.parse().unwrap(), port: 4789 };
+    let kind = LinkKind::Vxlan {
+        vni: vni.try_into().unwrap(),
+        local: local.parse().unwrap(),
+        port: 4789,
+        mac: None,
+    };
     link(here(name), 1400, kind)
 }
 
@@ -143,13 +150,8 @@ pub(crate) fn tap(name: &str) -> Object {
     link(here(name), 1500, LinkKind::Tap)
 }
 
-pub(crate) fn port(name: &str, bridge: &str, tunnel: bool) -> Object {
-    Object::BridgePort(BridgePort {
-        link: here(name),
-        bridge: bridge.parse().unwrap(),
-        tunnel,
-        adoption: None,
-    })
+pub(crate) fn port(name: &str, bridge: &str, role: PortRole) -> Object {
+    Object::BridgePort(BridgePort { link: here(name), bridge: bridge.parse().unwrap(), role, adoption: None })
 }
 
 pub(crate) fn address(link: LinkId, address: &str) -> Object {

@@ -5,7 +5,7 @@ use crate::common::{
 };
 use weft_dataplane::conformance::converge;
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Driver, Flood, Neighbour, NextHop, Object, Route, State, Step, VxlanFdb,
+    BridgeFdb, BridgePort, Driver, Flood, Neighbour, Object, PortRole, Route, RouteTo, State, Step, VxlanFdb,
 };
 use weft_linux::LinuxHost;
 
@@ -16,30 +16,25 @@ fn everything() -> State {
     let link = here("vx100");
     let remote = "192.0.2.2".parse().unwrap();
     let route = |destination: &str| {
-        let next_hop = NextHop { via: Some("198.51.100.9".parse().unwrap()), link: "tap1".parse().unwrap() };
+        let to = RouteTo::link("tap1".parse().unwrap(), Some("198.51.100.9".parse().unwrap()));
         let destination = destination.parse().unwrap();
-        Object::Route(Route {
-            namespace: weft_dataplane::Namespace::Host,
-            table: 1000,
-            destination,
-            next_hop,
-        })
+        Object::Route(Route { namespace: weft_dataplane::Namespace::Host, table: 1000, destination, to })
     };
     state([
         Object::Namespace("web1".parse().unwrap()),
         bridge("br-a"),
         bridge("br-b"),
         vxlan("vx100", 100, "127.0.0.1"),
-        port("vx100", "br-a", true),
+        port("vx100", "br-a", PortRole::Tunnel),
         veth("tap0", on("web1", "eth0"), "02:00:00:00:00:01"),
-        port("tap0", "br-a", false),
+        port("tap0", "br-a", PortRole::Workload),
         veth("tap1", on("web1", "eth1"), "02:00:00:00:00:02"),
         tap("vm0"),
-        port("vm0", "br-b", false),
+        port("vm0", "br-b", PortRole::Workload),
         address(here("tap1"), "198.51.100.1/24"),
         address(here("tap1"), "198.51.100.2/24"),
         address(here("tap1"), "2001:db8::1/64"),
-        Object::VxlanFdb(VxlanFdb { link: link.clone(), mac, destination: remote }),
+        Object::VxlanFdb(VxlanFdb { link: link.clone(), mac, destination: remote, vni: None }),
         Object::Flood(Flood { link: link.clone(), destination: remote }),
         Object::BridgeFdb(BridgeFdb { link, mac }),
         Object::Neighbour(Neighbour { link: here("br-a"), address: "10.0.0.2".parse().unwrap(), mac }),
@@ -155,7 +150,7 @@ fn a_link_of_somebody_elses_is_joined_and_let_go_and_never_removed() {
         Object::BridgePort(BridgePort {
             link: here(name),
             bridge: "br-a".parse().unwrap(),
-            tunnel: false,
+            role: PortRole::Workload,
             adoption,
         })
     };
@@ -186,7 +181,8 @@ fn a_link_of_somebody_elses_is_joined_and_let_go_and_never_removed() {
         assert!(!show(name).contains("altname") && !show(name).contains("master"), "{}", show(name));
     }
     // Without a mark of adoption a link of somebody else's is not touched.
-    let bare = state([bridge("br-a"), Object::ForeignLink(here("vm1")), port("vm1", "br-a", false)]);
+    let bare =
+        state([bridge("br-a"), Object::ForeignLink(here("vm1")), port("vm1", "br-a", PortRole::Workload)]);
     let plan = plan(&mut host, &bare);
     assert!(host.apply(&plan).iter().any(Result::is_err));
     assert!(!show("vm1").contains("master"));

@@ -1,7 +1,7 @@
 //! A link is a port of a bridge, without an IP stack that anybody could reach, or has addresses of its own.
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{Object, State};
+use weft_dataplane::{Object, PortRole, State};
 use weft_linux::LinuxHost;
 
 use crate::common::{Bench, address, bridge, here, on, port, run, state, veth};
@@ -28,7 +28,7 @@ impl Turns {
             veth("tap1", on("web1", "eth0"), "02:00:00:00:00:01"),
         ];
         let with = |more: &[Object]| state([&common[..], more].concat());
-        let as_port = with(&[port("tap1", "br-a", false)]);
+        let as_port = with(&[port("tap1", "br-a", PortRole::Workload)]);
         let addresses = ["198.51.100.1/24", "2001:db8::1/64"].map(|text| address(here("tap1"), text));
         Self { bench, host, as_port, routed: with(&addresses) }
     }

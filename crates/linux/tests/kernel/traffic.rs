@@ -8,7 +8,7 @@ use crate::common::{
 };
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{BridgeFdb, Driver, Flood, Neighbour, Object, VxlanFdb};
+use weft_dataplane::{BridgeFdb, Driver, Flood, Neighbour, Object, PortRole, VxlanFdb};
 use weft_linux::LinuxHost;
 
 use crate::talk::{LONG_ENOUGH, PORT, SOON, arrives, ear, first_word, hears, inside, say, shout};
@@ -39,15 +39,15 @@ impl Side {
             Object::Namespace(web.parse().unwrap()),
             bridge(&br),
             vxlan(&vx, self.vni, self.local),
-            port(&vx, &br, true),
+            port(&vx, &br, PortRole::Tunnel),
             veth(&tap, on(&web, "eth0"), &mac(self.vni, self.digit)),
-            port(&tap, &br, false),
+            port(&tap, &br, PortRole::Workload),
             Object::ForeignLink(on(&web, "eth0")),
             address(on(&web, "eth0"), &format!("10.0.0.{}/24", self.digit)),
             address(on(&web, "eth0"), &format!("2001:db8::{}/64", self.digit)),
             Object::Flood(Flood { link: here(&vx), destination }),
             Object::BridgeFdb(BridgeFdb { link: here(&vx), mac: far }),
-            Object::VxlanFdb(VxlanFdb { link: here(&vx), mac: far, destination }),
+            Object::VxlanFdb(VxlanFdb { link: here(&vx), mac: far, destination, vni: None }),
             neighbour(format!("10.0.0.{other}")),
             neighbour(format!("2001:db8::{other}")),
         ]

@@ -3,7 +3,7 @@
 //! [`machine`](crate::machine) runs these where there are VLAN devices; on a host that has them, `--include-ignored` does.
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{Driver, Object, State};
+use weft_dataplane::{Driver, Object, PortRole, State};
 use weft_linux::LinuxHost;
 use weft_net::Capability;
 
@@ -30,9 +30,9 @@ fn network(vlan_id: u16, digit: u8) -> Vec<Object> {
         bridge(&br),
         Object::ForeignLink(here("up0")),
         vlan(&vl, "up0", vlan_id, 1500),
-        port(&vl, &br, false),
+        port(&vl, &br, PortRole::Uplink),
         veth(&tap, on(&web, "eth0"), &mac),
-        port(&tap, &br, false),
+        port(&tap, &br, PortRole::Workload),
         Object::ForeignLink(on(&web, "eth0")),
         address(on(&web, "eth0"), &format!("10.0.0.{digit}/24")),
         address(on(&web, "eth0"), &format!("2001:db8::{digit}/64")),
@@ -94,10 +94,10 @@ fn trunk() -> Vec<Object> {
         let [web, tap, br] = ["web", "w", "br-"].map(|prefix| format!("{prefix}{net}"));
         objects.extend([
             bridge(&br),
-            port(slice, &br, false),
+            port(slice, &br, PortRole::Workload),
             Object::Namespace(web.parse().unwrap()),
             veth(&tap, on(&web, "eth0"), &format!("02:00:00:00:01:{net:02x}")),
-            port(&tap, &br, false),
+            port(&tap, &br, PortRole::Workload),
             Object::ForeignLink(on(&web, "eth0")),
             address(on(&web, "eth0"), &format!("10.0.{net}.2/24")),
         ]);
@@ -256,7 +256,7 @@ fn random_vlans(seed: u64) -> State {
         want.insert(vlan(&name, &parent, vlan_id, mtu));
         match random.below(3) {
             0 if bridges > 0 => {
-                want.insert(port(&name, &format!("br-{}", random.below(bridges)), false));
+                want.insert(port(&name, &format!("br-{}", random.below(bridges)), PortRole::Workload));
             }
             1 => {
                 want.insert(address(here(&name), &format!("198.51.100.{n}/24")));

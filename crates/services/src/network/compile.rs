@@ -11,8 +11,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Flood, Link, LinkId, LinkKind, Namespace, Neighbour, NextHop, Object, Route,
-    VxlanFdb,
+    BridgeFdb, BridgePort, Flood, Link, LinkId, LinkKind, Namespace, Neighbour, Object, PortRole, Route,
+    RouteTo, VxlanFdb,
 };
 use weft_net::{HostName, IfName, NamespaceName, Vni};
 
@@ -194,7 +194,7 @@ fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
                 found,
                 uplink,
                 "vxlan",
-                LinkKind::Vxlan { vni: *vni, local: endpoint, port: VXLAN_PORT },
+                LinkKind::Vxlan { vni: *vni, local: endpoint, port: VXLAN_PORT, mac: None },
             ));
             (uplink, vec![Object::Flood(Flood { link: LinkId::on_host(uplink), destination: endpoint })])
         }
@@ -206,11 +206,11 @@ fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
             (uplink, Vec::new())
         }
     };
-    let tunnel = found.vni().is_some();
+    let role = if found.vni().is_some() { PortRole::Tunnel } else { PortRole::Uplink };
     local.push(Object::BridgePort(BridgePort {
         link: LinkId::on_host(uplink),
         bridge,
-        tunnel,
+        role,
         adoption: None,
     }));
     Some(Compiled { at: BTreeMap::from([(host.clone(), local)]), elsewhere: remote })
@@ -245,17 +245,21 @@ pub(crate) fn on_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Op
     let is_vnic_itself = name == names::tap(vnic.standard.id);
     let adopted = is_vnic_itself && vnic.vnic == VnicKind::Adopted;
     let adoption = adopted.then(|| names::mark("adopted", vnic.standard.id));
-    let mut local =
-        vec![Object::BridgePort(BridgePort { link: LinkId::on_host(name), bridge, tunnel: false, adoption })];
+    let mut local = vec![Object::BridgePort(BridgePort {
+        link: LinkId::on_host(name),
+        bridge,
+        role: PortRole::Workload,
+        adoption,
+    })];
     if let (true, VnicKind::Namespace { namespace, interface }) = (is_vnic_itself, &vnic.vnic) {
         let inside = LinkId { namespace: Namespace::Named(namespace.clone()), name: *interface };
         local.extend(addresses(model, port, &inside));
         let given = routes_in(model, vnic.host_id.as_ref()?, namespace);
         let own = given.into_iter().filter(|(_, (by, _))| by == interface);
         local.extend(own.map(|(destination, (_, via))| {
-            let next_hop = NextHop { via: Some(via), link: *interface };
+            let to = RouteTo::link(*interface, Some(via));
             let namespace = inside.namespace.clone();
-            Object::Route(Route { namespace, table: MAIN_TABLE, destination, next_hop })
+            Object::Route(Route { namespace, table: MAIN_TABLE, destination, to })
         }));
     }
     Some(local)
@@ -335,7 +339,7 @@ fn port_remote(port: &ServicePort, vni: Vni, endpoint: IpAddr) -> Vec<Object> {
     let mac = port.mac_address;
     let mut remote = vec![
         Object::BridgeFdb(BridgeFdb { link: tunnel.clone(), mac }),
-        Object::VxlanFdb(VxlanFdb { link: tunnel, mac, destination: endpoint }),
+        Object::VxlanFdb(VxlanFdb { link: tunnel, mac, destination: endpoint, vni: None }),
     ];
     remote.extend(port.fixed_ips.iter().map(|fixed_ip| {
         Object::Neighbour(Neighbour { link: bridge.clone(), address: fixed_ip.ip_address, mac })

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use weft_dataplane::{LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
 use weft_net::{HostName, IfName, Mac};
 
-use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
+use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{ServicePort, compile as core};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
@@ -143,7 +143,7 @@ fn fragment(vrf: Id, subject: impl Into<Subject>) -> FragmentKey {
 }
 
 /// Whether a VRF is on a host that can have it. None is while it waits for its identifiers.
-pub(super) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
+pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
     !waits(model, Vrf::key(vrf)) && model.vrf_is_on(vrf, host) && model.host(host).is_some()
 }
 
@@ -419,7 +419,7 @@ fn routes_on(
         objects.extend(hop.objects);
     }
     if !paths.is_empty() {
-        objects.push(objects::route(id, prefix, RouteTo::Paths(paths)));
+        objects.push(objects::route(id, prefix, RouteTo::paths(paths)));
     }
     objects
 }

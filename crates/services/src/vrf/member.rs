@@ -12,7 +12,7 @@ use weft_net::HostName;
 
 use crate::core::ServicePort;
 use crate::vrf::{Scope, Target, Vrf, vpn};
-use crate::{Id, Model, Row, RowKey, RowKind};
+use crate::{Id, Model, Row, RowKind};
 
 /// What is known of VRFs besides their rows.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -145,7 +145,7 @@ impl Hop {
 }
 
 pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
-    Path { via, link: Some(link), labels: Vec::new(), weight }
+    Path { weight, ..Path::on(link, via) }
 }
 
 /// A route of a VRF.

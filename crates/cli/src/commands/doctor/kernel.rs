@@ -40,12 +40,19 @@ const fn probe(capability: Capability) -> &'static str {
             "ip link add weft0 type bridge; ip link add weft1 type veth peer name weft2; \
              ip link set weft1 master weft0; bridge link set dev weft1 neigh_suppress on"
         }
+        Capability::Mpls => "test -e /proc/sys/net/mpls/platform_labels",
         Capability::NetworkNamespace => ":",
+        Capability::ResilientNextHops => {
+            "ip link set lo up; ip nexthop add id 1 dev lo; \
+             ip nexthop add id 2 group 1 type resilient buckets 8"
+        }
         Capability::Tap => "ip tuntap add dev weft0 mode tap",
         Capability::Veth => "ip link add weft1 type veth peer name weft2",
         Capability::Vlan => {
             "ip link add weft1 type veth peer name weft2; ip link add link weft1 name weft3 type vlan id 5"
         }
+        Capability::VrfDevice => "ip link add weft0 type vrf table 10",
+        Capability::VrfNamespace => "sysctl -qw net.ipv4.ip_forward=1",
         Capability::Vxlan => "ip link add weft0 type vxlan id 5 dstport 4789 local 127.0.0.1 nolearning",
     }
 }
@@ -55,9 +62,17 @@ const fn remedy(capability: Capability) -> &'static str {
         Capability::Bridge => "modprobe bridge, or a kernel with CONFIG_BRIDGE",
         Capability::NeighbourSuppression => "a kernel of 4.15 or later with CONFIG_BRIDGE",
         Capability::NetworkNamespace => "a kernel with CONFIG_NET_NS, and the right to make namespaces",
+        Capability::Mpls => "modprobe mpls_router mpls_iptunnel; only VRF devices need it",
+        Capability::ResilientNextHops => "a kernel of 5.13 or later",
         Capability::Tap => "modprobe tun, or a kernel with CONFIG_TUN; in a container, /dev/net/tun",
         Capability::Veth => "modprobe veth, or a kernel with CONFIG_VETH",
         Capability::Vlan => "modprobe 8021q, or a kernel with CONFIG_VLAN_8021Q",
+        Capability::VrfDevice => {
+            "modprobe vrf, or a kernel with CONFIG_NET_VRF; VRFs can be namespaces without"
+        }
+        Capability::VrfNamespace => {
+            "a kernel with CONFIG_NET_NS, and the right to set what is in /proc/sys/net"
+        }
         Capability::Vxlan => "modprobe vxlan, or a kernel with CONFIG_VXLAN",
     }
 }

@@ -18,7 +18,7 @@ use crate::departure::Presence;
 use crate::exclusive::Exclusive;
 use crate::network::compile::LayerTwo;
 use crate::vrf::compile::Vrfs;
-use crate::{Id, Model, RowKey, RowKind, Write};
+use crate::{Fact, Id, Model, RowKey, RowKind, Write};
 
 /// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
 /// that resumes would otherwise go on with what it has.
@@ -49,6 +49,9 @@ pub(crate) trait Service: Sync {
 
     /// Adds the fragments that a write to this row may have touched; asked of the model before it and of the one after it.
     fn touched(&self, model: &Model, change: &Step<'_>, touched: &mut BTreeSet<FragmentKey>);
+
+    /// Adds the fragments that a fact may have touched; asked of the model before it and of the one after it.
+    fn touched_by(&self, _: &Model, _: &Fact, _: &mut BTreeSet<FragmentKey>) {}
 
     /// What only one can have that hosts have of an instance for as long as it is on them.
     fn exclusives(&self, model: &Model, instance: Id) -> Vec<Exclusive>;
@@ -285,6 +288,23 @@ pub fn touched<'w>(
         for service in SERVICES {
             service.touched(before, &step, &mut touched);
             service.touched(after, &step, &mut touched);
+        }
+    }
+    touched
+}
+
+/// The fragments that facts may have touched: the same for what is learned as [`touched`] for what is written.
+#[must_use]
+pub fn touched_by<'f>(
+    before: &Model,
+    after: &Model,
+    facts: impl IntoIterator<Item = &'f Fact>,
+) -> BTreeSet<FragmentKey> {
+    let mut touched = BTreeSet::new();
+    for fact in facts {
+        for service in SERVICES {
+            service.touched_by(before, fact, &mut touched);
+            service.touched_by(after, fact, &mut touched);
         }
     }
     touched

@@ -10,6 +10,7 @@ use imbl::OrdMap;
 use weft_net::HostName;
 
 use crate::departure::Departure;
+use crate::facts::Facts;
 use crate::host::Host;
 use crate::index::Index;
 use crate::row::each_kind;
@@ -17,11 +18,12 @@ use crate::stored::Indexed;
 use crate::tables::Tables;
 use crate::{Id, Row, RowKind, Write};
 
-/// Everything that has been asked for, and the facts that go with it. It is read as its [`Tables`].
+/// Everything that has been asked for, and what has been learned besides. It is read as its [`Tables`].
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     tables: Tables,
     pub(crate) index: Index,
+    pub(crate) facts: Facts,
 }
 
 impl Deref for Model {

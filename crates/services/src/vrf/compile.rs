@@ -11,19 +11,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use weft_dataplane::{LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
-use weft_net::{HostName, IfName, Mac};
+use weft_net::{Capability, HostName, IfName, Mac};
 
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{ServicePort, compile as core};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
 use crate::vrf::objects::{self, Gateway, Hop};
-use crate::vrf::route::{self, Live};
-use crate::vrf::{Scope, Vrf, member};
-use crate::{Exclusive, Id, Model, Row, RowKey, RowKind, names};
+use crate::vrf::route::{self, Live, ToPort};
+use crate::vrf::{Scope, Target, Vrf, member, outside};
+use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind, names};
 
 /// VRFs; the hosts with ports in one follow it.
 pub(crate) struct Vrfs;
@@ -37,7 +38,7 @@ impl Service for Vrfs {
         if waits(model, Vrf::key(vrf)) {
             return Vec::new();
         }
-        model.hosts_of_vrf(vrf).filter(|host| model.host(host).is_some()).cloned().collect()
+        model.hosts_of_vrf(vrf).filter(|host| takes_part(model, vrf, host)).cloned().collect()
     }
 
     fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id> {
@@ -106,6 +107,21 @@ impl Service for Vrfs {
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, true));
     }
 
+    fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
+        match fact {
+            Fact::Route { destination, from, .. } => {
+                let Some(route) = model.learned_route(*destination, from) else { return };
+                let targets = route.targets.iter().copied().map(Target::Route).collect();
+                let importers = model.importers_of(&targets).into_iter();
+                touched.extend(importers.map(|vrf| fragment(vrf, Subject::Prefix(*destination))));
+            }
+            Fact::Carrier { port, .. } => {
+                let bindings = model.service_ports_on(*port).into_iter();
+                bindings.for_each(|binding| touched_by_port(model, binding, touched, true));
+            }
+        }
+    }
+
     fn exclusives(&self, model: &Model, id: Id) -> Vec<Exclusive> {
         model.vrfs.get(&id).map(|vrf| vrf.exclusives().to_vec()).unwrap_or_default()
     }
@@ -144,7 +160,11 @@ fn fragment(vrf: Id, subject: impl Into<Subject>) -> FragmentKey {
 
 /// Whether a VRF is on a host that can have it. None is while it waits for its identifiers.
 pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
-    !waits(model, Vrf::key(vrf)) && model.vrf_is_on(vrf, host) && model.host(host).is_some()
+    let can = |host: &Arc<Host>| {
+        let needed = [Capability::VrfDevice, Capability::VrfNamespace];
+        needed.iter().any(|capability| host.fact.capabilities.contains(capability))
+    };
+    !waits(model, Vrf::key(vrf)) && model.vrf_is_on(vrf, host) && model.host(host).is_some_and(can)
 }
 
 /// What a port touches: its own fragment, its host's, and its paths, in every VRF that imports them.
@@ -375,10 +395,11 @@ fn port_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Option<Vec<
 
 /// The routes to a prefix, on the hosts where ports are to which it leads, and on the others.
 fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
-    let live = route::live(model, vrf, prefix);
-    if live.is_empty() {
-        return out_of_reach(model, vrf, prefix);
-    }
+    let live = match route::live(model, vrf, prefix) {
+        Live::Ports(live) => live,
+        Live::Outside(routes) if routes.is_empty() => return out_of_reach(model, vrf, prefix),
+        Live::Outside(routes) => return outside::compile(model, vrf, prefix, &routes),
+    };
     let mut at = BTreeMap::new();
     for host in live.iter().map(|live| &live.host).collect::<BTreeSet<_>>() {
         at.insert(host.clone(), routes_on(model, vrf, prefix, (&live, Some(host))));
@@ -393,10 +414,10 @@ fn routes_on(
     model: &Model,
     vrf: &Vrf,
     prefix: IpNet,
-    (live, here): (&[Live<'_>], Option<&HostName>),
+    (live, here): (&[ToPort<'_>], Option<&HostName>),
 ) -> Vec<Object> {
     let id = vrf.standard.id;
-    let is_local = |live: &&Live<'_>| live.path.vrf == id && Some(&live.host) == here;
+    let is_local = |live: &&ToPort<'_>| live.path.vrf == id && Some(&live.host) == here;
     let mut paths: Vec<Path> = Vec::new();
     let mut objects = Vec::new();
     for live in live.iter().filter(is_local) {
@@ -425,13 +446,13 @@ fn routes_on(
 }
 
 /// The link of a VRF by which a port is reached that is on the same host.
-fn local_link(model: &Model, vrf: &Vrf, live: &Live<'_>) -> Option<LinkId> {
+fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
     let own = own_gateway(model, vrf, live.port);
     own.or_else(|| bridged_gateway(model, vrf, &live.host, live.network)).map(|gateway| gateway.link())
 }
 
 /// Where several ports have one address, and are joined by routing alone, the gateways on their network's bridges answer for it.
-fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[Live<'_>]), compiled: &mut Compiled) {
+fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]), compiled: &mut Compiled) {
     let anycast = live.iter().filter(|live| live.port.anycast && live.path.via.is_none());
     let networks: BTreeSet<Id> = anycast
         .filter(|live| live.path.vrf == vrf.standard.id)

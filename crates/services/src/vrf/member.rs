@@ -75,7 +75,9 @@ pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl Fn
             members.leave(vrf, &host, (network, *port));
         }
         for (prefix, path, targets) in entries.paths {
-            targets.iter().for_each(|target| drop(members.exported.remove(&(*target, prefix, path.clone()))));
+            for target in targets {
+                members.exported.remove(&(target, prefix, path.clone()));
+            }
             members.paths.remove(&(path.vrf, prefix, path));
         }
     }
@@ -88,7 +90,9 @@ pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl Fn
             members.ports.entry(vrf).or_default().entry(host).or_default().insert((network, port));
         }
         for (prefix, path, targets) in entries.paths {
-            targets.iter().for_each(|target| drop(members.exported.insert((*target, prefix, path.clone()))));
+            for target in targets {
+                members.exported.insert((target, prefix, path.clone()));
+            }
             members.paths.insert((path.vrf, prefix, path));
         }
     }
@@ -98,12 +102,16 @@ pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl Fn
 pub(super) fn index_imports(model: &mut Model, before: Option<&Vrf>, after: Option<&Vrf>) {
     let members = &mut model.index.members;
     if let Some(vrf) = before {
-        vrf.imports.iter().for_each(|target| drop(members.importers.remove(&(*target, vrf.standard.id))));
-        vrf.exports.iter().for_each(|target| drop(members.exporters.remove(&(*target, vrf.standard.id))));
+        for target in &vrf.imports {
+            members.importers.remove(&(*target, vrf.standard.id));
+        }
+        for target in &vrf.exports {
+            members.exporters.remove(&(*target, vrf.standard.id));
+        }
     }
     if let Some(vrf) = after {
-        vrf.imports.iter().for_each(|target| drop(members.importers.insert((*target, vrf.standard.id))));
-        vrf.exports.iter().for_each(|target| drop(members.exporters.insert((*target, vrf.standard.id))));
+        members.importers.extend(vrf.imports.iter().map(|target| (*target, vrf.standard.id)));
+        members.exporters.extend(vrf.exports.iter().map(|target| (*target, vrf.standard.id)));
     }
 }
 
@@ -232,7 +240,9 @@ impl Model {
             let of_target = self.index.members.exported.range((*target, first_prefix(), Path::first())..);
             of_target.take_while(move |entry| entry.0 == *target).map(|entry| entry.1)
         });
-        own.chain(imported).collect()
+        let targets = vrf.imports.iter().filter_map(|target| target.route_target());
+        let learned = targets.flat_map(|target| self.learned_destinations(target));
+        own.chain(imported).chain(learned).collect()
     }
 
     /// The paths of a VRF to a prefix: its own, and those that it imports.

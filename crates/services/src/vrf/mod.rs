@@ -15,6 +15,7 @@
 pub(crate) mod compile;
 mod member;
 mod objects;
+mod outside;
 mod route;
 mod scope;
 mod settle;

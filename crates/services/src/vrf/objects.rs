@@ -13,14 +13,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path, PortRole, Route,
+    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path, PortRole, Route,
     RouteTo, VxlanFdb,
 };
 use weft_net::{IfName, Mac, Vni};
 
 use crate::core::binding::vxlan_overhead;
 use crate::network::compile::{MAIN_TABLE, VXLAN_PORT};
-use crate::vrf::Vrf;
+use crate::vrf::{Vrf, outside};
 use crate::{Host, Id, names};
 
 /// The bridge by which VRFs of one host reach one another.
@@ -52,6 +52,9 @@ pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
         let kind = LinkKind::Vxlan { vni: vrf.vni, local: endpoint, port: VXLAN_PORT, mac };
         let link = link_in(id, names::vxlan(vrf.vni));
         objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
+    }
+    if outside::has_mpls(host) {
+        objects.push(Object::LabelRoute(LabelRoute { label: vrf.number.label(), vrf: name }));
     }
     objects
 }
@@ -123,13 +126,17 @@ impl Hop {
     /// Over the underlay, to a VRF of this VNI on that host.
     pub(super) fn to_host(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Option<Self> {
         let destination = host.fact.tunnel_endpoint?;
-        let mac = router_mac(vni, host);
+        Some(Self::to_router(from, vni, (router_mac(vni, host), destination), weight))
+    }
+
+    /// Over the underlay, to the router with this MAC address behind a tunnel endpoint, which has chosen the VNI.
+    pub(super) fn to_router(from: &Vrf, vni: Vni, (mac, destination): (Mac, IpAddr), weight: u16) -> Self {
         let link = link_in(from.standard.id, names::vxlan(from.vni));
         let foreign = (vni != from.vni).then_some(vni);
         let entry = VxlanFdb { link: link.clone(), mac, destination, vni: foreign };
         let mut hop = Self::by_neighbour(link, mac, weight);
         hop.objects.push(Object::VxlanFdb(entry));
-        Some(hop)
+        hop
     }
 
     /// To a VRF of this VNI on the same host.

@@ -1,53 +1,89 @@
 //! Which paths lead to a prefix in a VRF: the ones that carry traffic, of all that there are.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use weft_net::HostName;
 
 use crate::core::ServicePort;
+use crate::facts::{LearnedRoute, Source};
 use crate::vrf::member::Path;
 use crate::vrf::{Multipath, Vrf, compile};
 use crate::{Id, Model};
 
-/// A path that carries traffic, and where it leads.
-pub(super) struct Live<'m> {
+/// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.
+pub(super) enum Live<'m> {
+    Ports(Vec<ToPort<'m>>),
+    Outside(Vec<&'m LearnedRoute>),
+}
+
+/// A path to a port.
+pub(super) struct ToPort<'m> {
     pub(super) path: &'m Path,
     pub(super) port: &'m ServicePort,
     pub(super) network: Id,
     pub(super) host: HostName,
 }
 
-/// The paths to a prefix in a VRF that carry traffic: the most preferred of those whose ports are there. Where one is to fail
-/// over to another, the first of them.
-pub(super) fn live<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<Live<'m>> {
-    let mut live: BTreeMap<u32, Vec<Live<'m>>> = BTreeMap::new();
-    for path in model.paths_to(vrf, prefix) {
-        let Some(own) = model.vrfs.get(&path.vrf) else { continue };
-        let Some(found) = find(model, path) else { continue };
-        live.entry(path.local_pref.unwrap_or(own.local_pref)).or_default().push(found);
+/// The paths to a prefix in a VRF that carry traffic: those that are preferred most; of these our own rather than those that
+/// were learned. Where one is to fail over to another, the first of them.
+pub(super) fn live<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Live<'m> {
+    let (ours_preference, ours) = to_ports(model, vrf, prefix);
+    let (learned_preference, learned) = learned(model, vrf, prefix);
+    if ours.is_empty() || (learned_preference > ours_preference && !learned.is_empty()) {
+        return Live::Outside(learned);
     }
-    let mut best = live.pop_last().map(|(_, best)| best).unwrap_or_default();
-    // A port may be in several VRFs of which one imports from the other: it is reached directly.
-    let own: BTreeSet<Id> =
-        best.iter().filter(|live| live.path.vrf == vrf.standard.id).map(|live| live.path.port).collect();
-    best.retain(|live| live.path.vrf == vrf.standard.id || !own.contains(&live.path.port));
-    if vrf.multipath == Multipath::Failover {
-        best.sort_by_key(|live| (live.port.standard.created_at, live.port.standard.id));
-        best.truncate(1);
-    }
-    best
+    Live::Ports(ours)
 }
 
-/// Where a path leads, if its port is there and its VRF takes part on that host.
-fn find<'m>(model: &'m Model, path: &'m Path) -> Option<Live<'m>> {
+/// The most preferred paths to ports, and how much they are preferred.
+fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<ToPort<'m>>) {
+    let mut live: BTreeMap<u32, Vec<ToPort<'m>>> = BTreeMap::new();
+    for path in model.paths_to(vrf, prefix) {
+        let Some(own) = model.vrfs.get(&path.vrf) else { continue };
+        let Some(found) = to_port(model, path) else { continue };
+        live.entry(path.local_pref.unwrap_or(own.local_pref)).or_default().push(found);
+    }
+    let Some((preference, mut best)) = live.pop_last() else { return (0, Vec::new()) };
+    // A port may be in several VRFs of which one imports from the other: it is reached directly.
+    let own: BTreeSet<Id> =
+        best.iter().filter(|to| to.path.vrf == vrf.standard.id).map(|to| to.path.port).collect();
+    best.retain(|to| to.path.vrf == vrf.standard.id || !own.contains(&to.path.port));
+    if vrf.multipath == Multipath::Failover {
+        best.sort_by_key(|to| (to.port.standard.created_at, to.port.standard.id));
+        best.truncate(1);
+    }
+    (preference, best)
+}
+
+/// Where a path leads, if its port is there, can be reached, and its VRF takes part on that host.
+fn to_port<'m>(model: &'m Model, path: &'m Path) -> Option<ToPort<'m>> {
     let port = model.service_ports.get(&path.port)?;
     let (network, host) = model.live_binding(port)?;
-    compile::takes_part(model, path.vrf, &host).then_some(Live { path, port, network, host })
+    let vnic = model.instance_port_of(port.interface_id)?.standard.id;
+    let is_there = model.has_carrier(vnic, &host) && compile::takes_part(model, path.vrf, &host);
+    is_there.then_some(ToPort { path, port, network, host })
+}
+
+/// The most preferred routes that were learned, and how much they are preferred.
+fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<&'m LearnedRoute>) {
+    let targets = vrf.imports.iter().filter_map(|target| target.route_target());
+    let found: BTreeMap<&Source, &LearnedRoute> =
+        targets.flat_map(|target| model.learned_by(target, prefix)).collect();
+    let Some(preference) = found.values().map(|route| route.local_pref).max() else { return (0, Vec::new()) };
+    let mut best: Vec<&LearnedRoute> =
+        found.into_values().filter(|route| route.local_pref == preference).collect();
+    best.sort_by_key(|route| (route.next_hop, route.encapsulation, Reverse(route.targets.len())));
+    best.dedup_by_key(|route| (route.next_hop, route.encapsulation));
+    if vrf.multipath == Multipath::Failover {
+        best.truncate(1);
+    }
+    (preference, best)
 }
 
 /// How many paths lead to each VRF on each host.
-pub(super) fn by_place<'a, 'm: 'a>(live: impl Iterator<Item = &'a Live<'m>>) -> BTreeMap<(Id, HostName), u16> {
+pub(super) fn by_place<'a, 'm: 'a>(live: impl Iterator<Item = &'a ToPort<'m>>) -> BTreeMap<(Id, HostName), u16> {
     let mut places: BTreeMap<(Id, HostName), u16> = BTreeMap::new();
     for one in live {
         let count = places.entry((one.path.vrf, one.host.clone())).or_default();

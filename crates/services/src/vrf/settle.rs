@@ -71,7 +71,7 @@ impl Concerned {
                 self.networks.extend(network);
                 self.with_ports.extend(network);
             }
-            RowKind::Bgpvpn => {
+            RowKind::Departure => {
                 let associations = model.associations_of(*id);
                 associations.for_each(|(kind, id)| self.by_association(model, kind, id));
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, Subcommand};
 
+use crate::actions::Do;
 use crate::commands::{
     apply, certificates, completion, delete, describe, diff, doctor, explain, history, lab, man, plan,
     restore, rollback, snapshot, status, watch,
@@ -121,6 +122,9 @@ pub(crate) enum Verb {
     /// Change attributes of one resource
     #[command(subcommand)]
     Set(Set),
+    /// Do what one resource can do besides: add an interface to a router, a peer to a speaker
+    #[command(subcommand)]
+    Do(Do),
     /// Delete resources
     Delete(delete::Arguments),
     /// Show what was changed when by whom

@@ -25,7 +25,8 @@ pub(crate) fn argument(attribute: &'static Attribute) -> Arg {
     aliases.dedup();
     let arg = Arg::new(attribute.name).long(flag).aliases(aliases).help(help(attribute));
     let arg = arg.value_name(value_name(attribute)).action(match attribute.kind {
-        AttributeType::List | AttributeType::Object => ArgAction::Append,
+        kind if is_list(kind) => ArgAction::Append,
+        AttributeType::Object => ArgAction::Append,
         _ => ArgAction::Set,
     });
     match attribute.kind {
@@ -47,13 +48,22 @@ fn flag(attribute: &Attribute) -> String {
     if TAKEN.contains(&name.as_str()) { format!("attribute-{name}") } else { name }
 }
 
+/// Whether it has several values.
+pub(crate) const fn is_list(kind: AttributeType) -> bool {
+    matches!(kind, AttributeType::List | AttributeType::ListOf(_) | AttributeType::Objects(_))
+}
+
 fn value_name(attribute: &Attribute) -> &'static str {
     match attribute.kind {
         AttributeType::Boolean => "BOOLEAN",
         AttributeType::Integer(..) => "NUMBER",
         AttributeType::Text(_) => "TEXT",
         AttributeType::OneOf(_) => "WORD",
-        AttributeType::Id => "NAME|ID",
+        AttributeType::Id | AttributeType::Reference(_) => "NAME|ID",
+        AttributeType::RouteTarget | AttributeType::RouteDistinguisher => "ADMINISTRATOR:NUMBER",
+        AttributeType::Secret(_) => "SECRET",
+        AttributeType::ListOf(_) => "ITEM",
+        AttributeType::Objects(_) => "KEY=VALUE,…|JSON",
         AttributeType::IpAddress => "ADDRESS",
         AttributeType::Cidr => "PREFIX",
         AttributeType::Mac => "MAC",
@@ -65,7 +75,7 @@ fn value_name(attribute: &Attribute) -> &'static str {
 
 fn help(attribute: &Attribute) -> String {
     let clear = if attribute.nullable && !attribute.doc.contains("null") { " (null: none)" } else { "" };
-    let repeat = if attribute.kind == AttributeType::List { "; may be repeated" } else { "" };
+    let repeat = if is_list(attribute.kind) { "; may be repeated" } else { "" };
     format!("{}{clear}{repeat}", attribute.doc)
 }
 
@@ -94,8 +104,8 @@ async fn with_ids(client: &Client, items: Vec<Value>) -> Result<Vec<Value>> {
         };
         let mut object = Map::new();
         for (key, value) in map {
-            match (names::target(&key), value.as_str()) {
-                (Some(kind), Some(name)) if kind.member == key => {
+            match (weft_services::catalogue::by_member(&key), value.as_str()) {
+                (Some(kind), Some(name)) => {
                     object.insert(format!("{key}_id"), names::resolve(client, kind, name).await?.into());
                 }
                 _ => {
@@ -114,7 +124,7 @@ fn read(attribute: &Attribute, texts: &[String]) -> Result<Value> {
         return Ok(Value::Null);
     }
     match attribute.kind {
-        AttributeType::List => list(attribute, texts),
+        kind if is_list(kind) => list(attribute, texts),
         AttributeType::Object => object(texts),
         AttributeType::Boolean => Ok(Value::Bool(first == "true")),
         AttributeType::Integer(..) => {
@@ -133,6 +143,8 @@ fn list(attribute: &Attribute, texts: &[String]) -> Result<Value> {
             Some('{') => items.push(serde_json::from_str(text)?),
             _ => match pairs(text) {
                 Some(pairs) if attribute.name != "tags" => items.push(Value::Object(pairs)),
+                // An empty text is the empty list.
+                _ if text.is_empty() && texts.len() == 1 => {}
                 _ if attribute.name == "fixed_ips" => items.push(serde_json::json!({ "ip_address": text })),
                 _ => items.push(text.as_str().into()),
             },

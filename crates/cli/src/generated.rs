@@ -6,11 +6,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, Subcomman
 use weft_services::catalogue::CATALOGUE;
 use weft_services::{Attribute, AttributeType, OnCreate};
 
+use crate::actions::{self, REVISION};
 use crate::attributes;
 use crate::kind::{self, Kind};
 
 const NAME: &str = "positional_name";
-const REVISION: &str = "positional_revision";
 const FILTER: &str = "list_filter";
 const SORT: &str = "list_sort";
 
@@ -71,12 +71,7 @@ fn create_command(kind: Kind) -> Command {
 
 fn set_command(kind: Kind) -> Command {
     let name = Arg::new(NAME).value_name("NAME|ID").required(true).help("Which one");
-    let revision = Arg::new(REVISION)
-        .long("if-revision")
-        .value_name("NUMBER")
-        .value_parser(clap::value_parser!(u64))
-        .help("Only if it has been written so many times: its revision_number");
-    let command = described(base(kind), kind, "Change").arg(name).arg(revision);
+    let command = described(base(kind), kind, "Change").arg(name).arg(actions::revision());
     let fixed = settable(kind, |attribute| !attribute.on_update).map(|attribute| {
         // Known, so that it can be said why it is not taken.
         attributes::argument(attribute).value_parser(clap::value_parser!(String)).hide(true)
@@ -123,7 +118,8 @@ fn get_command(kind: Kind) -> Command {
 
 /// Whether lists can be asked for by a value of this attribute.
 fn is_filter(attribute: &Attribute) -> bool {
-    attribute.name == "tags" || !matches!(attribute.kind, AttributeType::List | AttributeType::Object)
+    let is_value = !attributes::is_list(attribute.kind) && attribute.kind != AttributeType::Object;
+    attribute.name == "tags" || (is_value && attribute.is_shown())
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
@@ -158,18 +154,19 @@ fn chosen(matches: &ArgMatches) -> Result<(Kind, &ArgMatches), Error> {
         .ok_or_else(|| Error::raw(ErrorKind::MissingSubcommand, "a kind of resource is missing\n"))
 }
 
-fn given(kind: Kind, matches: &ArgMatches) -> Given {
+/// What was given of the attributes of a table.
+pub(crate) fn given_of(attributes: &'static [Attribute], matches: &ArgMatches) -> Given {
     let texts = |attribute: &'static Attribute| {
         let values = matches.try_get_many::<String>(attribute.name).ok()??;
         Some((attribute, values.cloned().collect()))
     };
-    kind.attributes.iter().filter_map(texts).collect()
+    attributes.iter().filter_map(texts).collect()
 }
 
 impl FromArgMatches for Create {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let (kind, matches) = chosen(matches)?;
-        let mut given = given(kind, matches);
+        let mut given = given_of(kind.attributes, matches);
         let name = matches.try_get_one::<String>(NAME).ok().flatten();
         given.extend(name.and_then(|name| Some((kind.attribute("name")?, vec![name.clone()]))));
         Ok(Self { kind, given })
@@ -186,7 +183,7 @@ impl FromArgMatches for Set {
         let (kind, matches) = chosen(matches)?;
         let name = matches.get_one::<String>(NAME).cloned().unwrap_or_default();
         let revision = matches.get_one::<u64>(REVISION).copied();
-        let mut given = given(kind, matches);
+        let mut given = given_of(kind.attributes, matches);
         given.retain(|(attribute, _)| attribute.on_update);
         let is_typed = |attribute: &&Attribute| {
             !attribute.on_update
@@ -217,7 +214,7 @@ impl FromArgMatches for Get {
         let names = matches.get_many::<String>(NAME).unwrap_or_default().cloned().collect();
         let filters = matches.get_many(FILTER).unwrap_or_default().cloned().collect();
         let sort = matches.get_many(SORT).unwrap_or_default().cloned().collect();
-        Ok(Self { kind, names, given: given(kind, matches), filters, sort })
+        Ok(Self { kind, names, given: given_of(kind.attributes, matches), filters, sort })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

@@ -6,9 +6,9 @@ use weft_services::catalogue::{CATALOGUE, Entry};
 /// A kind: an entry of the catalogue.
 pub(crate) type Kind = &'static Entry;
 
-/// The entry of a name that a person uses: member, collection or path, with dashes or underscores.
+/// The entry of a name that a person uses: member or collection, with dashes or underscores.
 pub(crate) fn by_name(name: &str) -> Option<Kind> {
-    weft_services::catalogue::by_any_name(name).or_else(|| weft_services::catalogue::by_path(name))
+    weft_services::catalogue::by_any_name(name)
 }
 
 /// How a kind's member is written on the command line.
@@ -23,13 +23,7 @@ pub(crate) fn collection(kind: Kind) -> String {
 
 /// Every other name of a kind.
 pub(crate) fn aliases(kind: Kind, except: &str) -> Vec<String> {
-    let mut names = vec![
-        member(kind),
-        collection(kind),
-        kind.member.to_owned(),
-        kind.collection.to_owned(),
-        kind.path.to_owned(),
-    ];
+    let mut names = vec![member(kind), collection(kind), kind.member.to_owned(), kind.collection.to_owned()];
     names.sort();
     names.dedup();
     names.retain(|name| name != except);

@@ -7,6 +7,7 @@
 //! YAML ── yaml: tree with places ── check by the catalogue ──> documents ──┘      errors point back to line and column
 //! ```
 
+mod actions;
 mod arguments;
 mod attributes;
 mod bindings;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 use weft_client::{Client, Error, Object};
-use weft_services::catalogue::CATALOGUE;
+use weft_services::catalogue::by_member;
 use weft_services::{Attribute, AttributeType, Id};
 
 use crate::kind::Kind;
@@ -14,22 +14,9 @@ pub(crate) const IDS_PER_REQUEST: usize = 40;
 
 /// The attribute's name without `_id`, if it refers to a resource, and the kind of that.
 pub(crate) fn reference(attribute: &Attribute) -> Option<(&'static str, Kind)> {
-    if attribute.kind != AttributeType::Id {
-        return None;
-    }
-    let short = attribute.name.strip_suffix("_id")?;
-    target(short).map(|kind| (short, kind))
-}
-
-/// The kind that a reference of this name is to: `network`; `parent_interface` is to an interface.
-pub(crate) fn target(short: &str) -> Option<Kind> {
-    let mut rest = short.rsplit(':').next().unwrap_or(short);
-    loop {
-        if let Some(kind) = CATALOGUE.iter().find(|kind| kind.member == rest) {
-            return Some(kind);
-        }
-        rest = rest.split_once('_')?.1;
-    }
+    let AttributeType::Reference(member) = attribute.kind else { return None };
+    let short = attribute.name.strip_suffix("_id").unwrap_or(attribute.name);
+    by_member(member).map(|kind| (short, kind))
 }
 
 /// The identifier of what is called so. An identifier is taken as it is.
@@ -75,21 +62,4 @@ pub(crate) async fn of_ids(client: &Client, kind: Kind, ids: &[&str]) -> Vec<(St
             Some((text(object, "id")?, text(object, "name").filter(|name| !name.is_empty())?))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reference_finds_its_kind_by_its_name() {
-        for (name, kind) in [
-            ("network", Some("network")),
-            ("parent_interface", Some("interface")),
-            ("instance_port", Some("instance_port")),
-            ("device", None),
-        ] {
-            assert_eq!(target(name).map(|kind| kind.member), kind, "{name}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use weft_services::Id;
-use weft_services::catalogue::Entry;
+use weft_services::catalogue::{Entry, MemberAction, Method as ActionMethod, Place, Target};
 
 use crate::{Client, Error};
 
@@ -18,7 +18,11 @@ impl Client {
     ///
     /// # Errors
     /// When one of the pages cannot be had.
-    pub async fn list(&self, entry: &Entry, filters: &[(String, String)]) -> Result<Vec<Object>, Error> {
+    pub async fn list(
+        &self,
+        entry: &'static Entry,
+        filters: &[(String, String)],
+    ) -> Result<Vec<Object>, Error> {
         let limit = PAGE.to_string();
         let mut all: Vec<Object> = Vec::new();
         let mut marker: Option<String> = None;
@@ -41,13 +45,18 @@ impl Client {
     }
 
     /// One page, and whether it is the last one.
-    async fn page(&self, entry: &Entry, query: &[(&str, &str)]) -> Result<(Vec<Object>, bool), Error> {
-        let path = collection(entry);
+    async fn page(
+        &self,
+        entry: &'static Entry,
+        query: &[(&str, &str)],
+    ) -> Result<(Vec<Object>, bool), Error> {
+        let path = path(entry, None, Target::Collection);
         let mut answer: Object = self.json(self.request(Method::GET, &path, query)).await?;
-        let Some(Value::Array(items)) = answer.remove(entry.collection) else {
-            return Err(misses(&path, entry.collection));
+        let collection = entry.collection_in_json();
+        let Some(Value::Array(items)) = answer.remove(collection) else {
+            return Err(misses(&path, collection));
         };
-        let links = answer.get(&format!("{}_links", entry.collection)).and_then(Value::as_array);
+        let links = answer.get(&format!("{collection}_links")).and_then(Value::as_array);
         let is_last = match links {
             Some(links) => !links.iter().any(|link| link.get("rel").is_some_and(|rel| rel == "next")),
             None => items.len() < PAGE,
@@ -63,8 +72,8 @@ impl Client {
     ///
     /// # Errors
     /// When there is none, or the controller does not answer.
-    pub async fn get(&self, entry: &Entry, id: &str) -> Result<Object, Error> {
-        let path = member(entry, id);
+    pub async fn get(&self, entry: &'static Entry, id: &str) -> Result<Object, Error> {
+        let path = path(entry, None, Target::Member(id));
         let answer = self.json(self.request(Method::GET, &path, &[])).await?;
         only(entry, answer, &path)
     }
@@ -97,10 +106,13 @@ impl Client {
     ///
     /// # Errors
     /// When the controller refuses it or does not answer.
-    pub async fn create(&self, entry: &Entry, attributes: Object) -> Result<Object, Error> {
-        let path = collection(entry);
-        let request =
-            self.request(Method::POST, &path, &[]).json(&json!({ entry.member: Value::Object(attributes) }));
+    pub async fn create(&self, entry: &'static Entry, mut attributes: Object) -> Result<Object, Error> {
+        // What it is below is said by the path.
+        let parent = entry.parent().and_then(|(_, attribute)| attributes.remove(attribute));
+        let path = path(entry, parent.as_ref().and_then(Value::as_str), Target::Collection);
+        let request = self
+            .request(Method::POST, &path, &[])
+            .json(&json!({ entry.member_in_json(): Value::Object(attributes) }));
         only(entry, self.json(request).await?, &path)
     }
 
@@ -110,14 +122,15 @@ impl Client {
     /// When the controller refuses it or does not answer.
     pub async fn update(
         &self,
-        entry: &Entry,
+        entry: &'static Entry,
         id: &str,
         attributes: Object,
         revision: Option<u64>,
     ) -> Result<Object, Error> {
-        let path = member(entry, id);
-        let request =
-            self.request(Method::PUT, &path, &[]).json(&json!({ entry.member: Value::Object(attributes) }));
+        let path = path(entry, None, Target::Member(id));
+        let request = self
+            .request(Method::PUT, &path, &[])
+            .json(&json!({ entry.member_in_json(): Value::Object(attributes) }));
         only(entry, self.json(conditional(request, revision)).await?, &path)
     }
 
@@ -125,9 +138,34 @@ impl Client {
     ///
     /// # Errors
     /// When the controller refuses it or does not answer.
-    pub async fn delete(&self, entry: &Entry, id: &str, revision: Option<u64>) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, &member(entry, id), &[]);
+    pub async fn delete(&self, entry: &'static Entry, id: &str, revision: Option<u64>) -> Result<(), Error> {
+        let request = self.request(Method::DELETE, &path(entry, None, Target::Member(id)), &[]);
         self.send(conditional(request, revision)).await.map(|_| ())
+    }
+
+    /// Does an action on a resource, on the same condition; answers what it answers, or the resource as it is after it.
+    ///
+    /// # Errors
+    /// When the controller refuses it or does not answer.
+    pub async fn act(
+        &self,
+        entry: &'static Entry,
+        (id, action): (&str, &'static MemberAction),
+        attributes: Object,
+        revision: Option<u64>,
+    ) -> Result<Object, Error> {
+        let path = path(entry, None, Target::Action(id, action));
+        let request = match (action.method(), action.is_of_member) {
+            (ActionMethod::Get, _) => self.request(Method::GET, &path, &[]),
+            (ActionMethod::Put, true) => self
+                .request(Method::PUT, &path, &[])
+                .json(&json!({ entry.member_in_json(): Value::Object(attributes) })),
+            (ActionMethod::Put, false) => {
+                self.request(Method::PUT, &path, &[]).json(&Value::Object(attributes))
+            }
+        };
+        let answer: Object = self.json(conditional(request, revision)).await?;
+        if action.is_of_member { only(entry, answer, &path) } else { Ok(answer) }
     }
 }
 
@@ -138,21 +176,22 @@ fn conditional(request: reqwest::RequestBuilder, revision: Option<u64>) -> reqwe
     }
 }
 
-fn collection(entry: &Entry) -> String {
-    format!("/v2.0/{}", entry.path)
+/// The path of a place, below whichever parent where none is given.
+pub(crate) fn path(entry: &'static Entry, parent: Option<&str>, target: Target<'_>) -> String {
+    format!("/v2.0/{}", Place { entry, parent, target }.path(encoded))
 }
 
-fn member(entry: &Entry, id: &str) -> String {
-    // An identifier is a UUID or the name of a host; whatever else somebody types must stay one segment.
-    let id: String = id.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23");
-    let id = if id.is_empty() || id == "." || id == ".." { "-".to_owned() } else { id };
-    format!("/v2.0/{}/{id}", entry.path)
+/// An identifier is a UUID or the name of a host; whatever else somebody types must stay one segment.
+fn encoded(id: &str) -> String {
+    let id = id.replace('%', "%25").replace('/', "%2F").replace('?', "%3F").replace('#', "%23");
+    if id.is_empty() || id == "." || id == ".." { "-".to_owned() } else { id }
 }
 
 fn only(entry: &Entry, mut answer: Object, path: &str) -> Result<Object, Error> {
-    match answer.remove(entry.member) {
+    let member = entry.member_in_json();
+    match answer.remove(member) {
         Some(Value::Object(object)) => Ok(object),
-        _ => Err(misses(path, entry.member)),
+        _ => Err(misses(path, member)),
     }
 }
 

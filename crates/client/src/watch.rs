@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use reqwest::{Method, Response};
 use serde_json::Value;
-use weft_services::catalogue::Entry;
+use weft_services::catalogue::{Entry, Target};
 
+use crate::resources::path;
 use crate::sse::{Event, Parser};
 use crate::{Client, Error, Object};
 
@@ -114,10 +115,10 @@ pub struct Watch {
 impl Client {
     /// Watches resources of one kind, or all; from now on, or from after a version (`EPOCH.REVISION`).
     #[must_use]
-    pub fn watch(&self, entry: Option<&Entry>, since: Option<String>) -> Watch {
+    pub fn watch(&self, entry: Option<&'static Entry>, since: Option<String>) -> Watch {
         Watch {
             client: self.clone(),
-            path: entry.map_or_else(|| "/v1/watch".to_owned(), |entry| format!("/v2.0/{}", entry.path)),
+            path: entry.map_or_else(|| "/v1/watch".to_owned(), |entry| path(entry, None, Target::Collection)),
             is_list: entry.is_some(),
             since,
             last_id: None,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
-use weft_net::{HostName, Mac};
+use weft_net::{HostName, Mac, RouteDistinguisher, RouteTarget};
 
 use crate::{Id, Refusal};
 
@@ -47,6 +47,8 @@ pub enum AttributeType {
     OneOf(&'static [&'static str]),
     /// A UUID.
     Id,
+    /// The UUID of a resource that is there, of the kind with this member name.
+    Reference(&'static str),
     /// An IPv4 or IPv6 address.
     IpAddress,
     /// An IPv4 or IPv6 prefix; bits beyond its length are cleared.
@@ -55,6 +57,16 @@ pub enum AttributeType {
     Mac,
     /// The name of a host; the empty text is `null`.
     HostName,
+    /// A route target (RFC 4360 §4): `64512:100`, `192.0.2.1:100`.
+    RouteTarget,
+    /// A route distinguisher (RFC 4364 §4.2), in the same forms.
+    RouteDistinguisher,
+    /// A text of at most so many characters that is never shown again.
+    Secret(usize),
+    /// A list of values of a type; one that is no list is a list of itself, and `null` is the empty one.
+    ListOf(&'static Self),
+    /// A list of objects with attributes of their own; `null` is the empty one.
+    Objects(&'static [Attribute]),
     /// A list, of what the resource itself reads.
     List,
     /// An object, of what the resource itself reads.
@@ -62,7 +74,7 @@ pub enum AttributeType {
 }
 
 /// An attribute of a resource.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute {
     /// Its name in JSON.
     pub name: &'static str,
@@ -146,6 +158,12 @@ impl Attribute {
         }
     }
 
+    /// Whether it is shown to anybody.
+    #[must_use]
+    pub const fn is_shown(&self) -> bool {
+        !matches!(self.kind, AttributeType::Secret(_))
+    }
+
     /// The value in its one canonical form.
     ///
     /// # Errors
@@ -154,91 +172,148 @@ impl Attribute {
         if value.is_null() && (self.nullable || self.kind == AttributeType::HostName) {
             return Ok(Value::Null);
         }
-        match self.kind {
-            AttributeType::Boolean => boolean(value).map(Value::Bool).ok_or_else(|| {
+        self.kind.convert(self.name, value)
+    }
+}
+
+impl AttributeType {
+    /// A value of this type in its one canonical form; `name` is where it stands, as in `routes[2].nexthop`.
+    fn convert(self, name: &str, value: &Value) -> Result<Value, Refusal> {
+        let refuse = |rule: &str| Err(Refusal::attribute(name, format!("{} {rule}", quoted(value))));
+        match self {
+            Self::Boolean => boolean(value).map(Value::Bool).ok_or_else(|| {
+                let shown = quoted(value);
                 Refusal::invalid(
                     "InvalidInput",
                     format!(
-                        "Invalid input for operation: {} cannot be converted to boolean for '{}'.",
-                        quoted(value),
-                        self.name
+                        "Invalid input for operation: {shown} cannot be converted to boolean for '{name}'."
                     ),
                 )
             }),
-            AttributeType::Integer(low, high) => self.integer(value, low, high),
-            AttributeType::Text(length_max) => self.text(value, length_max),
-            AttributeType::OneOf(choices) => self.one_of(value, choices),
-            AttributeType::Id => self.parsed::<Id>(value),
-            AttributeType::IpAddress => self.parsed::<IpAddr>(value),
-            AttributeType::Cidr => self.cidr(value),
-            AttributeType::Mac => self.mac(value),
-            AttributeType::HostName if value.as_str() == Some("") => Ok(Value::Null),
-            AttributeType::HostName => self.parsed::<HostName>(value),
-            AttributeType::List if value.is_array() => Ok(value.clone()),
-            AttributeType::List => self.refuse(value, "is not a list"),
-            AttributeType::Object if value.is_object() => Ok(value.clone()),
-            AttributeType::Object => self.refuse(value, "is not an object"),
-        }
-    }
-
-    fn refuse(&self, value: &Value, rule: &str) -> Result<Value, Refusal> {
-        Err(Refusal::attribute(self.name, format!("{} {rule}", quoted(value))))
-    }
-
-    fn integer(&self, value: &Value, low: i64, high: i64) -> Result<Value, Refusal> {
-        let number = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-        match number {
-            Some(number) if (low..=high).contains(&number) => Ok(Value::from(number)),
-            Some(_) => self.refuse(value, &format!("is not in the range from {low} to {high}")),
-            None => self.refuse(value, "is not a whole number"),
-        }
-    }
-
-    fn text(&self, value: &Value, length_max: usize) -> Result<Value, Refusal> {
-        match value.as_str() {
-            Some(text) if text.chars().count() > length_max => {
-                self.refuse(value, &format!("exceeds maximum length of {length_max}"))
+            Self::Integer(low, high) => integer(name, value, low, high),
+            Self::Text(length_max) => text(name, value, length_max),
+            Self::Secret(length_max) => secret(name, value, length_max),
+            Self::OneOf(choices) => match value.as_str() {
+                Some(text) if choices.contains(&text) => Ok(value.clone()),
+                _ => refuse(&format!("is not one of {}", choices.join(", "))),
+            },
+            Self::Id | Self::Reference(_) => parsed::<Id>(name, value),
+            Self::IpAddress => parsed::<IpAddr>(name, value),
+            Self::Cidr => match value.as_str().and_then(|text| text.parse::<IpNet>().ok()) {
+                Some(prefix) => Ok(Value::String(prefix.trunc().to_string())),
+                None => refuse("is not a valid IP subnet"),
+            },
+            Self::Mac => match value.as_str().and_then(|text| text.parse::<Mac>().ok()) {
+                Some(mac) if mac.is_unicast() => Ok(Value::String(mac.to_string())),
+                Some(_) => refuse("is not the address of one station"),
+                None => refuse("is not a valid MAC address"),
+            },
+            Self::HostName if value.as_str() == Some("") => Ok(Value::Null),
+            Self::HostName => parsed::<HostName>(name, value),
+            Self::RouteTarget => parsed::<RouteTarget>(name, value),
+            Self::RouteDistinguisher => parsed::<RouteDistinguisher>(name, value),
+            Self::ListOf(kind) => {
+                let one = std::slice::from_ref(value);
+                let items = if value.is_null() { &[] } else { value.as_array().map_or(one, Vec::as_slice) };
+                each(name, items, |name, item| kind.convert(name, item))
             }
-            Some(text) if text.contains('\0') => self.refuse(value, "contains a zero character"),
-            Some(_) => Ok(value.clone()),
-            None => self.refuse(value, "is not a valid string"),
+            Self::Objects(attributes) => match value {
+                Value::Null => Ok(Value::Array(Vec::new())),
+                Value::Array(items) => each(name, items, |name, item| object(name, item, attributes)),
+                _ => refuse("is not a list"),
+            },
+            Self::List if value.is_array() => Ok(value.clone()),
+            Self::List => refuse("is not a list"),
+            Self::Object if value.is_object() => Ok(value.clone()),
+            Self::Object => refuse("is not an object"),
         }
     }
+}
 
-    fn one_of(&self, value: &Value, choices: &[&str]) -> Result<Value, Refusal> {
-        match value.as_str() {
-            Some(text) if choices.contains(&text) => Ok(value.clone()),
-            _ => self.refuse(value, &format!("is not one of {}", choices.join(", "))),
-        }
-    }
+fn integer(name: &str, value: &Value, low: i64, high: i64) -> Result<Value, Refusal> {
+    let number = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    let rule = match number {
+        Some(number) if (low..=high).contains(&number) => return Ok(Value::from(number)),
+        Some(_) => format!("is not in the range from {low} to {high}"),
+        None => "is not a whole number".into(),
+    };
+    Err(Refusal::attribute(name, format!("{} {rule}", quoted(value))))
+}
 
-    fn parsed<T>(&self, value: &Value) -> Result<Value, Refusal>
-    where
-        T: std::str::FromStr + std::fmt::Display,
-        T::Err: std::fmt::Display,
-    {
-        let text =
-            value.as_str().ok_or(()).or_else(|()| self.refuse(value, "is not a valid string").map(|_| ""))?;
-        match text.parse::<T>() {
-            Ok(parsed) => Ok(Value::String(parsed.to_string())),
-            Err(error) => self.refuse(value, &format!("is not valid: {error}")),
-        }
+fn text(name: &str, value: &Value, length_max: usize) -> Result<Value, Refusal> {
+    match broken_rule_of_text(value, length_max) {
+        Some(rule) => Err(Refusal::attribute(name, format!("{} {rule}", quoted(value)))),
+        None => Ok(value.clone()),
     }
+}
 
-    fn cidr(&self, value: &Value) -> Result<Value, Refusal> {
-        match value.as_str().and_then(|text| text.parse::<IpNet>().ok()) {
-            Some(prefix) => Ok(Value::String(prefix.trunc().to_string())),
-            None => self.refuse(value, "is not a valid IP subnet"),
-        }
+/// What is wrong with a secret is told without it.
+fn secret(name: &str, value: &Value, length_max: usize) -> Result<Value, Refusal> {
+    match broken_rule_of_text(value, length_max) {
+        Some(rule) => Err(Refusal::attribute(name, format!("the value {rule}"))),
+        None => Ok(value.clone()),
     }
+}
 
-    fn mac(&self, value: &Value) -> Result<Value, Refusal> {
-        match value.as_str().and_then(|text| text.parse::<Mac>().ok()) {
-            Some(mac) if mac.is_unicast() => Ok(Value::String(mac.to_string())),
-            Some(_) => self.refuse(value, "is not the address of one station"),
-            None => self.refuse(value, "is not a valid MAC address"),
+fn broken_rule_of_text(value: &Value, length_max: usize) -> Option<String> {
+    match value.as_str() {
+        Some(text) if text.chars().count() > length_max => {
+            Some(format!("exceeds maximum length of {length_max}"))
         }
+        Some(text) if text.contains('\0') => Some("contains a zero character".into()),
+        Some(_) => None,
+        None => Some("is not a valid string".into()),
     }
+}
+
+fn parsed<T>(name: &str, value: &Value) -> Result<Value, Refusal>
+where
+    T: std::str::FromStr + std::fmt::Display,
+    T::Err: std::fmt::Display,
+{
+    let rule = match value.as_str().map(str::parse::<T>) {
+        Some(Ok(parsed)) => return Ok(Value::String(parsed.to_string())),
+        Some(Err(error)) => format!("is not valid: {error}"),
+        None => "is not a valid string".into(),
+    };
+    Err(Refusal::attribute(name, format!("{} {rule}", quoted(value))))
+}
+
+/// The items of a list, each by its place in it.
+fn each(
+    name: &str,
+    items: &[Value],
+    convert: impl Fn(&str, &Value) -> Result<Value, Refusal>,
+) -> Result<Value, Refusal> {
+    let items = items.iter().enumerate().map(|(at, item)| convert(&format!("{name}[{at}]"), item));
+    items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+}
+
+/// An object with these attributes, as an item of a list: it is made anew whenever the list is given.
+fn object(name: &str, item: &Value, attributes: &[Attribute]) -> Result<Value, Refusal> {
+    let Value::Object(given) = item else {
+        return Err(Refusal::attribute(name, format!("{} is not an object", quoted(item))));
+    };
+    let is_unknown = |key: &&String| !attributes.iter().any(|known| known.name == **key);
+    if let Some(unknown) = given.keys().find(is_unknown) {
+        let known: Vec<&str> = attributes.iter().map(|attribute| attribute.name).collect();
+        let unknown = quoted(&Value::from(unknown.as_str()));
+        let rule = format!("it has {unknown}, which is not one of {}", known.join(", "));
+        return Err(Refusal::attribute(name, rule));
+    }
+    let mut converted = Map::new();
+    for attribute in attributes {
+        let place = format!("{name}.{}", attribute.name);
+        let value = match (given.get(attribute.name), attribute.on_create) {
+            (Some(Value::Null), _) if attribute.nullable => Value::Null,
+            (Some(value), _) => attribute.kind.convert(&place, value)?,
+            (None, OnCreate::Required) => return Err(Refusal::attribute(&place, "it is not given")),
+            (None, OnCreate::Default(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
+            (None, OnCreate::Optional | OnCreate::ReadOnly) => continue,
+        };
+        converted.insert(attribute.name.to_owned(), value);
+    }
+    Ok(Value::Object(converted))
 }
 
 /// Reads a boolean as Neutron does, also from a filter.

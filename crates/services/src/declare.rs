@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{CATALOGUE, Entry, NoStatuses, known_as};
-use crate::{Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
+use crate::{Attribute, Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
 use document::{Document, Request};
 
 /// What is to be there.
@@ -303,7 +303,9 @@ fn create(
         change.put(row.with_standard(|standard| standard.tags.clone_from(tags)));
     }
     let rendered = entry.render(change.model(), &id, &NoStatuses).unwrap_or_default();
-    let declared = request.attributes.keys().map(String::as_str).chain(request.tags.as_ref().map(|_| "tags"));
+    let is_shown = |name: &&String| entry.attribute(name).is_none_or(Attribute::is_shown);
+    let declared = request.attributes.keys().filter(is_shown).map(String::as_str);
+    let declared = declared.chain(request.tags.as_ref().map(|_| "tags"));
     let attributes = declared
         .filter(|name| *name != "name")
         .map(|name| {
@@ -332,6 +334,7 @@ fn update(
     let entry = document.entry;
     // Whether anything differs shows when it is done: an address that is kept, a default that is spelt out.
     let done = change.attempt(|change| {
+        let written = change.writes().len();
         if !wanted.is_empty() {
             entry.update(change, &id, &wanted, None).map_err(Stop::Refused)?;
         }
@@ -346,7 +349,10 @@ fn update(
             differs.then(|| (name.to_owned(), difference))
         });
         let differing: BTreeMap<String, Difference> = differing.collect();
-        if differing.is_empty() { Err(Stop::Unchanged) } else { Ok(differing) }
+        // What is not shown differs without a word.
+        let has_secrets = wanted.keys().any(|name| entry.attribute(name).is_some_and(|one| !one.is_shown()));
+        let is_unchanged = differing.is_empty() && !(has_secrets && change.writes().len() > written);
+        if is_unchanged { Err(Stop::Unchanged) } else { Ok(differing) }
     });
     let (action, attributes) = match done {
         Ok(attributes) => (Action::Update, attributes),

@@ -9,6 +9,8 @@ use crate::Id;
 pub enum Reason {
     /// The request itself is wrong.
     Invalid,
+    /// Whoever asks may not do that.
+    Forbidden,
     /// What it names does not exist.
     NotFound,
     /// It does not fit what is there.
@@ -38,6 +40,11 @@ impl Refusal {
     /// An attribute with a value that it cannot have: Neutron's `Invalid input for NAME. Reason: RULE`.
     pub fn attribute(name: &str, rule: impl fmt::Display) -> Self {
         Self::invalid("HTTPBadRequest", format!("Invalid input for {name}. Reason: {rule}."))
+    }
+
+    /// A request that may not be made.
+    pub fn forbidden(kind: &'static str, message: impl fmt::Display) -> Self {
+        Self { reason: Reason::Forbidden, kind, message: message.to_string() }
     }
 
     /// A request that does not fit what is there.

@@ -89,6 +89,7 @@ fn check(cases: &[Case]) {
         let outcome = attempt(&mut site, path, on.as_deref(), &filled(request, &names));
         let is_expected = outcome.as_ref().is_err_and(|refusal| {
             let reason = match refusal.reason {
+                Reason::Forbidden => 403,
                 Reason::Invalid => 400,
                 Reason::NotFound => 404,
                 Reason::Conflict => 409,
@@ -687,10 +688,19 @@ fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_attribute() {
                 AttributeType::Text(_) | AttributeType::OneOf(_) => {
                     vec![json!(1), json!(true), json!([]), json!({})]
                 }
-                AttributeType::Id | AttributeType::IpAddress | AttributeType::Cidr | AttributeType::Mac => {
+                AttributeType::Id
+                | AttributeType::Reference(_)
+                | AttributeType::IpAddress
+                | AttributeType::Cidr
+                | AttributeType::Mac => {
                     vec![json!("x"), json!(1), json!(false), json!([]), json!({})]
                 }
                 AttributeType::HostName => vec![json!("a b"), json!(1), json!([])],
+                AttributeType::RouteTarget | AttributeType::RouteDistinguisher => {
+                    vec![json!("x"), json!(1), json!({})]
+                }
+                AttributeType::Secret(_) => vec![json!(1), json!(true), json!([]), json!({})],
+                AttributeType::ListOf(_) | AttributeType::Objects(_) => vec![json!({}), json!([{}])],
                 AttributeType::List => vec![json!("x"), json!(1), json!({})],
                 AttributeType::Object => vec![json!("x"), json!(1), json!([])],
             };

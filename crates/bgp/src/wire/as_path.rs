@@ -4,6 +4,8 @@ use std::fmt;
 
 use weft_net::Asn;
 
+use super::bytes::{Reader, put_u16};
+
 /// The autonomous systems that a route came through, nearest first: segments, each a sequence or a set.
 ///
 /// Kept as the octets of the four-octet form, in one piece: cheap to compare, to hash and to store.
@@ -172,4 +174,79 @@ impl fmt::Debug for AsPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AsPath({self})")
     }
+}
+
+impl AsPath {
+    /// Reads the value of AS_PATH or AS4_PATH: numbers of two octets or of four. `None` if a segment is of no kind that is known outside
+    /// confederations, has no system, or more than are there (RFC 7606 §7.2).
+    pub(super) fn read(value: &[u8], four_octets: bool) -> Option<Self> {
+        let mut reader = Reader::new(value);
+        let size = if four_octets { 4 } else { 2 };
+        while !reader.is_empty() {
+            let (kind, count) = (reader.u8()?, reader.u8()?);
+            SegmentKind::from_number(kind)?;
+            reader.slice((count > 0).then_some(usize::from(count) * size)?)?;
+        }
+        if four_octets {
+            return Some(Self(value.into()));
+        }
+        let mut octets = Vec::with_capacity(value.len() * 2);
+        let mut reader = Reader::new(value);
+        while let (Some(kind), Some(count)) = (reader.u8(), reader.u8()) {
+            octets.extend([kind, count]);
+            for _ in 0..count {
+                octets.extend(u32::from(reader.u16()?).to_be_bytes());
+            }
+        }
+        Some(Self(octets.into()))
+    }
+
+    /// Writes the value, with numbers of two octets or of four. What does not fit two is [`Asn::TRANS`] there.
+    pub(super) fn write(&self, four_octets: bool, out: &mut Vec<u8>) {
+        if four_octets {
+            return out.extend_from_slice(&self.0);
+        }
+        for segment in self.segments() {
+            out.extend([segment.kind.number(), segment.asns().len() as u8]);
+            segment.asns().for_each(|asn| put_u16(out, two_octets(asn)));
+        }
+    }
+
+    /// Whether a number in it does not fit two octets.
+    pub(super) fn needs_four_octets(&self) -> bool {
+        self.asns().any(|asn| asn.two_octets().is_none())
+    }
+
+    /// The path that `self`, from a neighbour with two-octet numbers, and its AS4_PATH make together (RFC 6793 §4.2.3): the front of the first, where
+    /// systems that know two octets only put themselves, and all of the second.
+    pub(super) fn merged_with(&self, four: &Self) -> Self {
+        let Some(mut front) = self.length().checked_sub(four.length()) else { return self.clone() };
+        let mut segments: Vec<(SegmentKind, Vec<Asn>)> = Vec::new();
+        for segment in self.segments() {
+            if front == 0 {
+                break;
+            }
+            let taken = match segment.kind {
+                SegmentKind::Set => segment.asns().collect(),
+                SegmentKind::Sequence => segment.asns().take(front).collect::<Vec<_>>(),
+            };
+            front -= if segment.kind == SegmentKind::Set { 1 } else { taken.len() };
+            segments.push((segment.kind, taken));
+        }
+        for segment in four.segments() {
+            match segments.last_mut() {
+                // One sequence that was cut in two is one again.
+                Some((SegmentKind::Sequence, asns)) if segment.kind == SegmentKind::Sequence => {
+                    asns.extend(segment.asns());
+                }
+                _ => segments.push((segment.kind, segment.asns().collect())),
+            }
+        }
+        Self::from_segments(segments.iter().map(|(kind, asns)| (*kind, &asns[..])))
+    }
+}
+
+/// The number in two octets, or [`Asn::TRANS`].
+pub(super) fn two_octets(asn: Asn) -> u16 {
+    asn.two_octets().unwrap_or(Asn::TRANS.get() as u16)
 }

@@ -1,5 +1,6 @@
 //! The verbs, one to a file.
 
+pub(crate) mod act;
 pub(crate) mod apply;
 pub(crate) mod certificates;
 pub(crate) mod completion;
@@ -38,6 +39,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
         Verb::Describe(arguments) => describe::run(context, &arguments).await,
         Verb::Create(create) => create::run(context, &create).await,
         Verb::Set(set) => set::run(context, &set).await,
+        Verb::Do(asked) => act::run(context, &asked).await,
         Verb::Delete(arguments) => delete::run(context, &arguments).await,
         Verb::History(arguments) => history::run(context, &arguments).await,
         Verb::Rollback(arguments) => rollback::run(context, &arguments).await,

@@ -215,7 +215,7 @@ fn known(attribute: &Attribute, key: &Key, node: &Node) -> Result<Value, (Place,
         _ => scalar::typed(attribute.kind, node),
     };
     // What refers to a resource may be a name, which the controller looks up.
-    let is_name = attribute.kind == AttributeType::Id && value.is_string();
+    let is_name = names::reference(attribute).is_some() && value.is_string();
     match attribute.convert(&value) {
         Err(refusal) if !is_name => Err((value_place(key, node), refusal.to_string())),
         _ => Ok(value),

@@ -1,13 +1,13 @@
 //! What a scalar means: the catalogue says of which type an attribute is, so that a name can be `no` and a port's tag `1.10`.
 
 use serde_json::{Map, Value};
-use weft_services::AttributeType;
+use weft_services::{Attribute, AttributeType};
 
 use super::tree::{Content, Node, Scalar};
 
 /// The value of a node for an attribute of this type.
 pub(crate) fn typed(kind: AttributeType, node: &Node) -> Value {
-    let Content::Scalar(scalar) = &node.content else { return untyped(node) };
+    let Content::Scalar(scalar) = &node.content else { return within(kind, node) };
     if !scalar.is_plain {
         return Value::String(scalar.text.clone());
     }
@@ -17,15 +17,43 @@ pub(crate) fn typed(kind: AttributeType, node: &Node) -> Value {
     match kind {
         AttributeType::Boolean => boolean(&scalar.text).map_or_else(|| text(scalar), Value::Bool),
         AttributeType::Integer(..) => scalar.text.parse::<i64>().map_or_else(|_| text(scalar), Value::from),
-        AttributeType::List | AttributeType::Object => untyped(node),
+        AttributeType::List | AttributeType::Object | AttributeType::Objects(_) => untyped(node),
+        AttributeType::ListOf(kind) => typed(*kind, node),
         AttributeType::Text(_)
+        | AttributeType::Secret(_)
         | AttributeType::OneOf(_)
         | AttributeType::Id
+        | AttributeType::Reference(_)
         | AttributeType::IpAddress
         | AttributeType::Cidr
         | AttributeType::Mac
+        | AttributeType::RouteTarget
+        | AttributeType::RouteDistinguisher
         | AttributeType::HostName => text(scalar),
     }
+}
+
+/// The items of a list, each of the type that it is a list of, or of that of its key.
+fn within(kind: AttributeType, node: &Node) -> Value {
+    match (kind, &node.content) {
+        (AttributeType::ListOf(kind), Content::List(items)) => {
+            Value::Array(items.iter().map(|item| typed(*kind, item)).collect())
+        }
+        (AttributeType::Objects(attributes), Content::List(items)) => {
+            Value::Array(items.iter().map(|item| object(attributes, item)).collect())
+        }
+        _ => untyped(node),
+    }
+}
+
+fn object(attributes: &[Attribute], node: &Node) -> Value {
+    let Content::Map(entries) = &node.content else { return untyped(node) };
+    let value = |key: &str, value: &Node| {
+        let attribute = attributes.iter().find(|attribute| attribute.name == key);
+        attribute.map_or_else(|| untyped(value), |attribute| typed(attribute.kind, value))
+    };
+    let entries = entries.iter().map(|(key, node)| (key.text.clone(), value(&key.text, node)));
+    Value::Object(entries.collect())
 }
 
 /// A list of texts: its items as they are written.

@@ -4,32 +4,12 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use weft_services::catalogue::CATALOGUE;
+use weft_services::catalogue::{CATALOGUE, EXTENSIONS, Entry, Extension, Place, Target};
 
 use super::respond::{Answer, Problem, ok, typed_answer};
 use super::route::{Api, Asked};
 use super::{openapi, status};
 use crate::metrics::Moment;
-
-/// Neutron's extensions of which everything works: alias, name.
-const EXTENSIONS: &[(&str, &str)] = &[
-    ("binding", "Port Binding"),
-    ("empty-string-filtering", "Empty String Filtering Extension"),
-    ("ip-substring-filtering", "IP address substring filtering"),
-    ("net-mtu", "Network MTU"),
-    ("net-mtu-writable", "Network MTU (writable)"),
-    ("pagination", "Pagination support"),
-    ("project-id", "project_id field enabled"),
-    ("provider", "Provider Network"),
-    ("revision-if-match", "If-Match constraints based on revision_number"),
-    ("sorting", "Sorting support"),
-    ("standard-attr-description", "standard-attr-description"),
-    ("standard-attr-revisions", "Resource revision numbers"),
-    ("standard-attr-tag", "Tag support for resources with standard attribute: network, port, subnet"),
-    ("standard-attr-timestamp", "Resource timestamps"),
-    ("tag-creation", "Tag creation with POST"),
-    ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
-];
 
 const READ_ONLY: &str = "GET, HEAD";
 
@@ -64,28 +44,31 @@ fn versions(asked: &Asked) -> Answer {
 
 pub(crate) fn collections(asked: &Asked) -> Result<Answer, Problem> {
     asked.allow(READ_ONLY)?;
-    let resource = |entry: &weft_services::catalogue::Entry| {
-        let href = format!("{}/v2.0/{}", asked.origin(), entry.path);
-        json!({ "name": entry.member, "collection": entry.collection, "links": [{ "rel": "self", "href": href }] })
+    let resource = |entry: &'static Entry| {
+        let place = Place { entry, parent: None, target: Target::Collection };
+        let href = format!("{}/v2.0/{}", asked.origin(), place.path(str::to_owned));
+        json!({ "name": entry.member_in_json(), "collection": entry.collection_in_json(), "links": [{ "rel": "self", "href": href }] })
     };
     let resources: Vec<Value> = CATALOGUE.iter().map(resource).collect();
     // A client that was told the version looks for it here.
     Ok(ok(&json!({ "version": version(asked), "resources": resources })))
 }
 
-fn extension_value((alias, name): &(&str, &str)) -> Value {
+fn extension_value((alias, name): &Extension) -> Value {
     json!({ "alias": alias, "name": name, "description": name, "updated": "2026-11-21T00:00:00-00:00", "links": [] })
 }
 
 pub(crate) fn extensions(asked: &Asked) -> Result<Answer, Problem> {
     asked.allow(READ_ONLY)?;
-    let extensions: Vec<Value> = EXTENSIONS.iter().map(extension_value).collect();
+    let mut all: Vec<&Extension> = EXTENSIONS.iter().copied().flatten().collect();
+    all.sort();
+    let extensions: Vec<Value> = all.into_iter().map(extension_value).collect();
     Ok(ok(&json!({ "extensions": extensions })))
 }
 
 pub(crate) fn extension(asked: &Asked, alias: &str) -> Result<Answer, Problem> {
     asked.allow(READ_ONLY)?;
-    let found = EXTENSIONS.iter().find(|(known, _)| *known == alias);
+    let found = EXTENSIONS.iter().copied().flatten().find(|(known, _)| *known == alias);
     // In Neutron's words.
     let message = || format!("Extension with alias {alias} does not exist");
     let missing = || Problem::Http(StatusCode::NOT_FOUND, "HTTPNotFound", message());

@@ -104,6 +104,7 @@ fn error(status: StatusCode, kind: &str, message: &str, place: Option<Place>) ->
 fn status_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Invalid => StatusCode::BAD_REQUEST,
+        Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::NotFound => StatusCode::NOT_FOUND,
         Reason::Conflict => StatusCode::CONFLICT,
         Reason::Outdated => StatusCode::PRECONDITION_FAILED,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Method, Uri};
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use weft_services::catalogue::{Entry, by_path};
+use weft_services::catalogue::{Entry, Place, Target};
 
 use super::respond::{Answer, Problem};
 use super::url_query::UrlQuery;
@@ -79,36 +79,48 @@ impl Api {
             ["v2.0", "extensions" | "extensions.json"] | ["v2.0", "extensions", ""] => {
                 documents::extensions(&asked)
             }
-            ["v2.0", "extensions", alias] => documents::extension(&asked, without_suffix(alias)),
-            ["v2.0", ""] => documents::collections(&asked),
-            ["v2.0", path] | ["v2.0", path, ""] => {
-                self.collection(&asked, entry(without_suffix(path))?).await
+            ["v2.0", "extensions", alias] => {
+                documents::extension(&asked, alias.strip_suffix(".json").unwrap_or(alias))
             }
-            ["v2.0", path, id] => self.member(&asked, entry(path)?, without_suffix(id)).await,
-            ["v2.0", path, id, "tags"] => tags::all(self, &asked, entry(path)?, id).await,
-            ["v2.0", path, id, "tags", tag] => tags::one(self, &asked, (entry(path)?, id), tag).await,
+            ["v2.0", ""] => documents::collections(&asked),
+            ["v2.0", place @ ..] => match Place::find(place) {
+                Some(place) => self.place(&asked, &place).await,
+                None => Err(Problem::no_such_path()),
+            },
             ["v1", rest @ ..] => native::answer(self, &asked, rest).await,
             other => documents::answer(self, &asked, other),
         }
     }
 
-    async fn collection(&self, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
+    async fn place(&self, asked: &Asked, place: &Place<'_>) -> Result<Answer, Problem> {
+        match place.target {
+            Target::Collection => self.collection(asked, place).await,
+            Target::Member(id) => self.member(asked, place, id).await,
+            Target::Tags(id) => tags::all(self, asked, place, id).await,
+            Target::Tag(id, tag) => tags::one(self, asked, (place, id), tag).await,
+            Target::Action(id, action) => resources::act(self, asked, place, (id, action)).await,
+        }
+    }
+
+    async fn collection(&self, asked: &Asked, place: &Place<'_>) -> Result<Answer, Problem> {
+        let entry = place.entry;
         match asked.method {
-            Method::GET if asked.query().flag("watch") => watch::collection(self, asked, entry),
-            Method::GET => resources::list(self, asked, entry),
-            Method::POST if entry.verbs.write => resources::create(self, asked, entry).await,
+            Method::GET if asked.query().flag("watch") => watch::collection(self, asked, place),
+            Method::GET => resources::list(self, asked, place),
+            Method::POST if entry.verbs.write => resources::create(self, asked, place).await,
             // What Neutron says of a PUT without an identifier.
             Method::PUT => Err(entry.not_found("None").into()),
             _ => Err(Problem::Method(if entry.verbs.write { "GET, HEAD, POST" } else { "GET, HEAD" })),
         }
     }
 
-    async fn member(&self, asked: &Asked, entry: &'static Entry, id: &str) -> Result<Answer, Problem> {
+    async fn member(&self, asked: &Asked, place: &Place<'_>, id: &str) -> Result<Answer, Problem> {
+        let verbs = place.entry.verbs;
         match asked.method {
-            Method::GET => resources::show(self, asked, entry, id),
-            Method::PUT if entry.verbs.write => resources::update(self, asked, entry, id).await,
-            Method::DELETE if entry.verbs.delete => resources::delete(self, asked, entry, id).await,
-            _ => Err(Problem::Method(member_methods(entry))),
+            Method::GET => resources::show(self, asked, place, id),
+            Method::PUT if verbs.write => resources::update(self, asked, place, id).await,
+            Method::DELETE if verbs.delete => resources::delete(self, asked, place, id).await,
+            _ => Err(Problem::Method(member_methods(place.entry))),
         }
     }
 }
@@ -126,24 +138,19 @@ const fn member_methods(entry: &Entry) -> &'static str {
 fn offered(segments: &[&str], asked: &Asked) -> &'static [&'static str] {
     match segments {
         ["v1", "watch"] => STREAM,
-        ["v2.0", _] | ["v2.0", _, ""] if asked.query().flag("watch") => STREAM,
+        ["v2.0", place @ ..] if asked.query().flag("watch") && is_collection(place) => STREAM,
         ["v1", "snapshot"] => &[],
         ["v1" | "v2.0", ..] => &["application/json"],
         _ => &[],
     }
 }
 
+fn is_collection(place: &[&str]) -> bool {
+    Place::find(place).is_some_and(|place| matches!(place.target, Target::Collection))
+}
+
 /// An error at the beginning of a stream is JSON.
 const STREAM: &[&str] = &["text/event-stream", "application/json"];
-
-fn entry(path: &str) -> Result<&'static Entry, Problem> {
-    by_path(path).ok_or_else(Problem::no_such_path)
-}
-
-/// Neutron answers `networks.json` as `networks`.
-fn without_suffix(segment: &str) -> &str {
-    segment.strip_suffix(".json").unwrap_or(segment)
-}
 
 fn decoded_path(path: &str) -> Result<String, Problem> {
     let (bytes, is_well_formed) = percent::decode(path);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use weft_services::catalogue::{Entry, NoStatuses};
+use weft_services::catalogue::{Entry, NoStatuses, Place};
 use weft_services::{Change, Model, Refusal};
 
 use super::respond::{Answer, Problem, empty, json_answer, ok};
@@ -28,11 +28,12 @@ fn tags_of(model: &Model, entry: &Entry, id: &str) -> Result<BTreeSet<String>, R
 async fn replace(
     api: &Api,
     asked: &Asked,
-    place: (&'static Entry, &str),
+    (place, id): (&Place<'_>, &str),
     f: impl Fn(BTreeSet<String>) -> Result<BTreeSet<String>, Refusal>,
 ) -> Result<BTreeSet<String>, Problem> {
-    let (entry, id) = place;
+    let entry = place.entry;
     let make = |change: &mut Change| {
+        place.check(change.model())?;
         let before = tags_of(change.model(), entry, id)?;
         let after = f(before.clone())?;
         if before != after {
@@ -43,16 +44,14 @@ async fn replace(
     Ok(api.site.transact(&asked.caller(), None, make).await?.1)
 }
 
-pub(crate) async fn all(
-    api: &Api,
-    asked: &Asked,
-    entry: &'static Entry,
-    id: &str,
-) -> Result<Answer, Problem> {
+pub(crate) async fn all(api: &Api, asked: &Asked, place: &Place<'_>, id: &str) -> Result<Answer, Problem> {
+    let entry = place.entry;
     check_has_tags(entry)?;
     match asked.method {
         Method::GET => {
-            let tags = tags_of(&api.site.durable().model.0, entry, id)?;
+            let snapshot = api.site.durable();
+            place.check(&snapshot.model.0)?;
+            let tags = tags_of(&snapshot.model.0, entry, id)?;
             Ok(ok(&json!({ "tags": tags })))
         }
         Method::PUT | Method::POST => {
@@ -65,11 +64,11 @@ pub(crate) async fn all(
             let merge = |before: BTreeSet<String>| {
                 Ok(if adds { before.into_iter().chain(given.clone()).collect() } else { given.clone() })
             };
-            let tags = replace(api, asked, (entry, id), merge).await?;
+            let tags = replace(api, asked, (place, id), merge).await?;
             Ok(ok(&json!({ "tags": tags })))
         }
         Method::DELETE => {
-            replace(api, asked, (entry, id), |_| Ok(BTreeSet::new())).await?;
+            replace(api, asked, (place, id), |_| Ok(BTreeSet::new())).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => Err(Problem::Method("GET, HEAD, POST, PUT, DELETE")),
@@ -79,27 +78,29 @@ pub(crate) async fn all(
 pub(crate) async fn one(
     api: &Api,
     asked: &Asked,
-    place: (&'static Entry, &str),
+    (place, id): (&Place<'_>, &str),
     tag: &str,
 ) -> Result<Answer, Problem> {
-    let (entry, id) = place;
+    let entry = place.entry;
     check_has_tags(entry)?;
     let missing = || Refusal::not_found("TagNotFound", "Tag", tag);
     match asked.method {
         Method::GET => {
-            let tags = tags_of(&api.site.durable().model.0, entry, id)?;
+            let snapshot = api.site.durable();
+            place.check(&snapshot.model.0)?;
+            let tags = tags_of(&snapshot.model.0, entry, id)?;
             if tags.contains(tag) { Ok(empty(StatusCode::NO_CONTENT)) } else { Err(missing().into()) }
         }
         Method::PUT => {
             let given = weft_services::tags(&json!([tag]))?;
-            replace(api, asked, place, |before| Ok(before.into_iter().chain(given.clone()).collect()))
+            replace(api, asked, (place, id), |before| Ok(before.into_iter().chain(given.clone()).collect()))
                 .await?;
             Ok(json_answer(StatusCode::CREATED, &Value::Null))
         }
         Method::DELETE => {
             let remove =
                 |mut before: BTreeSet<String>| if before.remove(tag) { Ok(before) } else { Err(missing()) };
-            replace(api, asked, place, remove).await?;
+            replace(api, asked, (place, id), remove).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
         _ => Err(Problem::Method("GET, HEAD, PUT, DELETE")),

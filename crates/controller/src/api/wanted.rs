@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use weft_services::Query;
-use weft_services::catalogue::Entry;
+use weft_services::catalogue::{Entry, Place};
 
-use super::resources::chosen;
+use super::resources::{self, chosen};
 use super::respond::Problem;
 use super::url_query::UrlQuery;
 
@@ -23,13 +23,13 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn read(query: &UrlQuery, entry: &Entry) -> Result<Self, Problem> {
+    pub(super) fn read(query: &UrlQuery, place: &Place<'_>) -> Result<Self, Problem> {
         if let Some(name) = OF_LISTS.into_iter().find(|name| query.get(name).is_some()) {
             let message = format!("{name}: a watch has no order and no pages, so it has no such parameter");
             return Err(Problem::malformed(message));
         }
-        let all = query.to_query()?;
-        all.check(entry)?;
+        let all = resources::query(query, place)?;
+        all.check(place.entry)?;
         let mut stored = all.clone();
         stored.conditions.retain(|condition| !condition.is_of_reports());
         let fields = query.fields().map(|fields| fields.into_iter().map(str::to_owned).collect());

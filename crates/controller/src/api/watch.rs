@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses};
+use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses, Place};
 use weft_services::compile::FragmentKey;
 use weft_services::{Model, RowKey, Write};
 use weft_store::{Epoch, Event, Revision, Version, WatchError};
@@ -42,9 +42,10 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 type Outgoing = mpsc::Sender<Result<Bytes, std::convert::Infallible>>;
 
 /// Watches one collection.
-pub(crate) fn collection(api: &Api, asked: &Asked, entry: &'static Entry) -> Result<Answer, Problem> {
-    let wanted = Wanted::read(&asked.query(), entry)?;
-    start(api, asked, vec![entry], wanted)
+pub(crate) fn collection(api: &Api, asked: &Asked, place: &Place<'_>) -> Result<Answer, Problem> {
+    let wanted = Wanted::read(&asked.query(), place)?;
+    place.check(&api.site.durable().model.0)?;
+    start(api, asked, vec![place.entry], wanted)
 }
 
 /// Watches everything.
@@ -71,13 +72,13 @@ fn start(api: &Api, asked: &Asked, entries: Vec<&'static Entry>, wanted: Wanted)
 
 /// Up to where a watcher has been told.
 #[derive(Clone, Copy)]
-struct Place {
+struct Upto {
     version: Version,
     /// How many events of the commit that made this version it was told; `None`: all of them.
     events: Option<usize>,
 }
 
-fn parse_place(text: &str) -> Result<Place, Problem> {
+fn parse_place(text: &str) -> Result<Upto, Problem> {
     let parse = || {
         let mut parts = text.split('.');
         let version = Version {
@@ -86,7 +87,7 @@ fn parse_place(text: &str) -> Result<Place, Problem> {
         };
         let events = parts.next().map(|count| count.parse::<usize>().ok());
         let is_whole = events != Some(None) && parts.next().is_none();
-        is_whole.then_some(Place { version, events: events.flatten() })
+        is_whole.then_some(Upto { version, events: events.flatten() })
     };
     parse().ok_or_else(|| Problem::malformed(format!("since: '{text}' is not of the form EPOCH.REVISION")))
 }
@@ -104,7 +105,7 @@ struct Gone;
 impl Watcher {
     async fn run(
         self,
-        since: Option<Place>,
+        since: Option<Upto>,
         mut notices: tokio::sync::broadcast::Receiver<BTreeSet<FragmentKey>>,
     ) {
         // Finding the past may take a while; that the stream is there is told at once.
@@ -143,9 +144,9 @@ impl Watcher {
     }
 
     /// The model that the watcher knows, and its version: that before a commit of which it knows a part.
-    async fn begin(&self, since: Option<Place>) -> Option<(Model, Version)> {
+    async fn begin(&self, since: Option<Upto>) -> Option<(Model, Version)> {
         let now = self.site.durable();
-        let Some(Place { version: since, events }) = since else {
+        let Some(Upto { version: since, events }) = since else {
             return Some((now.model.0.clone(), now.version));
         };
         if since.epoch != now.version.epoch || since > now.version {

@@ -92,12 +92,20 @@ pub struct Interfaces;
 impl Interfaces {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
-        Attribute::optional("instance_port_id", AttributeType::Id, "Instance port that it is a slice of")
-            .nullable()
-            .immutable(),
-        Attribute::optional("parent_interface_id", AttributeType::Id, "Interface that it is a slice of")
-            .nullable()
-            .immutable(),
+        Attribute::optional(
+            "instance_port_id",
+            AttributeType::Reference("instance_port"),
+            "Instance port that it is a slice of"
+        )
+        .nullable()
+        .immutable(),
+        Attribute::optional(
+            "parent_interface_id",
+            AttributeType::Reference("interface"),
+            "Interface that it is a slice of"
+        )
+        .nullable()
+        .immutable(),
         Attribute::with_default(
             "type",
             AttributeType::OneOf(&["untagged", "vlan"]),
@@ -215,9 +223,6 @@ fn kind(spec: &Spec) -> Result<InterfaceKind, Refusal> {
 
 fn check_place(model: &Model, parent: InterfaceParent, kind: InterfaceKind) -> Result<(), Refusal> {
     match parent {
-        InterfaceParent::InstancePort(id) if !model.instance_ports.contains_key(&id) => {
-            return Err(Refusal::not_found("InstancePortNotFound", "Instance port", id));
-        }
         InterfaceParent::Interface(id) => {
             let depth = depth(model, id)?;
             if depth >= DEPTH_MAX || kind == InterfaceKind::Untagged {

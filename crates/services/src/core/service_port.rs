@@ -96,8 +96,9 @@ pub struct ServicePorts;
 impl ServicePorts {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
-        Attribute::required("interface_id", AttributeType::Id, "Interface that is bound"),
-        Attribute::required("service_id", AttributeType::Id, "Service that it is bound to").mutable(),
+        Attribute::required("interface_id", AttributeType::Reference("interface"), "Interface that is bound"),
+        Attribute::required("service_id", AttributeType::Reference("service"), "Service that it is bound to")
+            .mutable(),
         Attribute::optional(
             "fixed_ips",
             AttributeType::List,
@@ -146,9 +147,6 @@ impl Resource for ServicePorts {
             return Err(Refusal::not_found("InterfaceNotFound", "Interface", spec.interface_id));
         };
         check_unbound(change.model(), spec.interface_id, None)?;
-        if !change.model().networks.contains_key(&spec.service_id) {
-            return Err(Refusal::not_found("ServiceNotFound", "Service", spec.service_id));
-        }
         check_mac(change.model(), spec.service_id, vnic.mac_address, None)?;
         let fixed_ips = allocate(change, spec.service_id, vnic.mac_address, spec.fixed_ips.as_deref())?;
         let id = change.choose_id();
@@ -170,9 +168,6 @@ impl Resource for ServicePorts {
         let stored = id.parse::<Id>().ok().and_then(|id| change.model().service_ports.get(&id).cloned());
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
-        if !change.model().networks.contains_key(&spec.service_id) {
-            return Err(Refusal::not_found("ServiceNotFound", "Service", spec.service_id));
-        }
         let mut port = ServicePort::clone(&stored);
         let asked: Vec<FixedIpRequest> = spec.fixed_ips.unwrap_or_default();
         let as_stored = asked == stored.fixed_ips.iter().map(FixedIpRequest::exactly).collect::<Vec<_>>();

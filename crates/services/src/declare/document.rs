@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::{DeclareError, Plan, names, rank};
-use crate::catalogue::{Entry, by_any_name};
+use crate::catalogue::{Entry, by_any_name, by_member};
 use crate::{Attribute, AttributeType, Model, Refusal};
 
 /// A document, as far as it can be read by itself.
@@ -61,8 +61,8 @@ impl<'d> Document<'d> {
     /// The attribute that is a reference under this key, and the kind of what it refers to.
     fn reference(&self, key: &str) -> Option<(&'static Attribute, &'static Entry)> {
         let attribute = self.entry.attribute(key).or_else(|| self.entry.attribute(&format!("{key}_id")))?;
-        let short = attribute.name.strip_suffix("_id").filter(|_| attribute.kind == AttributeType::Id)?;
-        Some((attribute, names::target(short)?))
+        let AttributeType::Reference(member) = attribute.kind else { return None };
+        Some((attribute, by_member(member)?))
     }
 
     /// What it refers to: by which key, of which kind, by which name.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Plan;
-use crate::catalogue::{CATALOGUE, Entry, NoStatuses, by_any_name};
+use crate::catalogue::{Entry, NoStatuses, by_any_name};
 use crate::{Id, Model, Refusal, RowKind};
 
 /// The kind by which a resource is known in its set: a service is known as what it is a view of.
@@ -14,17 +14,6 @@ pub(super) fn identity(member: &'static str) -> &'static str {
 /// The kind of the row that holds the name of a resource of this kind.
 pub(super) fn row_kind(member: &str) -> Option<RowKind> {
     by_any_name(member)?.kind()
-}
-
-/// The kind that a key refers to: `network`; `parent_interface` refers to an interface.
-pub(super) fn target(short: &str) -> Option<&'static Entry> {
-    let mut rest = short.rsplit(':').next().unwrap_or(short);
-    loop {
-        if let Some(entry) = CATALOGUE.iter().find(|entry| entry.member == rest) {
-            return Some(entry);
-        }
-        rest = rest.split_once('_')?.1;
-    }
 }
 
 pub(super) fn subnets() -> Option<&'static Entry> {

@@ -15,3 +15,13 @@ pub(crate) use ipam::{FixedIpRequest, allocate, check_addresses_free, follow_mac
 pub use port::Ports;
 pub use resource::{Encapsulation, Network, Networks};
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};
+
+/// Neutron's extensions of networks, subnets and ports of which everything works.
+pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[
+    ("binding", "Port Binding"),
+    ("ip-substring-filtering", "IP address substring filtering"),
+    ("net-mtu", "Network MTU"),
+    ("net-mtu-writable", "Network MTU (writable)"),
+    ("provider", "Provider Network"),
+    ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
+];

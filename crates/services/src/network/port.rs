@@ -64,7 +64,7 @@ const VNIC_TYPES: AttributeType = AttributeType::OneOf(&[
 impl Ports {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
-        Attribute::required("network_id", AttributeType::Id, "Network that it is on"),
+        Attribute::required("network_id", AttributeType::Reference("network"), "Network that it is on"),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
         Attribute::optional("fixed_ips", AttributeType::List, "Addresses: of {subnet_id, ip_address}, either or both"),
@@ -189,9 +189,6 @@ impl Resource for Ports {
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
         let spec: Spec = typed(merged)?;
         let network = spec.network_id;
-        if !change.model().networks.contains_key(&network) {
-            return Err(Refusal::no_network(network));
-        }
         let mac_address = spec.mac_address.unwrap_or_else(|| choose_mac(change, Some(network)));
         check_mac(change.model(), network, mac_address, None)?;
         let fixed_ips = allocate(change, network, mac_address, spec.fixed_ips.as_deref())?;

@@ -139,7 +139,11 @@ const IPV6_MODES: AttributeType = AttributeType::OneOf(&["dhcpv6-stateful", "dhc
 impl Subnets {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
-        Attribute::required("network_id", AttributeType::Id, "Network whose addresses these are"),
+        Attribute::required(
+            "network_id",
+            AttributeType::Reference("network"),
+            "Network whose addresses these are"
+        ),
         Attribute::required("ip_version", AttributeType::Integer(4, 6), "4 or 6"),
         Attribute::required("cidr", AttributeType::Cidr, "Prefix"),
         Attribute::optional(

@@ -7,7 +7,7 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 use weft_services::Operation;
-use weft_services::catalogue::{CATALOGUE, Entry};
+use weft_services::catalogue::{CATALOGUE, Entry, MemberAction, Method, Place, Target};
 
 use schemas::schema;
 
@@ -21,11 +21,18 @@ pub(crate) fn document() -> Value {
             schemas.insert(format!("{}_create", entry.member), schema(entry, Some(Operation::Create)));
             schemas.insert(format!("{}_update", entry.member), schema(entry, Some(Operation::Update)));
         }
-        paths.insert(format!("/v2.0/{}", entry.path), collection_path(entry));
-        paths.insert(format!("/v2.0/{}/{{id}}", entry.path), member_path(entry));
+        let mut insert = |target, item| {
+            let (path, item) = at_place(entry, target, item);
+            paths.insert(path, item);
+        };
+        insert(Target::Collection, collection_path(entry));
+        insert(Target::Member("{id}"), member_path(entry));
         if entry.attribute("tags").is_some() {
-            paths.insert(format!("/v2.0/{}/{{id}}/tags", entry.path), tags_path(entry));
-            paths.insert(format!("/v2.0/{}/{{id}}/tags/{{tag}}", entry.path), tag_path(entry));
+            insert(Target::Tags("{id}"), tags_path(entry));
+            insert(Target::Tag("{id}", "{tag}"), tag_path(entry));
+        }
+        for action in entry.actions {
+            insert(Target::Action("{id}", action), action_path(entry, action));
         }
     }
     schemas.insert("tags".into(), schemas::tags());
@@ -44,6 +51,18 @@ pub(crate) fn document() -> Value {
         "paths": paths,
         "components": { "schemas": schemas },
     })
+}
+
+/// The path of a place, and what is there with the parameters of that path.
+fn at_place(entry: &'static Entry, target: Target<'_>, mut item: Value) -> (String, Value) {
+    let parent = entry.parent().map(|(_, attribute)| format!("{{{attribute}}}"));
+    let path = Place { entry, parent: parent.as_deref(), target }.path(str::to_owned);
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameters: Vec<Value> = names.map(parameters::in_path).collect();
+    if !parameters.is_empty() {
+        item["parameters"] = parameters.into();
+    }
+    (format!("/v2.0/{path}"), item)
 }
 
 fn reference(name: &str) -> Value {
@@ -67,29 +86,28 @@ fn collection_path(entry: &Entry) -> Value {
     let many = json!({ "type": "array", "items": reference(entry.member) });
     let mut path = json!({ "get": {
         "summary": format!("List {}", entry.collection), "operationId": format!("list_{}", entry.collection), "tags": [entry.collection],
-        "parameters": parameters::of_list(entry), "responses": responses("200", Some(body_of(entry.collection, &many))),
+        "parameters": parameters::of_list(entry), "responses": responses("200", Some(body_of(entry.collection_in_json(), &many))),
     } });
     if entry.verbs.write {
         path["post"] = json!({
             "summary": format!("Create {}", entry.member), "operationId": format!("create_{}", entry.member), "tags": [entry.collection],
-            "requestBody": { "required": true, "content": body_of(entry.member, &reference(&format!("{}_create", entry.member))) },
-            "responses": responses("201", Some(body_of(entry.member, &reference(entry.member)))),
+            "requestBody": { "required": true, "content": body_of(entry.member_in_json(), &reference(&format!("{}_create", entry.member))) },
+            "responses": responses("201", Some(body_of(entry.member_in_json(), &reference(entry.member)))),
         });
     }
     path
 }
 
 fn member_path(entry: &Entry) -> Value {
-    let one = body_of(entry.member, &reference(entry.member));
+    let one = body_of(entry.member_in_json(), &reference(entry.member));
     let mut path = json!({
-        "parameters": [parameters::in_path("id")],
         "get": { "summary": format!("Show {}", entry.member), "operationId": format!("show_{}", entry.member), "tags": [entry.collection],
             "parameters": [parameters::fields(entry)], "responses": responses("200", Some(one.clone())) },
     });
     if entry.verbs.write {
         path["put"] = json!({
             "summary": format!("Update {}", entry.member), "operationId": format!("update_{}", entry.member), "tags": [entry.collection],
-            "requestBody": { "required": true, "content": body_of(entry.member, &reference(&format!("{}_update", entry.member))) },
+            "requestBody": { "required": true, "content": body_of(entry.member_in_json(), &reference(&format!("{}_update", entry.member))) },
             "responses": responses("200", Some(one)),
         });
     }
@@ -98,6 +116,29 @@ fn member_path(entry: &Entry) -> Value {
             "tags": [entry.collection], "responses": responses("204", None) });
     }
     path
+}
+
+/// An action on a resource.
+fn action_path(entry: &Entry, action: &MemberAction) -> Value {
+    let given = schemas::of_attributes(action.attributes, action.doc, Some(Operation::Create));
+    let object = json!({ "application/json": { "schema": { "type": "object" } } });
+    let (body, answer) = if action.is_of_member {
+        let member = entry.member_in_json();
+        (body_of(member, &given), body_of(member, &reference(entry.member)))
+    } else {
+        (json!({ "application/json": { "schema": given } }), object)
+    };
+    let mut operation = json!({
+        "summary": action.doc, "operationId": format!("{}_{}", entry.member, action.name),
+        "tags": [entry.collection], "responses": responses("200", Some(answer)),
+    });
+    match action.method() {
+        Method::Get => json!({ "get": operation }),
+        Method::Put => {
+            operation["requestBody"] = json!({ "required": true, "content": body });
+            json!({ "put": operation })
+        }
+    }
 }
 
 /// All tags of a resource.
@@ -115,7 +156,6 @@ fn tags_path(entry: &Entry) -> Value {
     let mut delete = operation("Delete", "delete");
     delete["responses"] = responses("204", None);
     json!({
-        "parameters": [parameters::in_path("id")],
         "get": operation("Show", "list"),
         "put": with_body(operation("Replace", "replace")),
         "post": with_body(operation("Add to", "extend")),
@@ -132,7 +172,6 @@ fn tag_path(entry: &Entry) -> Value {
     };
     let nothing = json!({ "application/json": { "schema": { "type": "null" } } });
     json!({
-        "parameters": [parameters::in_path("id"), parameters::in_path("tag")],
         "get": operation("Whether there is a tag on", "check", responses("204", None)),
         "put": operation("Put a tag on", "add", responses("201", Some(nothing))),
         "delete": operation("Take a tag off", "delete", responses("204", None)),

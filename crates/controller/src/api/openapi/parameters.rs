@@ -13,7 +13,11 @@ pub(super) fn in_path(name: &str) -> Value {
 
 /// What a list can be asked for.
 pub(super) fn of_list(entry: &Entry) -> Vec<Value> {
-    let own = entry.attributes.iter().filter(|attribute| !RESERVED.contains(&attribute.name));
+    // What names the parent is in the path.
+    let of_parent = entry.parent().map(|(_, attribute)| attribute);
+    let own = entry.attributes.iter();
+    let own =
+        own.filter(|one| !RESERVED.contains(&one.name) && Some(one.name) != of_parent && one.is_shown());
     let mut parameters: Vec<Value> = own.filter_map(filter).collect();
     if entry.attribute("updated_at").is_some() {
         let time = json!({ "type": "string", "format": "date-time" });
@@ -59,7 +63,8 @@ fn text() -> Value {
 }
 
 fn names(entry: &Entry) -> Value {
-    let names: Vec<&str> = entry.attributes.iter().map(|attribute| attribute.name).collect();
+    let shown = entry.attributes.iter().filter(|attribute| attribute.is_shown());
+    let names: Vec<&str> = shown.map(|attribute| attribute.name).collect();
     json!({ "type": "string", "enum": names })
 }
 
@@ -77,7 +82,7 @@ fn repeated(name: &str, doc: &str, items: Value) -> Value {
 /// A filter by an attribute; several values: any of them. Objects are no values that anybody could give.
 fn filter(attribute: &Attribute) -> Option<Value> {
     let value = match attribute.kind {
-        AttributeType::Object => return None,
+        AttributeType::Object | AttributeType::Objects(_) => return None,
         AttributeType::Boolean => json!({ "type": "boolean" }),
         AttributeType::Integer(..) => json!({ "type": "integer" }),
         AttributeType::OneOf(choices) => json!({ "type": "string", "enum": choices }),

@@ -6,15 +6,20 @@ use weft_services::{Attribute, AttributeType, OnCreate, Operation};
 
 /// A resource: as it is shown, or as it is given to make or change one.
 pub(super) fn schema(entry: &Entry, operation: Option<Operation>) -> Value {
+    of_attributes(entry.attributes, entry.doc, operation)
+}
+
+/// An object with the attributes of a table.
+pub(super) fn of_attributes(attributes: &[Attribute], doc: &str, operation: Option<Operation>) -> Value {
     let shown = |attribute: &&Attribute| match operation {
-        None => true,
+        None => attribute.is_shown(),
         Some(Operation::Create) => attribute.on_create != OnCreate::ReadOnly,
         Some(Operation::Update) => attribute.on_update,
     };
-    let attributes: Vec<&Attribute> = entry.attributes.iter().filter(shown).collect();
+    let attributes: Vec<&Attribute> = attributes.iter().filter(shown).collect();
     let properties: Map<String, Value> =
         attributes.iter().map(|attribute| (attribute.name.to_owned(), property(attribute))).collect();
-    let mut schema = json!({ "type": "object", "description": entry.doc, "properties": properties });
+    let mut schema = json!({ "type": "object", "description": doc, "properties": properties });
     if operation == Some(Operation::Create) {
         let required = attributes.iter().filter(|attribute| attribute.on_create == OnCreate::Required);
         schema["required"] = required.map(|attribute| json!(attribute.name)).collect();
@@ -26,19 +31,7 @@ pub(super) fn schema(entry: &Entry, operation: Option<Operation>) -> Value {
 }
 
 fn property(attribute: &Attribute) -> Value {
-    let mut property = match attribute.kind {
-        AttributeType::Boolean => json!({ "type": "boolean" }),
-        AttributeType::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
-        AttributeType::Text(length_max) => json!({ "type": "string", "maxLength": length_max }),
-        AttributeType::OneOf(choices) => json!({ "type": "string", "enum": choices }),
-        AttributeType::Id => json!({ "type": "string", "format": "uuid" }),
-        AttributeType::IpAddress => json!({ "type": "string", "description": "An IPv4 or IPv6 address" }),
-        AttributeType::Cidr => json!({ "type": "string", "description": "An IPv4 or IPv6 prefix" }),
-        AttributeType::Mac => json!({ "type": "string", "pattern": "^([0-9a-f]{2}:){5}[0-9a-f]{2}$" }),
-        AttributeType::HostName => json!({ "type": "string", "maxLength": 253 }),
-        AttributeType::List => json!({ "type": "array", "items": {} }),
-        AttributeType::Object => json!({ "type": "object" }),
-    };
+    let mut property = of_type(attribute.kind);
     if attribute.nullable {
         if let Some(choices) = property.get_mut("enum").and_then(Value::as_array_mut) {
             choices.push(Value::Null);
@@ -50,6 +43,33 @@ fn property(attribute: &Attribute) -> Value {
         property["default"] = serde_json::from_str(text).unwrap_or(Value::Null);
     }
     property
+}
+
+fn of_type(kind: AttributeType) -> Value {
+    match kind {
+        AttributeType::Boolean => json!({ "type": "boolean" }),
+        AttributeType::Integer(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
+        AttributeType::Text(length_max) => json!({ "type": "string", "maxLength": length_max }),
+        AttributeType::OneOf(choices) => json!({ "type": "string", "enum": choices }),
+        AttributeType::Id | AttributeType::Reference(_) => json!({ "type": "string", "format": "uuid" }),
+        AttributeType::IpAddress => json!({ "type": "string", "description": "An IPv4 or IPv6 address" }),
+        AttributeType::Cidr => json!({ "type": "string", "description": "An IPv4 or IPv6 prefix" }),
+        AttributeType::Mac => json!({ "type": "string", "pattern": "^([0-9a-f]{2}:){5}[0-9a-f]{2}$" }),
+        AttributeType::HostName => json!({ "type": "string", "maxLength": 253 }),
+        AttributeType::RouteTarget | AttributeType::RouteDistinguisher => {
+            json!({ "type": "string", "pattern": "^[0-9.]+:[0-9]+$" })
+        }
+        AttributeType::Secret(length_max) => {
+            json!({ "type": "string", "maxLength": length_max, "writeOnly": true })
+        }
+        AttributeType::ListOf(kind) => json!({ "type": "array", "items": of_type(*kind) }),
+        AttributeType::Objects(attributes) => {
+            let item = of_attributes(attributes, "An item", Some(Operation::Create));
+            json!({ "type": "array", "items": item })
+        }
+        AttributeType::List => json!({ "type": "array", "items": {} }),
+        AttributeType::Object => json!({ "type": "object" }),
+    }
 }
 
 /// The tags of a resource.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 use weft_net::HostName;
-use weft_services::{Change, Choices, Model, Refusal, Timestamp};
+use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
@@ -16,6 +17,9 @@ use crate::note::Note;
 
 /// How long after a failed write whoever asks for readiness is told to stay away.
 const TRIED_AGAIN_AFTER_S: u64 = 10;
+
+/// How many batches of facts are on their way at most.
+const FACTS_MAX: usize = 64;
 
 /// For whom and why something is changed.
 #[derive(Clone, Debug)]
@@ -65,6 +69,9 @@ pub struct Site {
     pub store: Store<Head>,
     /// Who has been sent what, and what they reported.
     pub distribution: Mutex<Distribution>,
+    /// What is learned, on its way to the distribution.
+    facts: mpsc::Sender<Vec<Fact>>,
+    facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
     /// Counters.
     pub metrics: Metrics,
     /// When the process began.
@@ -79,10 +86,15 @@ impl Site {
     #[must_use]
     pub fn new(store: Store<Head>, lineage: u64) -> Arc<Self> {
         let snapshot = store.durable();
-        let distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version, lineage);
+        let turns_from = u64::try_from(system_time().0).unwrap_or(0) * 1000;
+        let model = snapshot.model.0.clone();
+        let distribution = Distribution::new(model, snapshot.version, lineage, turns_from);
+        let (facts, facts_inbox) = mpsc::channel(FACTS_MAX);
         Arc::new(Self {
             store,
             distribution: Mutex::new(distribution),
+            facts,
+            facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),
             started: std::time::Instant::now(),
             failed_at_s: AtomicU64::new(0),
@@ -94,6 +106,17 @@ impl Site {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Takes what was learned to those whom it concerns. Whoever learns faster than that waits here.
+    pub async fn learn(&self, facts: Vec<Fact>) {
+        // Nobody is there to be told when the process ends.
+        drop(self.facts.send(facts).await);
+    }
+
+    /// What was learned, for the one who takes it on; `None` when somebody has taken that over already.
+    pub(crate) fn facts_inbox(&self) -> Option<mpsc::Receiver<Vec<Fact>>> {
+        self.facts_inbox.lock().take()
     }
 
     /// What readers see.

@@ -5,26 +5,27 @@
 //! agents ── carriers ─────┴─> Fact ── Model::learn ──> what compilation sees; compile::touched_by says which fragments
 //! ```
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
-use weft_net::{HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
+use weft_net::{HostName, Mac, MplsLabel, Vni};
 
 use crate::{Id, Model};
 
 /// Something that was learned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fact {
-    /// A route of a VPN was learned, in place of the one of the same destination and identity, or is there no more.
-    Route {
-        /// Where it leads.
+    /// What leads from a VRF to a destination outside; nothing, if no route is empty.
+    Routes {
+        /// The VRF that imports it.
+        vrf: Id,
+        /// The destination.
         destination: IpNet,
-        /// Who has told it, of which VRF.
-        from: Source,
-        /// What it is; `None`: it was withdrawn.
-        route: Option<LearnedRoute>,
+        /// The routes, each as good as the others.
+        routes: Vec<LearnedRoute>,
     },
     /// The vNIC of an instance port has lost its carrier, or has it again.
     Carrier {
@@ -37,20 +38,9 @@ pub enum Fact {
     },
 }
 
-/// Who has told a route: of all that lead to one destination there is one of each.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Source {
-    /// The route distinguisher: which VRF of the outside it is of.
-    pub route_distinguisher: RouteDistinguisher,
-    /// Which of several with the same: the peer, and its path identifier (RFC 7911).
-    pub path: (IpAddr, u32),
-}
-
-/// A route of a VPN from outside.
+/// A route to a destination outside.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct LearnedRoute {
-    /// Who imports it.
-    pub targets: BTreeSet<RouteTarget>,
     /// Where packets are to be sent.
     pub next_hop: IpAddr,
     /// In what.
@@ -77,13 +67,11 @@ pub enum LearnedEncapsulation {
     },
 }
 
-/// All that has been learned.
+/// All that has been learned. A clone shares everything.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Facts {
-    /// By destination and source.
-    routes: imbl::OrdMap<(IpNet, Source), LearnedRoute>,
-    /// By who imports it and destination.
-    imported: OrdSet<(RouteTarget, IpNet, Source)>,
+pub struct Facts {
+    /// By VRF and destination.
+    routes: OrdMap<(Id, IpNet), Arc<[LearnedRoute]>>,
     /// vNICs without a carrier, and the host that said so.
     without_carrier: OrdSet<(Id, HostName)>,
 }
@@ -93,7 +81,12 @@ impl Model {
     pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
         for fact in facts {
             match fact {
-                Fact::Route { destination, from, route } => self.learn_route(*destination, from, route.as_ref()),
+                Fact::Routes { vrf, destination, routes } if routes.is_empty() => {
+                    self.facts.routes.remove(&(*vrf, *destination));
+                }
+                Fact::Routes { vrf, destination, routes } => {
+                    self.facts.routes.insert((*vrf, *destination), routes.as_slice().into());
+                }
                 Fact::Carrier { port, host, is_there: true } => {
                     self.facts.without_carrier.remove(&(*port, host.clone()));
                 }
@@ -104,66 +97,46 @@ impl Model {
         }
     }
 
-    fn learn_route(&mut self, destination: IpNet, from: &Source, route: Option<&LearnedRoute>) {
-        let key = (destination, from.clone());
-        let before = match route {
-            Some(route) => self.facts.routes.insert(key, route.clone()),
-            None => self.facts.routes.remove(&key),
-        };
-        for target in before.iter().flat_map(|route| &route.targets) {
-            self.facts.imported.remove(&(*target, destination, from.clone()));
-        }
-        for target in route.into_iter().flat_map(|route| &route.targets) {
-            self.facts.imported.insert((*target, destination, from.clone()));
-        }
+    /// All that has been learned.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
     }
 
-    /// The same rows, with what another model has learned.
+    /// The same rows, with these facts.
     #[must_use]
-    pub fn with_facts_of(mut self, other: &Self) -> Self {
-        self.facts = other.facts.clone();
+    pub fn with_facts(mut self, facts: Facts) -> Self {
+        self.facts = facts;
         self
-    }
-
-    /// All routes that have been learned.
-    pub fn learned_routes(&self) -> impl Iterator<Item = (&(IpNet, Source), &LearnedRoute)> {
-        self.facts.routes.iter()
-    }
-
-    /// The learned route of a source to a destination.
-    #[must_use]
-    pub fn learned_route(&self, destination: IpNet, from: &Source) -> Option<&LearnedRoute> {
-        self.facts.routes.get(&(destination, from.clone()))
     }
 
     /// Whether a vNIC has a carrier, as far as its host has said.
     pub(crate) fn has_carrier(&self, port: Id, host: &HostName) -> bool {
         self.facts.without_carrier.is_empty() || !self.facts.without_carrier.contains(&(port, host.clone()))
     }
-
-    /// The learned routes with this target to a destination.
-    pub(crate) fn learned_by(
-        &self,
-        target: RouteTarget,
-        destination: IpNet,
-    ) -> impl Iterator<Item = (&Source, &LearnedRoute)> + use<'_> {
-        let of_target = self.facts.imported.range((target, destination, Source::first())..);
-        let of_target = of_target.take_while(move |entry| (entry.0, entry.1) == (target, destination));
-        of_target.filter_map(move |(_, _, source)| Some((source, self.learned_route(destination, source)?)))
-    }
-
-    /// Where the learned routes with this target lead.
-    pub(crate) fn learned_destinations(&self, target: RouteTarget) -> impl Iterator<Item = IpNet> + use<'_> {
-        let everything = IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix");
-        let of_target = self.facts.imported.range((target, everything, Source::first())..);
-        of_target.take_while(move |entry| entry.0 == target).map(|entry| entry.1)
-    }
 }
 
-impl Source {
-    /// What comes before all others.
-    fn first() -> Self {
-        let route_distinguisher = RouteDistinguisher::from_octets([0; 8]);
-        Self { route_distinguisher, path: (IpAddr::from([0, 0, 0, 0]), 0) }
+impl Facts {
+    /// The learned routes from a VRF to a destination; none where nothing was learned.
+    #[must_use]
+    pub fn routes(&self, vrf: Id, destination: IpNet) -> &[LearnedRoute] {
+        self.routes.get(&(vrf, destination)).map_or(&[], |routes| routes)
+    }
+
+    /// All learned routes.
+    pub fn all_routes(&self) -> impl Iterator<Item = (&(Id, IpNet), &Arc<[LearnedRoute]>)> {
+        self.routes.iter()
+    }
+
+    /// Where learned routes from a VRF lead.
+    pub(crate) fn destinations(&self, vrf: Id) -> impl Iterator<Item = IpNet> + use<'_> {
+        let everything = IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix");
+        let of_vrf = self.routes.range((vrf, everything)..).take_while(move |(key, _)| key.0 == vrf);
+        of_vrf.map(|(key, _)| key.1)
+    }
+
+    /// The vNICs that have lost their carrier, each with the host that said so.
+    pub fn without_carrier(&self) -> impl Iterator<Item = &(Id, HostName)> {
+        self.without_carrier.iter()
     }
 }

@@ -1,8 +1,8 @@
 //! stub
-use std::net::IpAddr;
-use crate::stored::{Indexed, Stored, stored_standard};
 use crate::network::HostRoute;
+use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
+use std::net::IpAddr;
 use weft_net::Vni;
 /// stub
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -28,18 +28,36 @@ pub struct RouterInterface {
 }
 impl Stored for Router {
     stored_standard!();
-    fn references(&self) -> Vec<(RowKind, Id)> { Vec::new() }
-    fn check_claims(&self, _: &Model) -> Result<(), Refusal> { Ok(()) }
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        Vec::new()
+    }
+    fn check_claims(&self, _: &Model) -> Result<(), Refusal> {
+        Ok(())
+    }
 }
-impl Indexed for Router { fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {} }
+impl Indexed for Router {
+    fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
+}
 impl Stored for RouterInterface {
     stored_standard!();
-    fn references(&self) -> Vec<(RowKind, Id)> { vec![(RowKind::Router, self.router_id), (RowKind::Network, self.network_id), (RowKind::ServicePort, self.standard.id)] }
-    fn check_claims(&self, _: &Model) -> Result<(), Refusal> { Ok(()) }
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        vec![
+            (RowKind::Router, self.router_id),
+            (RowKind::Network, self.network_id),
+            (RowKind::ServicePort, self.standard.id),
+        ]
+    }
+    fn check_claims(&self, _: &Model) -> Result<(), Refusal> {
+        Ok(())
+    }
 }
-impl Indexed for RouterInterface { fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {} }
+impl Indexed for RouterInterface {
+    fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
+}
 impl Model {
-    pub(crate) fn has_anycast(&self, _: Id) -> bool { false }
+    pub(crate) fn has_anycast(&self, _: Id) -> bool {
+        false
+    }
     pub(crate) fn bindings_at(&self, network: Id, address: IpAddr) -> impl Iterator<Item = Id> + use<'_> {
         self.index.addresses.get(&(network, address)).copied().into_iter()
     }

@@ -36,7 +36,7 @@ impl Controller {
     pub(crate) fn new() -> Self {
         let version = Version { epoch: Epoch::FIRST, revision: Revision::ZERO };
         let model = Model::default();
-        let distribution = Distribution::new(model.clone(), version, LINEAGE);
+        let distribution = Distribution::new(model.clone(), version, LINEAGE, 0);
         Self { model, version, log: Vec::new(), distribution, clock_s: 0 }
     }
 
@@ -82,7 +82,7 @@ impl Controller {
 
     /// Killed and started again: only what is on disk is left.
     pub(crate) fn restart(&mut self) {
-        self.distribution = Distribution::new(self.model.clone(), self.version, LINEAGE);
+        self.distribution = Distribution::new(self.model.clone(), self.version, LINEAGE, 0);
     }
 
     /// An earlier state is restored from a snapshot: the epoch rises.
@@ -107,7 +107,7 @@ impl Controller {
     pub(crate) fn connect(&mut self, host: &HostName, have: wire::Version) -> (u64, Vec<wire::Update>) {
         let version = Version { epoch: Epoch::new(have.epoch), revision: Revision::new(have.revision) };
         let at_have = self.distribution.is_of_ours(&have).then(|| self.since(version)).flatten();
-        self.distribution.connect(host, version, at_have)
+        self.distribution.connect(host, have, at_have)
     }
 
     /// The model at a version and the writes since, as far back as the log goes.

@@ -15,7 +15,7 @@ use weft_controller::head::Head;
 use weft_net::HostName;
 use weft_protocol::{encode_objects, wire};
 use weft_services::compile::{self, ServiceKey};
-use weft_services::{Change, Id, Model, Refusal, RowKind};
+use weft_services::{Change, Id, Model, Refusal, RowKind, Write};
 use weft_store::{Epoch, Model as _, Options, Revision, Store, Version};
 
 use crate::allocation;
@@ -134,7 +134,7 @@ struct Site {
 impl Site {
     fn new(population: Population) -> Self {
         let version = Version { epoch: Epoch::FIRST, revision: Revision::new(1) };
-        let distribution = Distribution::new(population.model.clone(), version, 1);
+        let distribution = Distribution::new(population.model.clone(), version, 1, 0);
         Self { population, distribution, version }
     }
 
@@ -142,8 +142,7 @@ impl Site {
     fn connect_all(&mut self) -> anyhow::Result<()> {
         let hosts: Vec<HostName> = self.population.model.hosts().map(|host| host.name.clone()).collect();
         for host in &hosts {
-            let nothing = Version { epoch: Epoch::FIRST, revision: Revision::ZERO };
-            let (_, updates) = self.distribution.connect(host, nothing, None);
+            let (_, updates) = self.distribution.connect(host, wire::Version::default(), None);
             ensure!(updates.last().is_some_and(|update| update.complete), "{host} is not sent its intent");
             updates.iter().for_each(send);
         }
@@ -159,7 +158,9 @@ impl Site {
         writes.iter().for_each(|write| drop(std::hint::black_box(Head::encode(write))));
         self.version.revision = Revision::new(self.version.revision.get() + 1);
         let after = Some(self.population.model.clone());
-        let advance = Advance::prepare(&before, self.version, &writes.iter().collect::<Vec<_>>(), after);
+        let (_, from) = self.distribution.model();
+        let writes: Vec<&Write> = writes.iter().collect();
+        let advance = Advance::prepare((&before, from), self.version, &writes, after);
         let deliveries = self.distribution.hand_out(advance);
         deliveries.iter().flat_map(|delivery| &delivery.updates).for_each(send);
         let took = processor_time()? - begun;

@@ -3,7 +3,7 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use weft_dataplane::FragmentId;
 use weft_net::HostName;
 use weft_protocol::{Basis, encode_objects, updates, wire};
 use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
-use weft_services::{Departure, Model, Row, RowKey, Write};
+use weft_services::{Departure, Fact, Facts, Model, Row, RowKey, Write};
 use weft_store::Version;
 
 /// What one host is to be sent.
@@ -51,6 +51,15 @@ pub struct Outcome {
     all_removed: bool,
 }
 
+/// How far something is: which version of the model, and which turn of what was learned besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reached {
+    /// The version.
+    pub version: Version,
+    /// The turn of facts.
+    pub turn: u64,
+}
+
 /// What is known of a host's agent.
 #[derive(Clone, Debug, Default)]
 pub struct HostState {
@@ -58,14 +67,14 @@ pub struct HostState {
     pub connection: Option<u64>,
     /// The version of the agent's program.
     pub software_version: String,
-    /// The version of the last update it was sent, or had when it connected.
-    pub sent: Option<Version>,
-    /// The version that its last report was about.
-    pub reported: Option<Version>,
+    /// How far the last update led that it was sent, or how far it was when it connected.
+    pub sent: Option<Reached>,
+    /// How far it was at its last report.
+    pub reported: Option<Reached>,
     /// That report.
     pub outcome: Outcome,
     /// Fragments whose subject is on this host, sent but not yet confirmed.
-    pending: BTreeMap<FragmentKey, Version>,
+    pending: BTreeMap<FragmentKey, Reached>,
     /// Those that it has carried out, or reported on.
     settled: HashSet<FragmentKey>,
 }
@@ -117,30 +126,48 @@ impl Encoded {
 /// What commits are to hosts, worked out from the model before them and their writes alone: nobody has to wait for that.
 pub struct Advance {
     model: Model,
-    version: Version,
+    reached: Reached,
     encoded: Vec<(FragmentKey, Option<Arc<Encoded>>)>,
     deltas: BTreeMap<HostName, HostDelta>,
     /// Hosts that are no longer known.
     gone: Vec<HostName>,
-    writes: Vec<Write>,
+    changed: Changed,
+}
+
+/// What has changed from one turn to the next.
+#[derive(Clone)]
+enum Changed {
+    Rows(Vec<Write>),
+    Facts(Vec<Fact>),
+}
+
+impl Changed {
+    fn touched(&self, before: &Model, after: &Model) -> BTreeSet<FragmentKey> {
+        match self {
+            Self::Rows(writes) => compile::touched(before, after, writes),
+            Self::Facts(facts) => compile::touched_by(before, after, facts),
+        }
+    }
 }
 
 impl Advance {
-    /// Works out what these writes are to hosts; they lead to this version and, if it is at hand, to this model.
+    /// Works out what these writes are to hosts; they lead from how far it is to this version and, if it is at hand, to this
+    /// model.
     #[must_use]
-    pub fn prepare(before: &Model, version: Version, writes: &[&Write], after: Option<Model>) -> Self {
+    pub fn prepare(
+        (before, from): (&Model, Reached),
+        version: Version,
+        writes: &[&Write],
+        after: Option<Model>,
+    ) -> Self {
+        let after = after.map(|model| model.with_facts(before.facts().clone()));
         let model = after.unwrap_or_else(|| {
             let mut model = before.clone();
             writes.iter().for_each(|write| model.apply(write));
             model
         });
-        let touched = compile::touched(before, &model, writes.iter().copied());
-        let Deltas { hosts: mut deltas, compiled } = compile::deltas(before, &model, touched);
-        let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
-            let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
-            (key, encoded)
-        };
-        let encoded = compiled.into_iter().map(encode).collect();
+        let changed = Changed::Rows(writes.iter().map(|write| (*write).clone()).collect());
+        let (encoded, mut deltas) = work_out(before, &model, &changed);
         // Who has to confirm a departure is sent something to confirm, even if nothing differs for it.
         for write in writes {
             if let Write::Put(Row::Departure(departure)) = write {
@@ -152,9 +179,36 @@ impl Advance {
             Write::Delete(_) | Write::Put(_) => None,
         });
         let gone = gone.collect();
-        let writes = writes.iter().map(|write| (*write).clone()).collect();
-        Self { gone, model, version, encoded, deltas, writes }
+        let reached = Reached { version, turn: from.turn };
+        Self { gone, model, reached, encoded, deltas, changed }
     }
+
+    /// Works out what these facts are to hosts; they lead to this turn.
+    #[must_use]
+    pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Self {
+        let mut model = before.clone();
+        model.learn(&facts);
+        let changed = Changed::Facts(facts);
+        let (encoded, deltas) = work_out(before, &model, &changed);
+        let reached = Reached { version: from.version, turn };
+        Self { gone: Vec::new(), model, reached, encoded, deltas, changed }
+    }
+}
+
+type EncodedFragments = Vec<(FragmentKey, Option<Arc<Encoded>>)>;
+
+/// The touched fragments, encoded, and what each host is to be sent of them.
+fn work_out(
+    before: &Model,
+    after: &Model,
+    changed: &Changed,
+) -> (EncodedFragments, BTreeMap<HostName, HostDelta>) {
+    let Deltas { hosts, compiled } = compile::deltas(before, after, changed.touched(before, after));
+    let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
+        let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
+        (key, encoded)
+    };
+    (compiled.into_iter().map(encode).collect(), hosts)
 }
 
 /// Who has been sent what.
@@ -162,7 +216,9 @@ pub struct Distribution {
     /// The mark of what is sent: of this store, in this form. An intent with another mark is not built upon.
     content: u64,
     model: Model,
-    version: Version,
+    reached: Reached,
+    /// The turn of facts before which none of this process is.
+    turns_from: u64,
     hosts: BTreeMap<HostName, HostState>,
     encoded: HashMap<FragmentKey, Option<Arc<Encoded>>>,
     connections: u64,
@@ -175,9 +231,11 @@ const RECENT_MAX: usize = 64;
 
 /// What was handed out in one turn.
 struct Recent {
-    from: Version,
-    to: Version,
-    writes: Vec<Write>,
+    from: Reached,
+    to: Reached,
+    changed: Changed,
+    /// The facts before it.
+    facts: Facts,
 }
 
 /// The model that an agent's intent was made of, the writes since, and up to which version they are.
@@ -191,14 +249,16 @@ pub struct AtHave {
 }
 
 impl Distribution {
-    /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same.
+    /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same, and
+    /// `turns_from` the turns of facts of this process from those of any before it: a time in milliseconds.
     #[must_use]
-    pub fn new(model: Model, version: Version, lineage: u64) -> Self {
+    pub fn new(model: Model, version: Version, lineage: u64, turns_from: u64) -> Self {
         let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(compile::FORM);
         Self {
             content,
             model,
-            version,
+            reached: Reached { version, turn: 0 },
+            turns_from,
             hosts: BTreeMap::new(),
             encoded: HashMap::new(),
             connections: 0,
@@ -206,22 +266,42 @@ impl Distribution {
         }
     }
 
-    /// Whether an agent's intent is one that can be built upon, if its version still can.
+    /// Whether an agent's intent is one that can be built upon, if its version still can: of this store, in this form, and
+    /// with facts that are still known.
     #[must_use]
     pub fn is_of_ours(&self, version: &wire::Version) -> bool {
-        version.content == self.content
+        let turn = self.reached_by(*version).turn;
+        let is_known = turn == self.reached.turn || self.recent.iter().any(|recent| recent.from.turn == turn);
+        is_known && self.mark(turn) == version.content
     }
 
     /// Up to which version everything has been handed out.
     #[must_use]
     pub const fn version(&self) -> Version {
-        self.version
+        self.reached.version
     }
 
-    /// The model at that version.
+    /// The model at that version, with all that was learned, and how far that is.
     #[must_use]
-    pub const fn model(&self) -> &Model {
-        &self.model
+    pub const fn model(&self) -> (&Model, Reached) {
+        (&self.model, self.reached)
+    }
+
+    /// The mark of what is sent in a turn of facts.
+    fn mark(&self, turn: u64) -> u64 {
+        self.content.wrapping_add(turn.wrapping_mul(FORMS_MAX))
+    }
+
+    /// How far what an agent has is; whose mark is not ours is in no turn that there was.
+    fn reached_by(&self, version: wire::Version) -> Reached {
+        let turn = version.content.wrapping_sub(self.content) / FORMS_MAX;
+        Reached { version: from_wire(version), turn }
+    }
+
+    /// The turn of the next facts.
+    #[must_use]
+    pub fn next_turn(&self) -> u64 {
+        (self.reached.turn + 1).max(self.turns_from)
     }
 
     /// What is known of a host's agent, if it was ever connected since the process began.
@@ -247,17 +327,23 @@ impl Distribution {
     /// Takes a commit over: exactly the connected hosts that it concerns are sent exactly what differs for them.
     pub fn advance(&mut self, version: Version, writes: &[Write]) -> Vec<Delivery> {
         let writes: Vec<&Write> = writes.iter().collect();
-        self.hand_out(Advance::prepare(&self.model, version, &writes, None))
+        self.hand_out(Advance::prepare(self.model(), version, &writes, None))
+    }
+
+    /// Takes facts over, likewise.
+    pub fn learn(&mut self, facts: Vec<Fact>) -> Vec<Delivery> {
+        self.hand_out(Advance::prepare_facts(self.model(), facts, self.next_turn()))
     }
 
     /// Takes over a commit that was prepared on the model as it is now.
     pub fn hand_out(&mut self, advance: Advance) -> Vec<Delivery> {
-        let Advance { model, version, encoded, deltas, gone, writes } = advance;
-        self.recent.push_back(Recent { from: self.version, to: version, writes });
+        let Advance { model, reached, encoded, deltas, gone, changed } = advance;
+        let facts = self.model.facts().clone();
+        self.recent.push_back(Recent { from: self.reached, to: reached, changed, facts });
         if self.recent.len() > RECENT_MAX {
             self.recent.pop_front();
         }
-        (self.model, self.version) = (model, version);
+        (self.model, self.reached) = (model, reached);
         for (key, encoded) in encoded {
             match encoded {
                 Some(_) => self.encoded.insert(key, encoded),
@@ -273,11 +359,15 @@ impl Distribution {
 
     /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
     pub fn reset(&mut self, model: Model, version: Version) {
-        *self = Self { content: self.content, connections: self.connections, ..Self::new(model, version, 0) };
+        let model = model.with_facts(self.model.facts().clone());
+        let turn = self.reached.turn;
+        let anew = Self::new(model, version, 0, self.turns_from);
+        let reached = Reached { version, turn };
+        *self = Self { content: self.content, connections: self.connections, reached, ..anew };
     }
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
-        let (version, content) = (self.version, self.content);
+        let (reached, to) = (self.reached, self.to_wire(self.reached));
         let (model, encoded) = (&self.model, &self.encoded);
         let is_home = |key: &FragmentKey| match encoded.get(key) {
             Some(encoded) => encoded.as_ref().is_some_and(|encoded| encoded.at.contains_key(&host)),
@@ -286,7 +376,7 @@ impl Distribution {
         let state = self.hosts.entry(host.clone()).or_default();
         for key in delta.upserts.iter().filter(|key| is_home(key)) {
             state.settled.remove(key);
-            state.pending.insert(key.clone(), version);
+            state.pending.insert(key.clone(), reached);
         }
         for key in delta.removals.iter().filter_map(FragmentKey::from_id) {
             state.settled.remove(&key);
@@ -294,14 +384,13 @@ impl Distribution {
         }
         let base = state.sent?;
         state.connection?;
-        state.sent = Some(version);
+        state.sent = Some(reached);
         let upserts = self.parts(&host, &delta.upserts);
         let removals = delta
             .removals
             .iter()
             .map(|id| wire::FragmentId { service: id.service.to_string(), subject: id.subject.to_string() });
-        let updates =
-            updates(to_wire(version, content), Basis::On(to_wire(base, content)), upserts, removals);
+        let updates = updates(to, Basis::On(self.to_wire(base)), upserts, removals);
         Some(Delivery { host, updates })
     }
 
@@ -333,23 +422,24 @@ impl Distribution {
     pub fn connect(
         &mut self,
         host: &HostName,
-        have: Version,
+        have: wire::Version,
         at_have: Option<AtHave>,
     ) -> (u64, Vec<wire::Update>) {
-        let at_have = at_have.and_then(|at_have| self.led_on(at_have));
+        let have = self.reached_by(have);
+        let at_have = at_have.and_then(|at_have| self.led_on(have, at_have));
         self.connections += 1;
         let connection = self.connections;
         let home = compile::at_home(&self.model, host);
         let state = self.hosts.entry(host.clone()).or_default();
-        let version = self.version;
+        let reached = self.reached;
         let software_version = std::mem::take(&mut state.software_version);
         *state = HostState { connection: Some(connection), software_version, ..HostState::default() };
-        state.pending = home.into_iter().map(|key| (key, version)).collect();
-        let Some((before, writes)) = at_have else {
-            state.sent = Some(version);
+        state.pending = home.into_iter().map(|key| (key, reached)).collect();
+        let Some((before, changes)) = at_have else {
+            state.sent = Some(reached);
             return (connection, self.whole_intent(host));
         };
-        let touched = compile::touched(&before, &self.model, &writes);
+        let touched = changes.iter().flat_map(|changed| changed.touched(&before, &self.model)).collect();
         let delta = compile::delta_for(&before, &self.model, touched, host);
         state.sent = Some(have);
         if delta.upserts.is_empty() && delta.removals.is_empty() {
@@ -360,14 +450,25 @@ impl Distribution {
         (connection, delivery.map(|delivery| delivery.updates).unwrap_or_default())
     }
 
-    /// A past, and all writes from it to what is handed out now.
-    fn led_on(&self, mut past: AtHave) -> Option<(Model, Vec<Write>)> {
-        let later = self.recent.iter().filter(|recent| recent.to > past.until);
+    /// A past, and all that has changed from it to what is handed out now.
+    fn led_on(&self, have: Reached, past: AtHave) -> Option<(Model, Vec<Changed>)> {
+        let facts = if have.turn == self.reached.turn {
+            self.model.facts()
+        } else {
+            &self.recent.iter().find(|recent| recent.from.turn == have.turn)?.facts
+        };
+        let until = Reached { version: past.until, turn: have.turn };
         // In the turn in which the past ends some may be there twice; that they are written is all that they say.
-        let is_whole = past.until == self.version
-            || self.recent.iter().any(|recent| recent.from <= past.until && past.until < recent.to);
-        past.writes.extend(later.flat_map(|recent| recent.writes.iter().cloned()));
-        is_whole.then_some((past.model, past.writes))
+        let is_within =
+            |recent: &Recent| recent.from.version <= until.version && until.version < recent.to.version;
+        let is_whole = past.until == self.reached.version || self.recent.iter().any(is_within);
+        let later = self.recent.iter().filter(|recent| match recent.changed {
+            Changed::Rows(_) => recent.to.version > until.version,
+            Changed::Facts(_) => recent.from.turn >= have.turn,
+        });
+        let later = later.map(|recent| recent.changed.clone());
+        let changes = std::iter::once(Changed::Rows(past.writes)).chain(later).collect();
+        is_whole.then(|| (past.model.with_facts(facts.clone()), changes))
     }
 
     fn whole_intent(&mut self, host: &HostName) -> Vec<wire::Update> {
@@ -376,7 +477,13 @@ impl Distribution {
             services.into_iter().flat_map(|service| compile::fragments_of(&self.model, service)).collect();
         let parts = self.parts(host, &keys);
         let parts = parts.into_iter().filter(|part| !part.objects.is_empty());
-        updates(to_wire(self.version, self.content), Basis::Full, parts, [])
+        updates(self.to_wire(self.reached), Basis::Full, parts, [])
+    }
+
+    fn to_wire(&self, reached: Reached) -> weft_protocol::Version {
+        let version = reached.version;
+        weft_protocol::Version::new(version.epoch.get(), version.revision.get())
+            .with_content(self.mark(reached.turn))
     }
 
     /// What program an agent is.
@@ -400,12 +507,12 @@ impl Distribution {
         connection: u64,
         status: &wire::Status,
     ) -> (Vec<Departure>, Vec<FragmentKey>) {
+        let reached = self.reached_by(status.version.unwrap_or_default());
         let Some(state) = self.hosts.get_mut(host).filter(|state| state.connection == Some(connection))
         else {
             return (Vec::new(), Vec::new());
         };
-        let version = from_wire(status.version.unwrap_or_default());
-        if Some(version) > state.sent {
+        if Some(reached) > state.sent {
             // It speaks of what it was not sent.
             return (Vec::new(), Vec::new());
         }
@@ -416,12 +523,12 @@ impl Distribution {
             return (Vec::new(), Vec::new());
         }
         let before = std::mem::replace(&mut state.outcome, outcome(status));
-        state.reported = Some(version);
+        state.reported = Some(reached);
         let (confirmed, pending) = std::mem::take(&mut state.pending)
             .into_iter()
-            .partition(|(key, sent)| *sent <= version && is_told(status, key));
+            .partition(|(key, sent)| *sent <= reached && is_told(status, key));
         state.pending = pending;
-        let confirmed: BTreeMap<FragmentKey, Version> = confirmed;
+        let confirmed: BTreeMap<FragmentKey, Reached> = confirmed;
         let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
         state.settled.extend(news.iter().cloned());
         if before.not_done != state.outcome.not_done {
@@ -480,10 +587,6 @@ fn outcome(status: &wire::Status) -> Outcome {
 
 /// How many forms of fragments there may ever be.
 const FORMS_MAX: u64 = 1 << 16;
-
-fn to_wire(version: Version, content: u64) -> weft_protocol::Version {
-    weft_protocol::Version::new(version.epoch.get(), version.revision.get()).with_content(content)
-}
 
 pub(super) fn from_wire(version: wire::Version) -> Version {
     Version {

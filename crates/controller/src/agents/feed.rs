@@ -1,48 +1,92 @@
-//! Follows the store and hands what its commits change to the agents it concerns.
+//! Follows the store and what is learned, and hands what they change to the agents it concerns.
 
 use std::sync::Arc;
 
-use weft_services::{RowKey, Write};
-use weft_store::WatchError;
+use weft_services::{Fact, RowKey, Write};
+use weft_store::{Event, Snapshot, WatchError};
 
-use super::distribution::Advance;
+use super::distribution::{Advance, Delivery};
 use super::server::Links;
+use crate::head::Head;
 use crate::site::Site;
+
+/// How many batches of facts are handed out together at most.
+const TOGETHER_MAX: usize = 64;
 
 /// Runs as long as the store is there.
 pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
     let from = site.distribution.lock().version();
     let mut watch = site.store.watch(from);
+    let Some(mut inbox) = site.facts_inbox() else { return };
+    let feed = Feed { site, links };
     loop {
-        match watch.next_together().await {
-            Ok((events, snapshot)) => {
-                let Some(version) = events.last().map(|event| event.version) else { continue };
-                let writes: Vec<&Write> = events.iter().flat_map(|event| event.writes.iter()).collect();
-                // Only here does the distribution move on, so the model is still the same when it is handed out.
-                let before = site.distribution.lock().model().clone();
-                let after = snapshot.map(|snapshot| snapshot.model.0.clone());
-                let advance = Advance::prepare(&before, version, &writes, after);
-                // Sent under the lock, so that no agent that comes meanwhile is sent this before its intent.
-                let mut distribution = site.distribution.lock();
-                // A host that was fenced greets again, if it is there after all.
-                for write in &writes {
-                    if let Write::Delete(RowKey::Host(host)) = write {
-                        links.let_go(host);
-                    }
+        let mut facts = Vec::new();
+        // Only here does the distribution move on, so the model is still the same when it is handed out.
+        tokio::select! {
+            together = watch.next_together() => match together {
+                Ok((events, snapshot)) => feed.hand_out(&events, snapshot),
+                Err(WatchError::Closed) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the agents are sent everything anew");
+                    watch = feed.begin_anew();
                 }
-                for delivery in distribution.hand_out(advance) {
-                    site.metrics.update_sent();
-                    links.send(&delivery.host, delivery.updates);
-                }
+            },
+            received = inbox.recv_many(&mut facts, TOGETHER_MAX) => match received {
+                0 => return,
+                _ => feed.learn(facts.into_iter().flatten().collect()),
+            },
+        }
+    }
+}
+
+struct Feed {
+    site: Arc<Site>,
+    links: Arc<Links>,
+}
+
+impl Feed {
+    fn hand_out(&self, events: &[Event<Head>], snapshot: Option<Arc<Snapshot<Head>>>) {
+        let Some(version) = events.last().map(|event| event.version) else { return };
+        let writes: Vec<&Write> = events.iter().flat_map(|event| event.writes.iter()).collect();
+        let (before, from) = self.now();
+        let after = snapshot.map(|snapshot| snapshot.model.0.clone());
+        let advance = Advance::prepare((&before, from), version, &writes, after);
+        // Sent under the lock, so that no agent that comes meanwhile is sent this before its intent.
+        let mut distribution = self.site.distribution.lock();
+        // A host that was fenced greets again, if it is there after all.
+        for write in &writes {
+            if let Write::Delete(RowKey::Host(host)) = write {
+                self.links.let_go(host);
             }
-            Err(WatchError::Closed) => return,
-            Err(error) => {
-                tracing::warn!(%error, "the agents are sent everything anew");
-                let snapshot = site.durable();
-                site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
-                links.close_all();
-                watch = site.store.watch(snapshot.version);
-            }
+        }
+        self.send(distribution.hand_out(advance));
+    }
+
+    fn learn(&self, facts: Vec<Fact>) {
+        let (before, from) = self.now();
+        let turn = self.site.distribution.lock().next_turn();
+        let advance = Advance::prepare_facts((&before, from), facts, turn);
+        let mut distribution = self.site.distribution.lock();
+        self.send(distribution.hand_out(advance));
+    }
+
+    fn begin_anew(&self) -> weft_store::Watch<Head> {
+        let snapshot = self.site.durable();
+        self.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
+        self.links.close_all();
+        self.site.store.watch(snapshot.version)
+    }
+
+    fn now(&self) -> (weft_services::Model, super::distribution::Reached) {
+        let distribution = self.site.distribution.lock();
+        let (model, reached) = distribution.model();
+        (model.clone(), reached)
+    }
+
+    fn send(&self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            self.site.metrics.update_sent();
+            self.links.send(&delivery.host, delivery.updates);
         }
     }
 }

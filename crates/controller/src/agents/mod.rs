@@ -7,6 +7,6 @@ mod feed;
 mod reports;
 mod server;
 
-pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome};
+pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome, Reached};
 pub use feed::follow_store;
 pub use server::{AgentServer, Links, serve};

@@ -220,7 +220,7 @@ impl AgentServer {
         let have = hello.have.unwrap_or_default();
         let mut distribution = self.site.distribution.lock();
         distribution.note_software(host, &hello.software_version);
-        let (connection, updates) = distribution.connect(host, from_wire(have), at_have);
+        let (connection, updates) = distribution.connect(host, have, at_have);
         for update in updates {
             outgoing
                 .try_send(Ok(message(update)))

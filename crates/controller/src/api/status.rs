@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::agents::Reached;
 use serde_json::{Value, json};
 use weft_net::HostName;
 use weft_services::Model;
 use weft_services::catalogue::CATALOGUE;
-use weft_store::Version;
 
 use super::respond::{Answer, ok};
 use super::route::Api;
@@ -38,7 +38,7 @@ fn host_status(distribution: &Distribution, name: &HostName) -> Value {
     let Some(state) = distribution.host(name) else {
         return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [] });
     };
-    let text = |version: Option<Version>| version.map(|version| version.to_string());
+    let text = |reached: Option<Reached>| reached.map(|reached| reached.version.to_string());
     let not_done: Vec<Value> = state
         .outcome
         .not_done

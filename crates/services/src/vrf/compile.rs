@@ -23,7 +23,7 @@ use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
-use crate::vrf::{Scope, Target, Vrf, member, outside};
+use crate::vrf::{Scope, Vrf, member, outside};
 use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind, names};
 
 /// VRFs; the hosts with ports in one follow it.
@@ -43,7 +43,8 @@ impl Service for Vrfs {
 
     fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id> {
         let bindings = model.ports_on(host).flat_map(|port| model.service_ports_on(port));
-        let vrfs: BTreeSet<Id> = bindings.flat_map(|id| member::entries(model, id).members).map(|entry| entry.0).collect();
+        let vrfs: BTreeSet<Id> =
+            bindings.flat_map(|id| member::entries(model, id).members).map(|entry| entry.0).collect();
         vrfs.into_iter().filter(|vrf| takes_part(model, *vrf, host)).collect()
     }
 
@@ -52,7 +53,8 @@ impl Service for Vrfs {
         let hosts = model.hosts_of_vrf(id).map(|host| Subject::Row(RowKey::Host(host.clone())));
         let prefixes = model.prefixes_of(vrf).into_iter().chain(subnets_of(model, vrf));
         let prefixes: BTreeSet<IpNet> = prefixes.collect();
-        let ports = model.ports_of_vrf(id).map(|port| Subject::Row(RowKey::Resource(RowKind::ServicePort, port)));
+        let ports =
+            model.ports_of_vrf(id).map(|port| Subject::Row(RowKey::Resource(RowKind::ServicePort, port)));
         hosts.chain(ports).chain(prefixes.into_iter().map(Subject::Prefix)).collect()
     }
 
@@ -97,7 +99,9 @@ impl Service for Vrfs {
             }
             RowKey::Departure(what, _) => {
                 let owner = model.owner_of(what).filter(|owner| owner.kind == self.kind());
-                if let Some(owner) = owner.filter(|owner| waits(step.before, *owner) != waits(step.after, *owner)) {
+                if let Some(owner) =
+                    owner.filter(|owner| waits(step.before, *owner) != waits(step.after, *owner))
+                {
                     ports.extend(model.ports_of_vrf(owner.id));
                     self.touch_all(model, owner.id, touched);
                 }
@@ -109,11 +113,8 @@ impl Service for Vrfs {
 
     fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
         match fact {
-            Fact::Route { destination, from, .. } => {
-                let Some(route) = model.learned_route(*destination, from) else { return };
-                let targets = route.targets.iter().copied().map(Target::Route).collect();
-                let importers = model.importers_of(&targets).into_iter();
-                touched.extend(importers.map(|vrf| fragment(vrf, Subject::Prefix(*destination))));
+            Fact::Routes { vrf, destination, .. } => {
+                touched.insert(fragment(*vrf, Subject::Prefix(*destination)));
             }
             Fact::Carrier { port, .. } => {
                 let bindings = model.service_ports_on(*port).into_iter();
@@ -131,7 +132,8 @@ impl Service for Vrfs {
             return model.hosts_of_vrf(*id).map(|host| (Vrf::key(*id), host.clone())).collect();
         }
         let Some(found) = model.row(row) else { return Vec::new() };
-        let ports: BTreeSet<Id> = member::ports_around(model, &found, [Some(&found), None]).into_iter().collect();
+        let ports: BTreeSet<Id> =
+            member::ports_around(model, &found, [Some(&found), None]).into_iter().collect();
         let members = ports.into_iter().flat_map(|port| member::entries(model, port).members);
         let presences: BTreeSet<Presence> = members.map(|(vrf, host, _)| (Vrf::key(vrf), host)).collect();
         presences.into_iter().collect()
@@ -398,7 +400,7 @@ fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let live = match route::live(model, vrf, prefix) {
         Live::Ports(live) => live,
         Live::Outside(routes) if routes.is_empty() => return out_of_reach(model, vrf, prefix),
-        Live::Outside(routes) => return outside::compile(model, vrf, prefix, &routes),
+        Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
     };
     let mut at = BTreeMap::new();
     for host in live.iter().map(|live| &live.host).collect::<BTreeSet<_>>() {
@@ -454,15 +456,12 @@ fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
 /// Where several ports have one address, and are joined by routing alone, the gateways on their network's bridges answer for it.
 fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]), compiled: &mut Compiled) {
     let anycast = live.iter().filter(|live| live.port.anycast && live.path.via.is_none());
-    let networks: BTreeSet<Id> = anycast
-        .filter(|live| live.path.vrf == vrf.standard.id)
-        .map(|live| live.network)
-        .collect();
+    let networks: BTreeSet<Id> =
+        anycast.filter(|live| live.path.vrf == vrf.standard.id).map(|live| live.network).collect();
     for network in networks {
         for host in model.hosts_of_vrf(vrf.standard.id) {
             let Some(gateway) = bridged_gateway(model, vrf, host, network) else { continue };
-            let objects =
-                compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
+            let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
             objects.push(Object::ProxyNeighbour(gateway.link(), prefix.addr()));
         }
     }
@@ -478,7 +477,8 @@ fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let at = model.hosts_of_vrf(id).filter(|host| {
         model.networks_in(id, host).into_iter().any(|network| {
             let has_gateway = bridged_gateway(model, vrf, host, network).is_some();
-            has_gateway && gateway_addresses(model, vrf, network).iter().any(|address| address.trunc() == prefix)
+            has_gateway
+                && gateway_addresses(model, vrf, network).iter().any(|address| address.trunc() == prefix)
         })
     });
     let at = at.map(|host| (host.clone(), Vec::new())).collect();

@@ -185,7 +185,8 @@ fn add_paths(model: &Model, vrf: &Vrf, port: &ServicePort, paths: &mut Vec<(IpNe
     let (id, network) = (port.standard.id, port.service_id);
     let path = |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by };
     let routers: Vec<Id> = model.routers_of(network).collect();
-    let within: BTreeSet<Target> = vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();
+    let within: BTreeSet<Target> =
+        vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();
     let declared = vpn::declared_for(model, port, &routers);
     let mut own = within.clone();
     own.extend(declared.own_addresses.iter().copied().map(Target::Route));
@@ -212,7 +213,12 @@ impl Model {
     }
 
     /// The ports of a VRF on a host that are of a network.
-    pub(crate) fn ports_in(&self, vrf: Id, host: &HostName, network: Id) -> impl Iterator<Item = Id> + use<'_> {
+    pub(crate) fn ports_in(
+        &self,
+        vrf: Id,
+        host: &HostName,
+        network: Id,
+    ) -> impl Iterator<Item = Id> + use<'_> {
         let ports = self.index.members.ports.get(&vrf).and_then(|hosts| hosts.get(host));
         let of_network = (network, Id::MIN)..=(network, Id::MAX);
         ports.into_iter().flat_map(move |ports| ports.range(of_network.clone())).map(|(_, port)| *port)
@@ -240,9 +246,7 @@ impl Model {
             let of_target = self.index.members.exported.range((*target, first_prefix(), Path::first())..);
             of_target.take_while(move |entry| entry.0 == *target).map(|entry| entry.1)
         });
-        let targets = vrf.imports.iter().filter_map(|target| target.route_target());
-        let learned = targets.flat_map(|target| self.learned_destinations(target));
-        own.chain(imported).chain(learned).collect()
+        own.chain(imported).chain(self.facts.destinations(id)).collect()
     }
 
     /// The paths of a VRF to a prefix: its own, and those that it imports.

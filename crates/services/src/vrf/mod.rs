@@ -12,6 +12,7 @@
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
 //! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
 
+mod announce;
 pub(crate) mod compile;
 mod member;
 mod objects;
@@ -32,6 +33,7 @@ use crate::exclusive::{Exclusive, check_owned};
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
+pub use announce::{Announcement, announcements};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::settle;
 
@@ -93,7 +95,9 @@ impl Scope {
 }
 
 /// What becomes of several paths to one destination that are equally preferred.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Multipath {
     /// All carry traffic, flow by flow.

@@ -13,8 +13,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{
-    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path, PortRole, Route,
-    RouteTo, VxlanFdb,
+    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path,
+    PortRole, Route, RouteTo, VxlanFdb,
 };
 use weft_net::{IfName, Mac, Vni};
 
@@ -141,7 +141,11 @@ impl Hop {
 
     /// To a VRF of this VNI on the same host.
     pub(super) fn to_vrf(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Self {
-        Self::by_neighbour(link_in(from.standard.id, names::leak(from.standard.id)), router_mac(vni, host), weight)
+        Self::by_neighbour(
+            link_in(from.standard.id, names::leak(from.standard.id)),
+            router_mac(vni, host),
+            weight,
+        )
     }
 
     fn by_neighbour(link: LinkId, mac: Mac, weight: u16) -> Self {

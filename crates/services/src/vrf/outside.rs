@@ -13,8 +13,8 @@ use crate::vrf::objects::{self, Hop};
 use crate::{Host, Model};
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
-pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[&LearnedRoute]) -> Option<Compiled> {
-    let needs_mpls = |route: &&LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
+pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Option<Compiled> {
+    let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
     let elsewhere = on(vrf, prefix, routes.iter().filter(|route| !needs_mpls(route)));
     let mut at = BTreeMap::new();
     if routes.iter().any(needs_mpls) {
@@ -30,7 +30,7 @@ pub(super) fn has_mpls(host: &Host) -> bool {
     host.fact.capabilities.contains(&Capability::Mpls)
 }
 
-fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r &'r LearnedRoute>) -> Vec<Object> {
+fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r LearnedRoute>) -> Vec<Object> {
     let mut objects = Vec::new();
     let mut paths = Vec::new();
     for route in routes {
@@ -39,7 +39,9 @@ fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r &'r Learned
                 let hop = Hop::to_router(vrf, vni, (router_mac, route.next_hop), 1);
                 paths.push(hop.path);
                 // Two routes may be by the same router.
-                objects.extend(hop.objects.into_iter().filter(|object| !objects.contains(object)).collect::<Vec<_>>());
+                objects.extend(
+                    hop.objects.into_iter().filter(|object| !objects.contains(object)).collect::<Vec<_>>(),
+                );
             }
             LearnedEncapsulation::Mpls { label } => {
                 paths.push(Path { via: Some(route.next_hop), link: None, labels: vec![label], weight: 1 });

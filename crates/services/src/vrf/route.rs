@@ -7,15 +7,15 @@ use ipnet::IpNet;
 use weft_net::HostName;
 
 use crate::core::ServicePort;
-use crate::facts::{LearnedRoute, Source};
+use crate::facts::LearnedRoute;
 use crate::vrf::member::Path;
 use crate::vrf::{Multipath, Vrf, compile};
-use crate::{Id, Model};
+use crate::{Id, Model, Timestamp};
 
 /// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.
 pub(super) enum Live<'m> {
     Ports(Vec<ToPort<'m>>),
-    Outside(Vec<&'m LearnedRoute>),
+    Outside(&'m [LearnedRoute]),
 }
 
 /// A path to a port.
@@ -51,10 +51,29 @@ fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<ToPort<
         best.iter().filter(|to| to.path.vrf == vrf.standard.id).map(|to| to.path.port).collect();
     best.retain(|to| to.path.vrf == vrf.standard.id || !own.contains(&to.path.port));
     if vrf.multipath == Multipath::Failover {
-        best.sort_by_key(|to| (to.port.standard.created_at, to.port.standard.id));
+        best.sort_by_key(first_made);
         best.truncate(1);
     }
     (preference, best)
+}
+
+/// The paths of a VRF's own to a prefix that could carry traffic, and how much each is preferred: what others may choose
+/// from. Where one is to fail over to another, the first alone.
+pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<(u32, ToPort<'m>)> {
+    let paths = model.paths_to(vrf, prefix).into_iter().filter(|path| path.vrf == vrf.standard.id);
+    let preference = |path: &Path| path.local_pref.unwrap_or(vrf.local_pref);
+    let mut own: Vec<(u32, ToPort<'m>)> =
+        paths.filter_map(|path| Some((preference(path), to_port(model, path)?))).collect();
+    if vrf.multipath == Multipath::Failover {
+        own.sort_by_key(|(preference, to)| (Reverse(*preference), first_made(to)));
+        own.truncate(1);
+    }
+    own
+}
+
+/// Whichever port was made first goes first.
+fn first_made(to: &ToPort<'_>) -> (Timestamp, Id) {
+    (to.port.standard.created_at, to.port.standard.id)
 }
 
 /// Where a path leads, if its port is there, can be reached, and its VRF takes part on that host.
@@ -66,24 +85,20 @@ fn to_port<'m>(model: &'m Model, path: &'m Path) -> Option<ToPort<'m>> {
     is_there.then_some(ToPort { path, port, network, host })
 }
 
-/// The most preferred routes that were learned, and how much they are preferred.
-fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<&'m LearnedRoute>) {
-    let targets = vrf.imports.iter().filter_map(|target| target.route_target());
-    let found: BTreeMap<&Source, &LearnedRoute> =
-        targets.flat_map(|target| model.learned_by(target, prefix)).collect();
-    let Some(preference) = found.values().map(|route| route.local_pref).max() else { return (0, Vec::new()) };
-    let mut best: Vec<&LearnedRoute> =
-        found.into_values().filter(|route| route.local_pref == preference).collect();
-    best.sort_by_key(|route| (route.next_hop, route.encapsulation, Reverse(route.targets.len())));
-    best.dedup_by_key(|route| (route.next_hop, route.encapsulation));
-    if vrf.multipath == Multipath::Failover {
-        best.truncate(1);
+/// The routes that were learned, and how much they are preferred.
+fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, &'m [LearnedRoute]) {
+    let routes = model.facts.routes(vrf.standard.id, prefix);
+    let preference = routes.iter().map(|route| route.local_pref).max().unwrap_or(0);
+    match vrf.multipath {
+        Multipath::Ecmp => (preference, routes),
+        Multipath::Failover => (preference, &routes[..routes.len().min(1)]),
     }
-    (preference, best)
 }
 
 /// How many paths lead to each VRF on each host.
-pub(super) fn by_place<'a, 'm: 'a>(live: impl Iterator<Item = &'a ToPort<'m>>) -> BTreeMap<(Id, HostName), u16> {
+pub(super) fn by_place<'a, 'm: 'a>(
+    live: impl Iterator<Item = &'a ToPort<'m>>,
+) -> BTreeMap<(Id, HostName), u16> {
     let mut places: BTreeMap<(Id, HostName), u16> = BTreeMap::new();
     for one in live {
         let count = places.entry((one.path.vrf, one.host.clone())).or_default();

@@ -142,7 +142,8 @@ impl Wanted {
     fn add(&mut self, associated: &Associated) {
         self.imports.extend(associated.import_targets.iter().copied().map(Target::Route));
         self.exports.extend(associated.export_targets.iter().copied().map(Target::Route));
-        let given = associated.route_distinguishers.iter().filter(|rd| !self.route_distinguishers.contains(rd));
+        let given =
+            associated.route_distinguishers.iter().filter(|rd| !self.route_distinguishers.contains(rd));
         let given: Vec<RouteDistinguisher> = given.copied().collect();
         self.route_distinguishers.extend(given);
         self.local_pref = self.local_pref.max(associated.local_pref);

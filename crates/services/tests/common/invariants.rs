@@ -55,7 +55,11 @@ pub(crate) fn check(model: &Model) {
                     assert_eq!(subnet.network_id, port.service_id);
                 }
             }
-            Row::Host(_) => {}
+            Row::Host(_) | Row::Router(_) | Row::RouterInterface(_) => {}
+            Row::Vrf(vrf) => {
+                claim(format!("VNI {}", vrf.vni));
+                claim(format!("VRF number {:?}", vrf.number));
+            }
             Row::Departure(departure) => {
                 assert!(there.contains(&RowKey::Host(departure.host.clone())), "{departure:?} of no host");
             }

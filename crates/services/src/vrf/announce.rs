@@ -1,0 +1,99 @@
+//! What of a VRF is announced to the outside: its own paths, each host's by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
+
+use crate::compile::{FragmentKey, Subject};
+use crate::vrf::member::Path;
+use crate::vrf::objects::router_mac;
+use crate::vrf::{Vrf, member, outside, route};
+use crate::{Host, Model, RowKind};
+
+/// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Announcement {
+    /// Tells it from routes of other VRFs and hosts to the same destination.
+    pub route_distinguisher: RouteDistinguisher,
+    /// Where it leads.
+    pub destination: IpNet,
+    /// Who is to import it.
+    pub targets: BTreeSet<RouteTarget>,
+    /// The host that forwards it: once it has carried out the fragment that this is of.
+    pub host: HostName,
+    /// The host's tunnel endpoint.
+    pub next_hop: IpAddr,
+    /// The VNI under which the host routes packets of it.
+    pub vni: Vni,
+    /// The MAC address to which it takes them.
+    pub router_mac: Mac,
+    /// The MPLS label under which the host routes packets of it, if it can.
+    pub label: Option<MplsLabel>,
+    /// How much it is preferred (RFC 4271 §5.1.5).
+    pub local_pref: u32,
+}
+
+/// What is announced because of a fragment: of the prefix of a VRF, the paths of its own. Those that it imports are
+/// announced by where they are.
+#[must_use]
+pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
+    let (RowKind::Vrf, Subject::Prefix(prefix)) = (key.service.kind, &key.subject) else { return Vec::new() };
+    let Some(vrf) = model.vrfs.get(&key.service.id) else { return Vec::new() };
+    let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
+    let mut announced = Vec::new();
+    for (preference, to) in route::own(model, vrf, *prefix) {
+        let nth = on_host.entry(to.host.clone()).or_default();
+        announced.extend(announcement(model, vrf, (*prefix, &to, preference), *nth));
+        *nth += 1;
+    }
+    announced
+}
+
+fn announcement(
+    model: &Model,
+    vrf: &Vrf,
+    (destination, to, local_pref): (IpNet, &route::ToPort<'_>, u32),
+    nth: u16,
+) -> Option<Announcement> {
+    let targets = targets_of(model, destination, to.path);
+    let host = model.host(&to.host)?;
+    let next_hop = host.fact.tunnel_endpoint?;
+    (!targets.is_empty()).then(|| Announcement {
+        route_distinguisher: distinguisher(vrf, (host, next_hop), nth),
+        destination,
+        targets,
+        host: to.host.clone(),
+        next_hop,
+        vni: vrf.vni,
+        router_mac: router_mac(vrf.vni, host),
+        label: outside::has_mpls(host).then(|| vrf.number.label()),
+        local_pref,
+    })
+}
+
+fn targets_of(model: &Model, destination: IpNet, path: &Path) -> BTreeSet<RouteTarget> {
+    let paths = member::entries(model, path.port).paths.into_iter();
+    let own = paths.filter(|(prefix, other, _)| *prefix == destination && other == path);
+    own.flat_map(|(_, _, targets)| targets).filter_map(|target| target.route_target()).collect()
+}
+
+/// The distinguisher of a VRF on a host: the one that it was given, or one of its own. Of several paths to one destination on
+/// one host each has another, so that a route reflector passes all of them on.
+fn distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> RouteDistinguisher {
+    let given = &vrf.route_distinguishers;
+    if let Some(given) = given.get(usize::from(nth) % given.len().max(1)) {
+        return *given;
+    }
+    if nth > 0 {
+        let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
+        return AdministeredNumber::TwoOctetAs(nth, number).into();
+    }
+    let administrator = match endpoint {
+        IpAddr::V4(endpoint) => endpoint,
+        // An address of no host, that no other host of ours has.
+        IpAddr::V6(_) => Ipv4Addr::from(u32::from(host.number)),
+    };
+    AdministeredNumber::Ipv4(administrator, vrf.number.0).into()
+}

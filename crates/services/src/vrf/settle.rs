@@ -71,29 +71,29 @@ impl Concerned {
                 self.networks.extend(network);
                 self.with_ports.extend(network);
             }
-            RowKind::Departure => {
-                let associations = model.associations_of(*id);
-                associations.for_each(|(kind, id)| self.by_association(model, kind, id));
+            RowKind::Bgpvpn => model.members_of(*id).for_each(|member| self.by_member(model, member)),
+            kind => {
+                if let Some(member) = model.associated_with(*kind, *id) {
+                    self.by_member(model, member);
+                }
             }
-            kind => self.by_association(model, *kind, *id),
         }
     }
 
-    fn by_association(&mut self, model: &Model, kind: RowKind, id: Id) {
-        match model.associated_with(kind, id) {
-            Some((RowKind::Router, id)) => {
+    fn by_member(&mut self, model: &Model, member: (RowKind, Id)) {
+        match member {
+            (RowKind::Router, id) => {
                 self.routers.insert(id);
                 self.networks.extend(model.networks_of(id));
                 self.with_ports.extend(model.networks_of(id));
             }
-            Some((RowKind::Network, id)) => {
+            (RowKind::Network, id) => {
                 self.networks.insert(id);
                 self.with_ports.insert(id);
             }
-            Some((_, id)) => {
+            (_, id) => {
                 self.ports.insert(id);
             }
-            None => {}
         }
     }
 
@@ -101,7 +101,7 @@ impl Concerned {
     fn spread(&mut self, model: &Model) {
         for network in &self.with_ports {
             let calls = |port: &Id| {
-                model.vrfs.contains_key(port) || model.is_associated((RowKind::ServicePort, *port))
+                model.vrfs.contains_key(port) || model.is_associated(*port)
             };
             self.ports.extend(model.bindings_to(*network).filter(calls));
         }

@@ -10,6 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 /// Which crates of ours each may use, and which of others it never does. The table of ARCHITECTURE.md.
 const WALLS: &[Wall] = &[
     Wall { of: "weft-net", ours: &[], never: &["tokio"] },
+    Wall { of: "weft-bgp", ours: &["weft-net"], never: &["redb", "axum", "tonic"] },
     Wall { of: "weft-dataplane", ours: &["weft-net"], never: &["tokio", "netlink-sys"] },
     Wall {
         of: "weft-services",

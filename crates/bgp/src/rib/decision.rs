@@ -18,6 +18,8 @@ pub(crate) struct Source {
     /// The neighbour's BGP identifier.
     pub(crate) router_id: Ipv4Addr,
     pub(crate) address: IpAddr,
+    /// Whether we reflect to and from it (RFC 4456).
+    pub(crate) is_client: bool,
 }
 
 /// What a source is to us; better ones are greater.

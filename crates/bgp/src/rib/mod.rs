@@ -21,14 +21,17 @@ use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-pub(crate) use attributes::{AttributeSet, Interner, Mobility};
+pub(crate) use attributes::{AttributeSet, Interner};
 pub use decision::Step;
 pub(crate) use decision::{Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, decide};
 pub(crate) use path::PeerIndex;
-pub(crate) use table::{FamilyTable, NewPath, PathView, Scope, Sweep};
+pub(crate) use table::{FamilyTable, NewPath, PathView, Pending, Scope, Sweep};
 use table::Table;
 
 use crate::wire::{Attributes, Destination, EvpnDestination, Family, Membership, VpnDestination};
+
+/// A visitor of what a neighbour has to be told, with the sources of the paths.
+pub(crate) type DrainVisit<'a> = dyn FnMut(&Pending<'_>, &[Source]) -> bool + 'a;
 
 /// All tables.
 #[derive(Debug)]
@@ -44,8 +47,8 @@ pub(crate) struct Rib {
 impl Rib {
     /// Tables without routes. With the seed nobody outside knows how things are hashed.
     pub(crate) fn new(router_id: Ipv4Addr, seed: u64) -> Self {
-        let local =
-            Source { kind: SourceKind::Local, router_id, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let local = Source { kind: SourceKind::Local, router_id, address, is_client: false };
         Self {
             tables: Family::ALL.map(|family| table(family, seed)),
             interner: Interner::new(seed),
@@ -120,6 +123,13 @@ impl Rib {
         self.counts[peer.as_usize()][family as usize] -= u32::try_from(released.len()).expect("slots are u32");
         released.into_iter().for_each(|set| self.interner.release(set));
         next
+    }
+
+    /// Shows a neighbour at most so many slots of which it has to be told; answers how many there were.
+    pub(crate) fn drain(&mut self, peer: PeerIndex, family: Family, count_max: usize, visit: &mut DrainVisit<'_>) -> usize {
+        let Self { tables, sources, .. } = self;
+        let table = &mut tables[family as usize];
+        table.drain(peer, count_max, &mut |pending| visit(pending, sources))
     }
 
     /// How the best path to a destination was found.

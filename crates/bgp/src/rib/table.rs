@@ -53,6 +53,17 @@ pub(crate) struct PathView<'a> {
     pub(crate) payload: Payload,
 }
 
+impl<'a> PathView<'a> {
+    pub(crate) fn candidate(&self, sources: &[Source]) -> Candidate<'a> {
+        Candidate {
+            attributes: self.attributes,
+            source: sources[self.peer.as_usize()],
+            path_id: self.path_id,
+            is_long_lived_stale: self.is_long_lived_stale,
+        }
+    }
+}
+
 /// What a neighbour is told about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -98,8 +109,18 @@ struct Entry<K: Key> {
     paths: Paths<K::Payload>,
 }
 
-/// A visitor of what a neighbour has to be told: answers whether it has something of the slot now.
-pub(crate) type Visit<'a> = dyn FnMut(u32, &Destination, &[PathView<'_>]) -> bool + 'a;
+/// What a neighbour has to be told of.
+pub(crate) struct Pending<'a> {
+    pub(crate) slot: u32,
+    pub(crate) destination: &'a Destination,
+    /// The best first.
+    pub(crate) paths: &'a [PathView<'a>],
+    /// Whether it has been told of it before.
+    pub(crate) is_told: bool,
+}
+
+/// A visitor of what a neighbour has to be told: answers whether it has something of the destination now.
+pub(crate) type Visit<'a> = dyn FnMut(&Pending<'_>) -> bool + 'a;
 
 impl<K: Key> Table<K> {
     pub(crate) fn new(seed: u64) -> Self {
@@ -390,7 +411,9 @@ impl<K: Key> FamilyTable for Table<K> {
                 return count;
             };
             let destination = self.entries[slot as usize].key.destination();
-            let has_it = visit(slot, &destination, &self.views(slot));
+            let is_told = self.subscriber(peer).is_some_and(|subscriber| subscriber.told.contains(slot));
+            let paths = self.views(slot);
+            let has_it = visit(&Pending { slot, destination: &destination, paths: &paths, is_told });
             let Some(subscriber) = self.subscriber(peer) else { return count };
             if has_it {
                 subscriber.told.insert(slot);

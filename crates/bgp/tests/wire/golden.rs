@@ -58,13 +58,17 @@ fn evpn(route_type: u8, value: &[&[u8]]) -> Vec<u8> {
 #[test]
 fn ipv4_unicast_as_bird_sends_it() {
     let bytes = update(&[8, 10], &[origin(), as_path(), next_hop()], &[20, 10, 1, 0x10, 0, 32, 192, 0, 2, 9]);
-    check(&bytes, &codec(&[Family::Ipv4Unicast]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Ipv4Unicast]),
+        &expect![[r#"
         - 10.0.0.0/8 None
         + 10.1.16.0/20 None
         + 0.0.0.0/0 None
         + 192.0.2.9/32 None
           next hop 192.0.2.1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -72,21 +76,29 @@ fn ipv4_unicast_with_path_identifiers() {
     let bytes = update(&[], &[origin(), as_path(), next_hop()], &[0, 0, 0, 7, 8, 10, 0, 0, 1, 0, 8, 10]);
     let codec = codec(&[Family::Ipv4Unicast]);
     let codec = Codec { add_path_receive: codec.families, ..codec };
-    check(&bytes, &codec, &expect![[r#"
+    check(
+        &bytes,
+        &codec,
+        &expect![[r#"
         + path 7 10.0.0.0/8 None
         + path 256 10.0.0.0/8 None
           next hop 192.0.2.1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn ipv4_unicast_over_ipv6_next_hops() {
     let pair = [V6, LINK_LOCAL].concat();
     let bytes = update(&[], &[origin(), as_path(), reach([0, 1, 1], &pair, &[&[16, 10, 1]])], &[]);
-    check(&bytes, &codec(&[Family::Ipv4Unicast]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Ipv4Unicast]),
+        &expect![[r#"
         + 10.1.0.0/16 None
           next hop 2001:db8::1 fe80::1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -94,12 +106,16 @@ fn ipv6_unicast() {
     let routes = reach([0, 2, 1], &V6, &[&[32, 0x20, 1, 0xd, 0xb8], &[0]]);
     let unreach = attribute(0x80, 15, &[0, 2, 1, 16, 0x20, 2]);
     let bytes = update(&[], &[routes, unreach, origin(), as_path()], &[]);
-    check(&bytes, &codec(&[Family::Ipv6Unicast]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Ipv6Unicast]),
+        &expect![[r#"
         - 2002::/16 None
         + 2001:db8::/32 None
         + ::/0 None
           next hop 2001:db8::1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 /// RFC 9252 §3: SID fc00:0:9::, behaviour 19 (End.DT4), structure [32,16,16,0], nothing transposed.
@@ -116,13 +132,17 @@ fn vpnv4_over_srv6() {
     );
     let communities = attribute(0xc0, 16, &TARGET);
     let bytes = update(&[], &[origin(), as_path(), routes, communities, attribute(0xc0, 40, &service)], &[]);
-    check(&bytes, &codec(&[Family::Vpnv4]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Vpnv4]),
+        &expect![[r#"
         + 65000:100 10.1.2.0/24 Label(0x000031)
         + 65000:100 0.0.0.0/0 Label(0x000030)
           next hop 2001:db8::1 path 65001
           target:65000:100
           RareAttributes { aggregator: None, originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: Some(PrefixSid { tlvs: [Srv6L3(Srv6Service { tlvs: [Sid(Srv6Sid { sid: fc00:0:9::, flags: 0, behavior: 19, structure: Some(SidStructure { locator_block_bits: 32, locator_node_bits: 16, function_bits: 16, argument_bits: 0, transposition_bits: 0, transposition_offset_bits: 0 }), unknown: [] })] })] }), unknown: [] }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -132,12 +152,16 @@ fn vpnv6_and_the_two_labels_of_withdrawals() {
     let pair = [&[0; 8][..], &V6, &[0; 8], &LINK_LOCAL].concat();
     let routes = reach([0, 2, 128], &pair, &[&[120, 0, 0x10, 1], &RD, &[0x20, 1, 0xd, 0xb8]]);
     let bytes = update(&[], &[routes, attribute(0x80, 15, &withdrawn), origin(), as_path()], &[]);
-    check(&bytes, &codec(&[Family::Vpnv6]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Vpnv6]),
+        &expect![[r#"
         - 65000:100 2002::/16 Label(0x800000)
         - 65000:100 2003::/16 Label(0x000000)
         + 65000:100 2001:db8::/32 Label(0x001001)
           next hop 2001:db8::1 fe80::1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -168,7 +192,10 @@ fn evpn_routes_of_all_types() {
     let reach = reach([0, 25, 70], &[192, 0, 2, 1], &routes);
     let bytes =
         update(&[], &[origin(), as_path(), reach, attribute(0xc0, 16, &communities.concat()), pmsi], &[]);
-    check(&bytes, &codec(&[Family::Evpn]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Evpn]),
+        &expect![[r#"
         + [1]:[65000:100]:[00:00:00:00:00:00:00:00:00:00]:[4294967295] Evpn(EvpnPayload { segment: Esi([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), gateway: None, label: 0x000011, label2: None })
         + [2]:[65000:100]:[0]:[fa:16:3e:00:00:01] Evpn(EvpnPayload { segment: Esi([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), gateway: None, label: 0x000064, label2: None })
         + [2]:[65000:100]:[0]:[fa:16:3e:00:00:01]:[10.1.2.3] Evpn(EvpnPayload { segment: Esi([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), gateway: None, label: 0x000064, label2: Some(0x000100) })
@@ -186,7 +213,8 @@ fn evpn_routes_of_all_types() {
           0x0601010000000011
           0x0603fa163e000001
           RareAttributes { aggregator: None, originator_id: None, cluster_list: [], pmsi_tunnel: Some(PmsiTunnel { flags: 0, tunnel_type: 6, label: 0x000064, identifier: [192, 0, 2, 1] }), large_communities: [], prefix_sid: None, unknown: [] }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -194,12 +222,16 @@ fn wishes_for_route_targets() {
     let exact = [&[96, 0, 0, 0xfd, 0xe8][..], &TARGET].concat();
     let routes = reach([0, 1, 132], &[192, 0, 2, 1], &[&[0], &exact, &[48, 0, 0, 0xfd, 0xe8, 0, 2]]);
     let bytes = update(&[], &[origin(), as_path(), routes], &[]);
-    check(&bytes, &codec(&[Family::RouteTarget]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::RouteTarget]),
+        &expect![[r#"
         + default None
         + 65000 65000:100 None
         + 65000 0x0002000000000000/48 None
           next hop 192.0.2.1 path 65001
-    "#]]);
+    "#]],
+    );
 }
 
 /// From a speaker with two-octet numbers: what it does not know comes beside.
@@ -215,11 +247,15 @@ fn four_octet_numbers_over_a_two_octet_session() {
         attribute(0xe0, 35, &[0, 1, 0x11, 0x70]),
     ];
     let codec = Codec { four_octet_as: false, ..codec(&[Family::Ipv4Unicast]) };
-    check(&update(&[], &attributes, &[8, 10]), &codec, &expect![[r#"
+    check(
+        &update(&[], &attributes, &[8, 10]),
+        &codec,
+        &expect![[r#"
         + 10.0.0.0/8 None
           next hop 192.0.2.1 path 5 70000 80000
           RareAttributes { aggregator: Some(Aggregator { asn: AS80000, router_id: 192.0.2.7 }), originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: None, unknown: [RawAttribute { code: 35, flags: AttributeFlags(224), value: [0, 1, 17, 112] }] }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -43,8 +43,15 @@ codes! {
     UNSUPPORTED_CAPABILITY = 2, 7, "unsupported capability";
     ROLE_MISMATCH = 2, 11, "role mismatch";
     MALFORMED_ATTRIBUTE_LIST = 3, 1, "malformed attribute list";
+    UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE = 3, 2, "unrecognized well-known attribute";
+    MISSING_WELL_KNOWN_ATTRIBUTE = 3, 3, "missing well-known attribute";
+    ATTRIBUTE_FLAGS_ERROR = 3, 4, "attribute flags error";
+    ATTRIBUTE_LENGTH_ERROR = 3, 5, "attribute length error";
+    INVALID_ORIGIN = 3, 6, "invalid ORIGIN attribute";
+    INVALID_NEXT_HOP = 3, 8, "invalid NEXT_HOP attribute";
     OPTIONAL_ATTRIBUTE_ERROR = 3, 9, "optional attribute error";
     INVALID_NETWORK_FIELD = 3, 10, "invalid network field";
+    MALFORMED_AS_PATH = 3, 11, "malformed AS_PATH";
     HOLD_TIMER_EXPIRED = 4, 0, "hold timer expired";
     FSM_UNSPECIFIC = 5, 0, "unexpected message";
     FSM_OPEN_SENT = 5, 1, "unexpected message in OpenSent";
@@ -113,7 +120,7 @@ macro_rules! rules {
 rules! {
     Flags = "the Optional and Transitive flags are those of the attribute's type (RFC 7606 §3.c)";
     Duplicate = "an attribute is given once (RFC 7606 §3.g)";
-    Missing = "a route comes with ORIGIN, AS_PATH and next hop, from an internal neighbour with LOCAL_PREF (RFC 7606 §3.d)";
+    Missing = "a route comes with ORIGIN, AS_PATH and a next hop (RFC 7606 §3.d)";
     Overrun = "an attribute ends before the attributes do (RFC 7606 §4)";
     Length = "an attribute has the length that its type prescribes (RFC 7606 §4, §7)";
     Value = "an attribute has a value that its type defines (RFC 7606 §7)";

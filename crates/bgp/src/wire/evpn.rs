@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_net::{Mac, RouteDistinguisher};
 
-use super::nlri::LabelField;
+use super::bytes::{Reader, put_u24, put_u32, put_with_length_u8};
+use super::nlri::{LabelField, Payload};
 
 /// An Ethernet segment identifier (RFC 7432 §5). All zeros: the site has one link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,10 +159,182 @@ impl fmt::Display for EvpnDestination {
 pub struct EvpnPayload {
     /// Types 2 and 5: the segment behind which the destination is.
     pub segment: Esi,
-    /// Type 5: the overlay gateway, of the prefix's family; all zeros if there is none.
+    /// Type 5: the overlay gateway, of the prefix's family.
     pub gateway: Option<IpAddr>,
     /// The label or the VNI: of the segment (1), of layer 2 (2), of layer 3 (5).
     pub label: LabelField,
     /// Type 2: the label or the VNI of layer 3.
     pub label2: Option<LabelField>,
+}
+
+impl EvpnDestination {
+    /// Reads one route: type, length and what follows. `None` if it is not in the form of its type.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<(Self, Payload)> {
+        let route_type = reader.u8()?;
+        let length = reader.u8()?;
+        let mut value = reader.part(length.into())?;
+        let reader = &mut value;
+        let read = match route_type {
+            1 => Self::read_auto_discovery(reader)?,
+            2 => Self::read_mac_ip(reader)?,
+            3 => {
+                let (distinguisher, tag) = (read_distinguisher(reader)?, read_tag(reader)?);
+                let originator = read_address(reader)??;
+                (Self::InclusiveMulticast { distinguisher, tag, originator }, Payload::None)
+            }
+            4 => {
+                let (distinguisher, segment) = (read_distinguisher(reader)?, Esi(reader.array()?));
+                let originator = read_address(reader)??;
+                (Self::EthernetSegment { distinguisher, segment, originator }, Payload::None)
+            }
+            5 => Self::read_ip_prefix(reader)?,
+            _ => {
+                let value = reader.slice(reader.len())?.into();
+                (Self::Unknown { route_type, value }, Payload::None)
+            }
+        };
+        reader.is_empty().then_some(read)
+    }
+
+    fn read_auto_discovery(reader: &mut Reader<'_>) -> Option<(Self, Payload)> {
+        let distinguisher = read_distinguisher(reader)?;
+        let (segment, tag) = (Esi(reader.array()?), read_tag(reader)?);
+        let label = LabelField::from_bits(reader.u24()?);
+        let payload = EvpnPayload { label, ..EvpnPayload::NOTHING };
+        Some((Self::AutoDiscovery { distinguisher, segment, tag }, Payload::Evpn(Box::new(payload))))
+    }
+
+    fn read_mac_ip(reader: &mut Reader<'_>) -> Option<(Self, Payload)> {
+        let distinguisher = read_distinguisher(reader)?;
+        let (segment, tag) = (Esi(reader.array()?), read_tag(reader)?);
+        let mac_bits = reader.u8()?;
+        let mac = Mac::new((mac_bits == 48).then(|| reader.array())??);
+        let address = read_address(reader)?;
+        let label = LabelField::from_bits(reader.u24()?);
+        let label2 = if reader.is_empty() { None } else { Some(LabelField::from_bits(reader.u24()?)) };
+        let payload = EvpnPayload { segment, label, label2, ..EvpnPayload::NOTHING };
+        Some((Self::MacIp { distinguisher, tag, mac, address }, Payload::Evpn(Box::new(payload))))
+    }
+
+    /// The length says whether prefix and gateway are of IPv4 or of IPv6 (RFC 9136 §3.1).
+    fn read_ip_prefix(reader: &mut Reader<'_>) -> Option<(Self, Payload)> {
+        let is_v4 = match reader.len() {
+            IP_PREFIX_V4_LENGTH => true,
+            IP_PREFIX_V6_LENGTH => false,
+            _ => return None,
+        };
+        let distinguisher = read_distinguisher(reader)?;
+        let (segment, tag) = (Esi(reader.array()?), read_tag(reader)?);
+        let bits = reader.u8()?;
+        let (prefix, gateway): (IpNet, IpAddr) = if is_v4 {
+            let prefix = Ipv4Net::new(reader.array::<4>()?.into(), bits).ok()?.trunc();
+            (prefix.into(), reader.array::<4>()?.into())
+        } else {
+            let prefix = Ipv6Net::new(reader.array::<16>()?.into(), bits).ok()?.trunc();
+            (prefix.into(), reader.array::<16>()?.into())
+        };
+        let label = LabelField::from_bits(reader.u24()?);
+        let gateway = (!gateway.is_unspecified()).then_some(gateway);
+        let payload = EvpnPayload { segment, gateway, label, label2: None };
+        Some((Self::IpPrefix { distinguisher, tag, prefix }, Payload::Evpn(Box::new(payload))))
+    }
+
+    /// Writes one route. What a payload does not say is written as zeros.
+    pub(super) fn write(&self, payload: &Payload, out: &mut Vec<u8>) {
+        let payload = if let Payload::Evpn(payload) = payload { payload } else { &EvpnPayload::NOTHING };
+        let EvpnPayload { segment: Esi(segment), gateway, label, label2 } = payload;
+        out.push(self.route_type());
+        put_with_length_u8(out, |out| {
+            out.extend(self.distinguisher().into_iter().flat_map(RouteDistinguisher::octets));
+            match self {
+                Self::AutoDiscovery { segment: Esi(segment), tag, .. } => {
+                    out.extend(segment);
+                    put_u32(out, tag.0);
+                    put_u24(out, label.bits());
+                }
+                Self::MacIp { tag, mac, address, .. } => {
+                    out.extend(segment);
+                    put_u32(out, tag.0);
+                    out.push(48);
+                    out.extend(mac.octets());
+                    put_address(out, *address);
+                    put_u24(out, label.bits());
+                    label2.iter().for_each(|label| put_u24(out, label.bits()));
+                }
+                Self::InclusiveMulticast { tag, originator, .. } => {
+                    put_u32(out, tag.0);
+                    put_address(out, Some(*originator));
+                }
+                Self::EthernetSegment { segment: Esi(segment), originator, .. } => {
+                    out.extend(segment);
+                    put_address(out, Some(*originator));
+                }
+                Self::IpPrefix { tag, prefix, .. } => {
+                    out.extend(segment);
+                    put_u32(out, tag.0);
+                    out.push(prefix.prefix_len());
+                    put_prefix_and_gateway(out, *prefix, *gateway);
+                    put_u24(out, label.bits());
+                }
+                Self::Unknown { value, .. } => out.extend_from_slice(value),
+            }
+        });
+    }
+}
+
+impl EvpnPayload {
+    /// No segment, no gateway, and a label of zeros.
+    pub const NOTHING: Self =
+        Self { segment: Esi::ZERO, gateway: None, label: LabelField::from_bits(0), label2: None };
+}
+
+/// RD 8, ESI 10, tag 4, prefix length 1, prefix 4, gateway 4, label 3.
+const IP_PREFIX_V4_LENGTH: usize = 34;
+/// The same with two addresses of 16.
+const IP_PREFIX_V6_LENGTH: usize = 58;
+
+fn read_distinguisher(reader: &mut Reader<'_>) -> Option<RouteDistinguisher> {
+    reader.array().map(RouteDistinguisher::from_octets)
+}
+
+fn read_tag(reader: &mut Reader<'_>) -> Option<EthernetTag> {
+    reader.u32().map(EthernetTag)
+}
+
+/// An address after its length in bits: none, IPv4 or IPv6.
+fn read_address(reader: &mut Reader<'_>) -> Option<Option<IpAddr>> {
+    match reader.u8()? {
+        0 => Some(None),
+        32 => reader.array::<4>().map(|octets| Some(octets.into())),
+        128 => reader.array::<16>().map(|octets| Some(octets.into())),
+        _ => None,
+    }
+}
+
+fn put_address(out: &mut Vec<u8>, address: Option<IpAddr>) {
+    match address {
+        None => out.push(0),
+        Some(IpAddr::V4(address)) => {
+            out.push(32);
+            out.extend(address.octets());
+        }
+        Some(IpAddr::V6(address)) => {
+            out.push(128);
+            out.extend(address.octets());
+        }
+    }
+}
+
+/// A gateway of the other family cannot be written; then it is as if there were none.
+fn put_prefix_and_gateway(out: &mut Vec<u8>, prefix: IpNet, gateway: Option<IpAddr>) {
+    match prefix {
+        IpNet::V4(prefix) => {
+            out.extend(prefix.addr().octets());
+            out.extend(if let Some(IpAddr::V4(gateway)) = gateway { gateway.octets() } else { [0; 4] });
+        }
+        IpNet::V6(prefix) => {
+            out.extend(prefix.addr().octets());
+            out.extend(if let Some(IpAddr::V6(gateway)) = gateway { gateway.octets() } else { [0; 16] });
+        }
+    }
 }

@@ -7,11 +7,14 @@
 //!
 //! There are two forms of what an UPDATE says. [`Update`] is the wire's: attributes in the order, with the flags and in the form in
 //! which they came, so that encoding what was decoded gives the same bytes. [`Attributes`] is the routing table's: one value for
-//! the same meaning, comparable and small. `Update::attributes` leads from the first to the second, [`pack`] back.
+//! the same meaning, comparable and small. [`Update::announcements`] leads from the first to the second,
+//! [`pack_announcements`] back.
 
 mod as_path;
 mod attribute;
+mod attribute_bytes;
 mod attributes;
+mod bytes;
 mod capability;
 mod codec;
 mod community;
@@ -23,10 +26,12 @@ mod family;
 mod message;
 mod next_hop;
 mod nlri;
+mod nlri_bytes;
 mod pack;
 mod pmsi;
 mod srv6;
 mod update;
+mod update_decode;
 
 pub use as_path::{AsPath, Segment, SegmentKind};
 pub use attribute::{
@@ -45,7 +50,7 @@ pub use family::{Family, FamilySet, RawFamily};
 pub use message::{Message, Notification, Open, RefreshSubtype, RouteRefresh};
 pub use next_hop::NextHop;
 pub use nlri::{Destination, LabelField, Membership, PathId, Payload, Route, VpnDestination};
-pub use pack::{pack_announcements, pack_withdrawals};
+pub use pack::{TooLong, pack_announcements, pack_withdrawals};
 pub use pmsi::PmsiTunnel;
 pub use srv6::{PrefixSid, PrefixSidTlv, SidStructure, Srv6Service, Srv6ServiceTlv, Srv6Sid};
 pub use update::Update;

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::bytes::Reader;
+use super::family::Family;
+
 /// Where packets to a route's destination are sent. Before that of a VPN route stands a route distinguisher of zeros on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NextHop {
@@ -45,6 +48,54 @@ impl fmt::Display for NextHop {
             Self::Ipv4(address) => fmt::Display::fmt(address, f),
             Self::Ipv6(address) => fmt::Display::fmt(address, f),
             Self::Ipv6Pair { global, link_local } => write!(f, "{global} {link_local}"),
+        }
+    }
+}
+
+/// The octets of the route distinguisher before each address of a VPN next hop.
+const DISTINGUISHER_LENGTH: usize = 8;
+
+impl NextHop {
+    /// Reads the whole field. `None` if its length is none that the family allows (RFC 4760, 2545, 4659, 8950).
+    pub(super) fn read(field: Reader<'_>, family: Family) -> Option<Self> {
+        let mut reader = field;
+        let is_vpn = matches!(family, Family::Vpnv4 | Family::Vpnv6);
+        let distinguisher = if is_vpn { DISTINGUISHER_LENGTH } else { 0 };
+        let addresses = if reader.len() > distinguisher + 16 { 2 } else { 1 };
+        let length = reader.len().checked_sub(addresses * distinguisher)?;
+        match (length, family) {
+            (4, Family::Ipv6Unicast | Family::Vpnv6) => None,
+            (4, _) => {
+                reader.slice(distinguisher)?;
+                Some(Self::Ipv4(reader.array::<4>()?.into()))
+            }
+            (16, _) => {
+                reader.slice(distinguisher)?;
+                Some(Self::Ipv6(reader.array::<16>()?.into()))
+            }
+            (32, _) => {
+                reader.slice(distinguisher)?;
+                let global = reader.array::<16>()?.into();
+                reader.slice(distinguisher)?;
+                Some(Self::Ipv6Pair { global, link_local: reader.array::<16>()?.into() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes the field without its length.
+    pub(super) fn write(self, family: Family, out: &mut Vec<u8>) {
+        let is_vpn = matches!(family, Family::Vpnv4 | Family::Vpnv6);
+        let distinguisher = if is_vpn { &[0; DISTINGUISHER_LENGTH][..] } else { &[] };
+        out.extend_from_slice(distinguisher);
+        match self {
+            Self::Ipv4(address) => out.extend(address.octets()),
+            Self::Ipv6(address) => out.extend(address.octets()),
+            Self::Ipv6Pair { global, link_local } => {
+                out.extend(global.octets());
+                out.extend_from_slice(distinguisher);
+                out.extend(link_local.octets());
+            }
         }
     }
 }

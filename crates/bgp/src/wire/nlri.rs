@@ -153,9 +153,10 @@ impl fmt::Display for Membership {
 /// What a route carries besides its destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Payload {
-    /// Nothing: unicast, route target constraints, EVPN types 3 and 4, withdrawals of VPN routes.
+    /// Nothing: unicast, route target constraints, EVPN types 3, 4 and unknown ones. A VPN or EVPN route that is withdrawn needs nothing
+    /// either: zeros are written, for a VPN's label [`LabelField::WITHDRAWN`].
     None,
-    /// The label of a VPN route.
+    /// The label of a VPN route; that of a withdrawn one says nothing.
     Label(LabelField),
     /// Of an EVPN route of type 1, 2 or 5.
     Evpn(Box<EvpnPayload>),

@@ -6,6 +6,9 @@
 
 use std::net::Ipv6Addr;
 
+use super::bytes::{Reader, put_u16, put_with_length_u16};
+use super::error::Rule;
+
 /// The Prefix-SID attribute: TLVs in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrefixSid {
@@ -120,4 +123,134 @@ impl Srv6Service {
     pub fn sid(&self) -> Option<&Srv6Sid> {
         self.tlvs.iter().find_map(|tlv| if let Srv6ServiceTlv::Sid(sid) = tlv { Some(sid) } else { None })
     }
+}
+
+const L3_SERVICE: u8 = 5;
+const L2_SERVICE: u8 = 6;
+const SID_INFORMATION: u8 = 1;
+const SID_STRUCTURE: u8 = 1;
+const SID_STRUCTURE_LENGTH: usize = 6;
+
+impl PrefixSid {
+    /// Reads the value of the attribute. TLVs that do not fill it break [`Rule::Length`] (RFC 8669 §6), an SRv6 service TLV that is not in good form
+    /// breaks [`Rule::Value`] (RFC 9252 §7).
+    pub(super) fn read(value: &[u8]) -> Result<Self, Rule> {
+        let mut reader = Reader::new(value);
+        let mut tlvs = Vec::new();
+        while !reader.is_empty() {
+            let (kind, value) = read_tlv(&mut reader).ok_or(Rule::Length)?;
+            tlvs.push(match kind {
+                L3_SERVICE => PrefixSidTlv::Srv6L3(Srv6Service::read(value).ok_or(Rule::Value)?),
+                L2_SERVICE => PrefixSidTlv::Srv6L2(Srv6Service::read(value).ok_or(Rule::Value)?),
+                _ => PrefixSidTlv::Unknown { kind, value: value.rest().into() },
+            });
+        }
+        Ok(Self { tlvs })
+    }
+
+    /// Writes the value of the attribute.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for tlv in &self.tlvs {
+            match tlv {
+                PrefixSidTlv::Srv6L3(service) => put_tlv(out, L3_SERVICE, |out| service.write(out)),
+                PrefixSidTlv::Srv6L2(service) => put_tlv(out, L2_SERVICE, |out| service.write(out)),
+                PrefixSidTlv::Unknown { kind, value } => {
+                    put_tlv(out, *kind, |out| out.extend_from_slice(value))
+                }
+            }
+        }
+    }
+}
+
+impl Srv6Service {
+    fn read(value: Reader<'_>) -> Option<Self> {
+        let mut reader = value;
+        reader.u8()?;
+        let mut tlvs = Vec::new();
+        while !reader.is_empty() {
+            let (kind, value) = read_tlv(&mut reader)?;
+            tlvs.push(match kind {
+                SID_INFORMATION => Srv6ServiceTlv::Sid(Srv6Sid::read(value)?),
+                _ => Srv6ServiceTlv::Unknown { kind, value: value.rest().into() },
+            });
+        }
+        Some(Self { tlvs })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(0);
+        for tlv in &self.tlvs {
+            match tlv {
+                Srv6ServiceTlv::Sid(sid) => put_tlv(out, SID_INFORMATION, |out| sid.write(out)),
+                Srv6ServiceTlv::Unknown { kind, value } => {
+                    put_tlv(out, *kind, |out| out.extend_from_slice(value));
+                }
+            }
+        }
+    }
+}
+
+impl Srv6Sid {
+    fn read(value: Reader<'_>) -> Option<Self> {
+        let mut reader = value;
+        reader.u8()?;
+        let (sid, flags, behavior) = (reader.array::<16>()?.into(), reader.u8()?, reader.u16()?);
+        reader.u8()?;
+        let mut this = Self { sid, flags, behavior, structure: None, unknown: Vec::new() };
+        while !reader.is_empty() {
+            let (kind, mut value) = read_tlv(&mut reader)?;
+            // A second one says nothing, yet is passed on.
+            if kind == SID_STRUCTURE && this.structure.is_none() && this.unknown.is_empty() {
+                this.structure = Some(SidStructure::read(&mut value)?);
+            } else {
+                this.unknown.push((kind, value.rest().into()));
+            }
+        }
+        Some(this)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(0);
+        out.extend(self.sid.octets());
+        out.push(self.flags);
+        put_u16(out, self.behavior);
+        out.push(0);
+        if let Some(structure) = self.structure {
+            put_tlv(out, SID_STRUCTURE, |out| structure.write(out));
+        }
+        for (kind, value) in &self.unknown {
+            put_tlv(out, *kind, |out| out.extend_from_slice(value));
+        }
+    }
+}
+
+impl SidStructure {
+    fn read(value: &mut Reader<'_>) -> Option<Self> {
+        let [block, node, function, argument, transposition, offset] =
+            value.array::<SID_STRUCTURE_LENGTH>()?;
+        value.is_empty().then_some(Self {
+            locator_block_bits: block,
+            locator_node_bits: node,
+            function_bits: function,
+            argument_bits: argument,
+            transposition_bits: transposition,
+            transposition_offset_bits: offset,
+        })
+    }
+
+    fn write(self, out: &mut Vec<u8>) {
+        out.extend([self.locator_block_bits, self.locator_node_bits, self.function_bits, self.argument_bits]);
+        out.extend([self.transposition_bits, self.transposition_offset_bits]);
+    }
+}
+
+/// A type in one octet, a length in two, and as many octets.
+fn read_tlv<'a>(reader: &mut Reader<'a>) -> Option<(u8, Reader<'a>)> {
+    let (kind, length) = (reader.u8()?, reader.u16()?);
+    Some((kind, reader.part(length.into())?))
+}
+
+fn put_tlv(out: &mut Vec<u8>, kind: u8, value: impl FnOnce(&mut Vec<u8>)) {
+    out.push(kind);
+    put_with_length_u16(out, value);
 }

@@ -1,9 +1,9 @@
 //! UPDATE as a value (RFC 4271 §4.3).
 
-use super::attribute::Attribute;
+use super::attribute::{Attribute, AttributeValue, MpReach, MpUnreach};
 use super::attributes::Attributes;
-use super::codec::Codec;
 use super::family::Family;
+use super::next_hop::NextHop;
 use super::nlri::Route;
 
 /// What an UPDATE says, with its attributes as they came.
@@ -23,25 +23,69 @@ pub struct Update {
 impl Update {
     /// The marker that all routes of `family` have been sent (RFC 4724 §2).
     #[must_use]
-    pub fn end_of_rib(_family: Family) -> Self {
-        Self::default()
+    pub fn end_of_rib(family: Family) -> Self {
+        match family {
+            Family::Ipv4Unicast => Self::default(),
+            _ => Self::unreach(family, Vec::new()),
+        }
+    }
+
+    fn unreach(family: Family, routes: Vec<Route>) -> Self {
+        let attribute = Attribute::new(AttributeValue::MpUnreach(MpUnreach { family, routes }));
+        Self { attributes: vec![attribute], ..Self::default() }
     }
 
     /// The family whose routes have all been sent, if it is that marker.
     #[must_use]
     pub fn is_end_of_rib(&self) -> Option<Family> {
-        None
+        if !self.withdrawn.is_empty() || !self.announced.is_empty() {
+            return None;
+        }
+        match &self.attributes[..] {
+            [] => Some(Family::Ipv4Unicast),
+            [Attribute { value: AttributeValue::MpUnreach(MpUnreach { family, routes }), .. }]
+                if routes.is_empty() =>
+            {
+                Some(*family)
+            }
+            _ => None,
+        }
     }
 
-    /// All withdrawn routes; those of one list are of one family.
+    /// All withdrawn routes: lists that are not empty, each of one family.
     pub fn withdrawals(&self) -> impl Iterator<Item = &[Route]> {
-        std::iter::once(&self.withdrawn[..])
+        let in_attributes = self.attributes.iter().filter_map(|attribute| match &attribute.value {
+            AttributeValue::MpUnreach(unreach) => Some(&unreach.routes[..]),
+            _ => None,
+        });
+        std::iter::once(&self.withdrawn[..]).chain(in_attributes).filter(|routes| !routes.is_empty())
     }
 
-    /// All announced routes with their attributes; those of one list are of one family. At most two lists: the routes outside attributes
+    /// All announced routes with their attributes: lists that are not empty, each of one family. At most two: the routes outside attributes
     /// and those in MP_REACH_NLRI have next hops of their own.
     #[must_use]
-    pub fn announcements(&self, _codec: &Codec) -> Vec<(Attributes, &[Route])> {
-        Vec::new()
+    pub fn announcements(&self) -> Vec<(Attributes, &[Route])> {
+        let lists = self.attributes.iter().filter_map(|attribute| match &attribute.value {
+            AttributeValue::NextHop(next_hop) => Some((NextHop::Ipv4(*next_hop), &self.announced[..])),
+            AttributeValue::MpReach(reach) => Some((reach.next_hop, &reach.routes[..])),
+            _ => None,
+        });
+        lists
+            .filter(|(_, routes)| !routes.is_empty())
+            .map(|(next_hop, routes)| (Attributes::from_wire(&self.attributes, next_hop), routes))
+            .collect()
+    }
+
+    /// Makes all announced routes withdrawn ones, and drops what was said of them (RFC 7606 §2).
+    pub(super) fn treat_as_withdraw(&mut self) {
+        self.withdrawn.append(&mut self.announced);
+        let attributes = std::mem::take(&mut self.attributes);
+        self.attributes.extend(attributes.into_iter().filter_map(|attribute| match attribute.value {
+            AttributeValue::MpReach(MpReach { family, routes, .. }) => {
+                Some(Attribute::new(AttributeValue::MpUnreach(MpUnreach { family, routes })))
+            }
+            AttributeValue::MpUnreach(_) => Some(attribute),
+            _ => None,
+        }));
     }
 }

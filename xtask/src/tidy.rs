@@ -42,7 +42,7 @@ const WALLS: &[Wall] = &[
 ];
 
 /// What measures and simulates may use everything.
-const WITHOUT_WALLS: &[&str] = &["weft-sim", "weft-bench", "weft-system-tests"];
+const WITHOUT_WALLS: &[&str] = &["weft-sim", "weft-bench", "weft-system-tests", "weft-interop-tests"];
 
 /// Used by no other crate.
 const USED_BY_NONE: &[&str] = &["weft-sim"];

@@ -233,10 +233,12 @@ impl AsPath {
             front -= if segment.kind == SegmentKind::Set { 1 } else { taken.len() };
             segments.push((segment.kind, taken));
         }
-        for segment in four.segments() {
+        for (index, segment) in four.segments().enumerate() {
             match segments.last_mut() {
                 // One sequence that was cut in two is one again.
-                Some((SegmentKind::Sequence, asns)) if segment.kind == SegmentKind::Sequence => {
+                Some((SegmentKind::Sequence, asns))
+                    if index == 0 && segment.kind == SegmentKind::Sequence =>
+                {
                     asns.extend(segment.asns());
                 }
                 _ => segments.push((segment.kind, segment.asns().collect())),
@@ -249,4 +251,67 @@ impl AsPath {
 /// The number in two octets, or [`Asn::TRANS`].
 pub(super) fn two_octets(asn: Asn) -> u16 {
     asn.two_octets().unwrap_or(Asn::TRANS.get() as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(segments: &[&[u32]]) -> AsPath {
+        let segments: Vec<Vec<Asn>> =
+            segments.iter().map(|asns| asns.iter().copied().map(Asn::new).collect()).collect();
+        AsPath::from_segments(segments.iter().map(|asns| (SegmentKind::Sequence, &asns[..])))
+    }
+
+    fn set(asns: &[u32]) -> AsPath {
+        let asns: Vec<Asn> = asns.iter().copied().map(Asn::new).collect();
+        AsPath::from_segments([(SegmentKind::Set, &asns[..])])
+    }
+
+    #[test]
+    fn a_path_is_measured_and_searched() {
+        let path = AsPath([&path(&[&[3, 2]]).0[..], &set(&[7, 8, 9]).0].concat().into());
+        assert_eq!((path.length(), path.first(), path.origin()), (3, Some(Asn::new(3)), None));
+        assert!(path.contains(Asn::new(8)) && !path.contains(Asn::new(1)));
+        assert_eq!(path.to_string(), "3 2 {7,8,9}");
+        assert_eq!((AsPath::empty().length(), AsPath::empty().first()), (0, None));
+    }
+
+    #[test]
+    fn what_is_prepended_joins_the_first_sequence_while_there_is_room() {
+        let asn = Asn::new(1);
+        assert_eq!(path(&[&[2], &[3]]).prepend(asn, 2), path(&[&[1, 1, 2], &[3]]));
+        assert_eq!(set(&[2]).prepend(asn, 1).to_string(), "1 {2}");
+        assert_eq!(AsPath::empty().prepend(asn, 1), path(&[&[1]]));
+        assert_eq!(path(&[&[2]]).prepend(asn, 0), path(&[&[2]]));
+        let full = path(&[&[2; 255]]);
+        assert_eq!(full.prepend(asn, 1), path(&[&[1], &[2; 255]]));
+        assert_eq!(full.prepend(asn, 1).prepend(asn, 1), path(&[&[1, 1], &[2; 255]]));
+    }
+
+    #[test]
+    fn only_segments_in_good_form_are_read() {
+        assert_eq!(AsPath::read(&[2, 2, 0, 1, 0, 2], false), Some(path(&[&[1, 2]])));
+        assert_eq!(AsPath::read(&[2, 1, 0, 1, 0, 0], true), Some(path(&[&[65_536]])));
+        assert_eq!(AsPath::read(&[], true), Some(AsPath::empty()));
+        for bad in
+            [&[2][..], &[2, 0], &[2, 1, 0], &[2, 1, 0, 1, 2], &[0, 1, 0, 1], &[3, 1, 0, 1], &[4, 1, 0, 1]]
+        {
+            assert_eq!(AsPath::read(bad, false), None, "{bad:?}");
+        }
+    }
+
+    /// RFC 6793 §4.2.3.
+    #[test]
+    fn the_four_octet_path_replaces_the_end_of_the_two_octet_one() {
+        let merged = |two: AsPath, four: AsPath| two.merged_with(&four).to_string();
+        assert_eq!(merged(path(&[&[5, 23_456, 23_456]]), path(&[&[70_000, 80_000]])), "5 70000 80000");
+        assert_eq!(merged(path(&[&[5], &[6, 23_456]]), path(&[&[70_000]])), "5 6 70000");
+        assert_eq!(merged(path(&[&[5, 6]]), path(&[&[1, 2, 3]])), "5 6");
+        assert_eq!(merged(path(&[&[5, 23_456]]), set(&[70_000, 80_000])), "5 {70000,80000}");
+        let two = AsPath([&set(&[4, 5]).0[..], &path(&[&[23_456]]).0].concat().into());
+        assert_eq!(merged(two, path(&[&[70_000]])), "{4,5} 70000");
+        let cut = path(&[&[1, 23_456], &[3]]);
+        assert_eq!(cut.merged_with(&path(&[&[70_000], &[3]])), path(&[&[1, 70_000], &[3]]));
+    }
 }

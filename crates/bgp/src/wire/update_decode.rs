@@ -48,6 +48,9 @@ struct Walk<'a> {
     reset: Option<Notification>,
 }
 
+/// Not spoken here, yet it may hold route targets: a bad one must not let routes go where they should not (RFC 7606 §7.15).
+const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
+
 /// As many attributes as most updates have.
 const ATTRIBUTES_USUAL: usize = 6;
 
@@ -135,6 +138,10 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Notification> {
         if !flags.has(AttributeFlags::OPTIONAL) {
             return Err(Notification::with_data(NotificationCode::UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE, whole));
+        }
+        if code == IPV6_EXTENDED_COMMUNITIES && (value.is_empty() || !value.len().is_multiple_of(20)) {
+            self.withdraw(Some(code), Rule::Length, whole);
+            return Ok(());
         }
         self.attributes
             .push(Attribute { flags, value: AttributeValue::Unknown { code, value: value.into() } });

@@ -1,0 +1,256 @@
+//! A speaker on TCP: the one place with sockets and a clock.
+//!
+//! ```text
+//!  Handle::with(closure) ──> ┌ one task ───────────────────────────────────────────────┐
+//!  listeners ── accept ────> │ Speaker <── at most 64 KiB a connection and turn         │ <──> connections
+//!  clock ──────────────────> │         ──> about 64 KiB a connection when it can take it │
+//!                            └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! All connections have their turn before one has its next: a neighbour that floods us holds up nobody.
+
+mod connection;
+mod socket;
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::session::{ConnectionId, refusal};
+use crate::speaker::{Action, Speaker};
+use connection::{Connection, Turn};
+
+/// How many commands may wait.
+const COMMANDS_MAX: usize = 64;
+/// How many slices of work are done before connections have their turn again.
+const SLICES_A_TURN: usize = 4;
+/// How long the kernel is given to connect.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+
+type Command = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+
+/// Speaks to a speaker that runs.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    learned: Arc<Notify>,
+}
+
+impl Handle {
+    /// Lets a closure have the speaker; nothing if it has ended.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, receiver) = oneshot::channel();
+        let command: Command = Box::new(move |speaker, now| {
+            // Whoever asked may have gone.
+            let _unheard = sender.send(ask(speaker, now));
+        });
+        self.commands.send(command).await.ok()?;
+        receiver.await.ok()
+    }
+
+    /// Waits until [`Speaker::poll_learned`] may have something.
+    pub async fn learned(&self) {
+        self.learned.notified().await;
+    }
+}
+
+/// A speaker and its connections.
+#[derive(Debug)]
+pub struct Driver {
+    speaker: Speaker,
+    listeners: Vec<TcpListener>,
+    connections: HashMap<ConnectionId, Connection>,
+    dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
+    commands: mpsc::Receiver<Command>,
+    learned: Arc<Notify>,
+    md5_keys: Vec<(ipnet::IpNet, String)>,
+}
+
+impl Driver {
+    /// A speaker that listens on these addresses.
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on.
+    pub fn new(speaker: Speaker, listen: &[SocketAddr]) -> io::Result<(Self, Handle)> {
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let listeners = listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+        let learned = Arc::new(Notify::new());
+        let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
+        let (connections, dialing) = (HashMap::new(), JoinSet::new());
+        let driver = Self { speaker, listeners, connections, dialing, commands, learned, md5_keys: Vec::new() };
+        Ok((driver, handle))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn listens_on(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Runs until there is no [`Handle`] any more.
+    pub async fn run(mut self) {
+        let mut buffer = vec![0; connection::READ_LENGTH];
+        loop {
+            self.act();
+            self.listen_with_keys();
+            let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
+            if self.speaker.has_learned() {
+                self.learned.notify_one();
+            }
+            let deadline = self.speaker.next_deadline().map(tokio::time::Instant::from_std);
+            let Self { speaker, listeners, connections, dialing, commands, .. } = &mut self;
+            let event = tokio::select! {
+                command = commands.recv() => Event::Command(command),
+                accepted = poll_fn(|context| accept(listeners, context)) => Event::Accepted(accepted),
+                Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
+                () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
+                () = sleep_until(deadline), if deadline.is_some() => Event::Turned,
+                () = tokio::task::yield_now(), if is_busy => Event::Turned,
+            };
+            match event {
+                Event::Command(None) => return,
+                Event::Command(Some(command)) => command(&mut self.speaker, now()),
+                Event::Accepted(Ok((stream, remote))) => self.accepted(stream, remote),
+                Event::Accepted(Err(error)) => tracing::warn!(%error, "a connection could not be accepted"),
+                Event::Dialed(dialed) => dialed.into_iter().for_each(|(id, result)| self.dialed(id, result)),
+                Event::Turned => {}
+            }
+            if self.speaker.next_deadline().is_some_and(|deadline| deadline <= now()) {
+                self.speaker.timeout(now());
+            }
+        }
+    }
+
+    /// Does what the speaker wants done.
+    fn act(&mut self) {
+        while let Some(action) = self.speaker.poll_action() {
+            match action {
+                Action::Connect { connection, local, remote, transport } => {
+                    self.dialing.spawn(async move {
+                        let connecting = socket::connect(local, remote, &transport);
+                        let result = tokio::time::timeout(CONNECT_MAX, connecting).await;
+                        (connection, result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
+                    });
+                }
+                Action::Close(id) => {
+                    if let Some(connection) = self.connections.get_mut(&id) {
+                        connection.close(id, &mut self.speaker, now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the listeners whose packets must be signed, when that has changed.
+    fn listen_with_keys(&mut self) {
+        let keys = self.speaker.md5_keys();
+        if keys == self.md5_keys {
+            return;
+        }
+        let gone = self.md5_keys.iter().filter(|(prefix, _)| !keys.iter().any(|(other, _)| other == prefix));
+        let gone = gone.map(|(prefix, _)| (*prefix, ""));
+        for (prefix, key) in gone.chain(keys.iter().map(|(prefix, key)| (*prefix, key.as_str()))) {
+            for listener in &self.listeners {
+                if let Err(error) = socket::set_md5_key(listener, prefix, key) {
+                    tracing::error!(%prefix, %error, "packets to a listener cannot be verified");
+                }
+            }
+        }
+        self.md5_keys = keys;
+    }
+
+    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
+        let remote = remote.ip().to_canonical();
+        let prepared = socket::protect(&stream, remote, &self.speaker.transport(remote));
+        let local = stream.local_addr();
+        let (Ok(()), Ok(local)) = (prepared, local) else {
+            tracing::warn!(%remote, "a connection went before it was accepted");
+            return;
+        };
+        match self.speaker.accept(remote, local.ip().to_canonical(), now()) {
+            Ok(id) => {
+                self.connections.insert(id, Connection::new(stream));
+            }
+            Err(notification) => {
+                // With an empty buffer the few octets go at once or not at all.
+                let _lost = stream.try_write(&refusal(notification));
+            }
+        }
+    }
+
+    fn dialed(&mut self, id: ConnectionId, result: io::Result<TcpStream>) {
+        let connected = result.and_then(|stream| Ok((stream.local_addr()?, stream)));
+        match connected {
+            Ok((local, stream)) => {
+                self.connections.insert(id, Connection::new(stream));
+                self.speaker.connected(id, local.ip().to_canonical(), now());
+            }
+            Err(error) => self.speaker.closed(id, &error.to_string(), now()),
+        }
+    }
+}
+
+enum Event {
+    Command(Option<Command>),
+    Accepted(io::Result<(TcpStream, SocketAddr)>),
+    Dialed(Option<(ConnectionId, io::Result<TcpStream>)>),
+    Turned,
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    if let Some(deadline) = deadline {
+        tokio::time::sleep_until(deadline).await;
+    }
+}
+
+fn accept(listeners: &[TcpListener], context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    listeners
+        .iter()
+        .map(|listener| listener.poll_accept(context))
+        .find(Poll::is_ready)
+        .unwrap_or(Poll::Pending)
+}
+
+/// Gives each connection its turn; ready if one of them had use for it.
+fn turn(
+    speaker: &mut Speaker,
+    connections: &mut HashMap<ConnectionId, Connection>,
+    buffer: &mut [u8],
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let now = now();
+    let mut is_ready = false;
+    connections.retain(|id, connection| match connection.turn(*id, speaker, buffer, (context, now)) {
+        Turn::Nothing => true,
+        Turn::Something => {
+            is_ready = true;
+            true
+        }
+        Turn::Gone(reason) => {
+            is_ready = true;
+            if let Some(reason) = reason {
+                speaker.closed(*id, &reason, now);
+            }
+            false
+        }
+    });
+    if is_ready { Poll::Ready(()) } else { Poll::Pending }
+}
+

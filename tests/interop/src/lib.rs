@@ -1,0 +1,25 @@
+//! Real BGP daemons for tests: FRR, GoBGP, BIRD and our own, each a process in a network namespace of its own.
+//!
+//! Never here: what is tested; anything outside the namespaces, but for `/etc/frr/NS` and `/run/frr/NS`, which FRR wants.
+//!
+//! ```text
+//!  wi1234-0             wi1234-0-1          wi1234-0-2
+//!  bridge lan ── p1 ─── eth0 192.0.2.1      …
+//!             ── p2 ──────────────────────  eth0 192.0.2.2, 2001:db8::2
+//! ```
+//!
+//! All goes with the value that stands for it: processes by their pid, namespaces by their name.
+
+mod bird;
+mod fabric;
+mod frr;
+mod gobgp;
+mod process;
+mod reference;
+
+pub use bird::Bird;
+pub use fabric::Fabric;
+pub use frr::Frr;
+pub use gobgp::Gobgp;
+pub use process::{Process, until};
+pub use reference::{Family, Reference, Route, Setup};

@@ -1,0 +1,183 @@
+//! What is the same for every daemon that our speaker is tried against.
+
+use std::net::IpAddr;
+
+/// An address family, by the name of this project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4 unicast.
+    Ipv4Unicast,
+    /// IPv6 unicast.
+    Ipv6Unicast,
+    /// Labelled VPN-IPv4 (RFC 4364).
+    VpnIpv4,
+    /// Labelled VPN-IPv6 (RFC 4659).
+    VpnIpv6,
+    /// EVPN (RFC 7432).
+    Evpn,
+    /// Route target membership (RFC 4684).
+    RouteTarget,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Ipv4Unicast, Self::Ipv6Unicast, Self::VpnIpv4, Self::VpnIpv6, Self::Evpn, Self::RouteTarget];
+
+    /// The name in configurations of ours.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4Unicast => "ipv4-unicast",
+            Self::Ipv6Unicast => "ipv6-unicast",
+            Self::VpnIpv4 => "vpn-ipv4",
+            Self::VpnIpv6 => "vpn-ipv6",
+            Self::Evpn => "evpn",
+            Self::RouteTarget => "route-target",
+        }
+    }
+}
+
+/// How a daemon is to be set up towards one neighbour: our speaker.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a line of a configuration")]
+pub struct Setup {
+    /// Its own autonomous system.
+    pub asn: u32,
+    /// Its own address.
+    pub address: IpAddr,
+    /// The neighbour's autonomous system.
+    pub peer_asn: u32,
+    /// The neighbour's address.
+    pub peer: IpAddr,
+    /// The families of the session.
+    pub families: Vec<Family>,
+    /// The key of TCP MD5 signatures (RFC 2385).
+    pub password: Option<String>,
+    /// Whether only packets with a TTL of 255 are taken (RFC 5082).
+    pub has_ttl_security: bool,
+    /// Whether it restarts gracefully (RFC 4724).
+    pub is_graceful: bool,
+    /// Whether it sends and receives many paths (RFC 7911).
+    pub has_add_path: bool,
+    /// Whether IPv4 routes may have IPv6 next hops (RFC 8950).
+    pub has_extended_next_hop: bool,
+    /// Whether it reflects what our speaker says to other clients of its own (RFC 4456).
+    pub reflects: bool,
+}
+
+impl Setup {
+    /// Without options, within one autonomous system.
+    #[must_use]
+    pub fn new(address: IpAddr, peer: IpAddr, families: &[Family]) -> Self {
+        Self {
+            asn: 65000,
+            address,
+            peer_asn: 65000,
+            peer,
+            families: families.to_vec(),
+            password: None,
+            has_ttl_security: false,
+            is_graceful: false,
+            has_add_path: false,
+            has_extended_next_hop: false,
+            reflects: false,
+        }
+    }
+}
+
+/// A route that a daemon is to announce.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// IPv4 or IPv6 unicast.
+    Unicast {
+        /// As `10.11.0.0/16`.
+        prefix: String,
+    },
+    /// VPN-IPv4 or VPN-IPv6.
+    Vpn {
+        /// As `65000:1`.
+        distinguisher: String,
+        /// As `10.11.0.0/16`.
+        prefix: String,
+        /// The MPLS label.
+        label: u32,
+        /// As `65000:100`.
+        target: String,
+    },
+    /// EVPN route type 5.
+    EvpnPrefix {
+        /// As `65000:1`.
+        distinguisher: String,
+        /// As `10.11.0.0/16`.
+        prefix: String,
+        /// The VNI.
+        vni: u32,
+        /// As `65000:100`.
+        target: String,
+    },
+    /// EVPN route type 2.
+    EvpnMac {
+        /// As `65000:1`.
+        distinguisher: String,
+        /// The MAC address.
+        mac: String,
+        /// The VNI.
+        vni: u32,
+        /// As `65000:100`.
+        target: String,
+    },
+}
+
+impl Route {
+    /// What both a daemon's and our own answers contain if they know the route: the prefix, or the MAC address.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => prefix,
+            Self::EvpnMac { mac, .. } => mac,
+        }
+    }
+
+    /// Whether its prefix or address is of IPv6.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        match self {
+            Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => {
+                prefix.contains(':')
+            }
+            Self::EvpnMac { .. } => false,
+        }
+    }
+
+    /// The same, bound for another route target.
+    #[must_use]
+    pub fn with_target(&self, to: &str) -> Self {
+        let mut route = self.clone();
+        match &mut route {
+            Self::Unicast { .. } => {}
+            Self::Vpn { target, .. } | Self::EvpnPrefix { target, .. } | Self::EvpnMac { target, .. } => {
+                to.clone_into(target);
+            }
+        }
+        route
+    }
+}
+
+/// A daemon that our speaker is tried against.
+pub trait Reference {
+    /// Why it cannot do this with this family; nothing if it can.
+    fn lacks(&self, family: Family) -> Option<&'static str>;
+    /// Announces a route, or announces it anew with other attributes.
+    fn announce(&mut self, route: &Route);
+    /// Withdraws it.
+    fn withdraw(&mut self, route: &Route);
+    /// Whether the session is established.
+    fn is_established(&self) -> bool;
+    /// What it says of the routes of a family, as text in which prefixes and MAC addresses are found.
+    fn routes(&self, family: Family) -> String;
+    /// Ends it without a goodbye, as a crash does.
+    fn crash(&mut self);
+    /// Starts it again after a crash, with what it announced.
+    fn restart(&mut self);
+}

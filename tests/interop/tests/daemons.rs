@@ -1,0 +1,59 @@
+//! The harness itself: the daemons that our speaker is tried against, tried against each other.
+
+use std::time::Duration;
+
+use weft_interop_tests::{Bird, Fabric, Family, Frr, Gobgp, Reference, Route, Setup, until};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn routes_of(family: Family, node: u8) -> Route {
+    let (distinguisher, target) = (format!("65000:{node}"), "65000:100".to_owned());
+    match family {
+        Family::Ipv4Unicast => Route::Unicast { prefix: format!("10.{node}.0.0/16") },
+        Family::Ipv6Unicast => Route::Unicast { prefix: format!("2001:db8:{node}::/48") },
+        Family::VpnIpv4 => {
+            Route::Vpn { distinguisher, prefix: format!("10.10{node}.0.0/16"), label: 1000, target }
+        }
+        Family::VpnIpv6 => {
+            Route::Vpn { distinguisher, prefix: format!("2001:db8:10{node}::/48"), label: 1000, target }
+        }
+        Family::Evpn | Family::RouteTarget => {
+            Route::EvpnPrefix { distinguisher, prefix: format!("10.20{node}.0.0/16"), vni: 5000, target }
+        }
+    }
+}
+
+fn agree(one: &mut dyn Reference, other: &mut dyn Reference, families: &[Family]) {
+    until("established", PATIENCE, || one.is_established() && other.is_established());
+    for &family in families {
+        let (first, second) = (routes_of(family, 1), routes_of(family, 2));
+        one.announce(&first);
+        other.announce(&second);
+        until("learned", PATIENCE, || other.routes(family).contains(first.text()));
+        until("learned", PATIENCE, || one.routes(family).contains(second.text()));
+        one.withdraw(&first);
+        until("withdrawn", PATIENCE, || !other.routes(family).contains(first.text()));
+    }
+}
+
+#[test]
+fn frr_and_gobgp_learn_from_each_other_in_every_family_of_both() {
+    let fabric = Fabric::new(2);
+    let families = [Family::Ipv4Unicast, Family::VpnIpv4, Family::VpnIpv6, Family::Evpn];
+    let of_frr = Setup::new(fabric.address(1), fabric.address(2), &families);
+    let of_gobgp = Setup::new(fabric.address(2), fabric.address(1), &families);
+    let mut frr = Frr::start(&fabric.namespace(1), fabric.directory(), &of_frr, &[]);
+    let mut gobgp = Gobgp::start(&fabric.namespace(2), fabric.directory(), &of_gobgp, &[]);
+    agree(&mut frr, &mut gobgp, &families);
+}
+
+#[test]
+fn frr_and_bird_learn_from_each_other_in_every_family_of_both() {
+    let fabric = Fabric::new(2);
+    let families = [Family::Ipv4Unicast, Family::VpnIpv4];
+    let of_frr = Setup::new(fabric.address(1), fabric.address(2), &families);
+    let of_bird = Setup::new(fabric.address(2), fabric.address(1), &families);
+    let mut frr = Frr::start(&fabric.namespace(1), fabric.directory(), &of_frr, &[]);
+    let mut bird = Bird::start(&fabric.namespace(2), fabric.directory(), &of_bird, &[]);
+    agree(&mut frr, &mut bird, &families);
+}

@@ -28,7 +28,7 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         of: "weft-controller",
-        ours: &["weft-net", "weft-dataplane", "weft-services", "weft-store", "weft-protocol"],
+        ours: &["weft-net", "weft-bgp", "weft-dataplane", "weft-services", "weft-store", "weft-protocol"],
         never: &["netlink-sys", "nix"],
     },
     Wall { of: "weft-lab", ours: &["weft-net", "weft-protocol"], never: &["redb", "axum"] },

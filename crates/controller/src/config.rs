@@ -1,6 +1,6 @@
 //! The controller's configuration: flags, each also as an environment variable.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
@@ -27,6 +27,12 @@ pub struct Config {
     /// How logs are written.
     #[arg(long, env = "WEFT_CONTROLLER_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+    /// Where BGP neighbours may connect to, such as 192.0.2.10:179; may be given more than once. Without, we connect to them.
+    #[arg(long, env = "WEFT_CONTROLLER_BGP_LISTEN", value_delimiter = ',')]
+    pub bgp_listen: Vec<SocketAddr>,
+    /// The BGP identifier; without, a number that this store alone has.
+    #[arg(long, env = "WEFT_CONTROLLER_BGP_ROUTER_ID")]
+    pub bgp_router_id: Option<Ipv4Addr>,
     /// How many revisions of history are kept for rollback, watches and agents that come back.
     #[arg(long, env = "WEFT_CONTROLLER_HISTORY_REVISIONS", default_value_t = 100_000)]
     pub history_revisions: u64,

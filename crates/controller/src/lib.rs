@@ -12,6 +12,7 @@
 
 pub mod agents;
 pub mod api;
+pub mod bgp;
 pub mod config;
 pub mod head;
 pub mod note;

@@ -1,6 +1,7 @@
 //! `weft-controller`: flags in, two listeners, out by a signal.
 
 use std::io::IsTerminal;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weft_controller::agents::{self, AgentServer, Links};
 use weft_controller::api::{self, Api, Notices};
+use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_controller::config::{Config, LogFormat};
 use weft_controller::site::Site;
 use weft_protocol::tls::TlsIdentity;
@@ -54,13 +56,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .with_context(|| format!("--state-directory {}", config.state_directory.display()))?;
     let store = Store::open(config.state_directory.join("store.redb"), Options::default())
         .context("the store cannot be opened")?;
-    let site = Site::new(store, lineage(&config.state_directory).context("--state-directory")?);
+    let lineage = lineage(&config.state_directory).context("--state-directory")?;
+    let site = Site::new(store, lineage);
     let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     tracing::info!(listen = %listener.local_addr()?, agents = %config.agents_listen, version = %site.durable().version, "ready");
     let (end, ended) = watch::channel(false);
     let feed = tokio::spawn(agents::follow_store(site.clone(), links.clone()));
+    let router_id = config.bgp_router_id.unwrap_or_else(|| own_router_id(lineage));
+    let bgp = BgpConfig { listen: config.bgp_listen, router_id };
+    let bgp = tokio::spawn(Bgp::new(site.clone(), bgp).run());
     let compaction = tokio::spawn(compact(site.clone(), config.history_revisions));
     let server = AgentServer::new(site.clone(), links.clone(), notices.clone());
     let until = |mut ended: watch::Receiver<bool>| async move {
@@ -77,6 +83,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         signal = wait_for_signal() => signal,
         // Neither ends while all is well: better to be started anew than to go on without.
         ended = feed => Err(anyhow::anyhow!("agents are no longer fed: {ended:?}")),
+        ended = bgp => Err(anyhow::anyhow!("BGP has ended: {ended:?}")),
         ended = compaction => Err(anyhow::anyhow!("the history is no longer compacted: {ended:?}")),
     };
     links.close_all();
@@ -97,6 +104,12 @@ fn lineage(directory: &Path) -> std::io::Result<u64> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// A BGP identifier that another store hardly has: any number but 0 is one (RFC 6286 §2.1).
+fn own_router_id(lineage: u64) -> Ipv4Addr {
+    let [.., a, b, c, d] = lineage.to_be_bytes();
+    Ipv4Addr::from_octets([a, b, c, d | 1])
 }
 
 async fn wait_for_signal() -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
+use crate::bgp::Touched;
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -69,6 +70,8 @@ pub struct Site {
     pub store: Store<Head>,
     /// Who has been sent what, and what they reported.
     pub distribution: Mutex<Distribution>,
+    /// Routes of which it has to be looked whether they are announced.
+    pub touched: Touched,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
@@ -93,6 +96,7 @@ impl Site {
         Arc::new(Self {
             store,
             distribution: Mutex::new(distribution),
+            touched: Touched::default(),
             facts,
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use weft_net::HostName;
 
+use crate::bgp::{BgpPeer, BgpSpeaker};
 use crate::departure::Departure;
 use crate::facts::Facts;
 use crate::host::Host;
@@ -16,6 +17,7 @@ use crate::index::Index;
 use crate::row::each_kind;
 use crate::stored::Indexed;
 use crate::tables::Tables;
+use crate::vrf::Vrf;
 use crate::{Id, Row, RowKind, Write};
 
 /// Everything that has been asked for, and what has been learned besides. It is read as its [`Tables`].
@@ -91,6 +93,28 @@ impl Model {
     /// All hosts.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
         self.hosts.values()
+    }
+
+    /// The VRF of this identifier.
+    #[must_use]
+    pub fn vrf(&self, id: Id) -> Option<&Vrf> {
+        self.vrfs.get(&id).map(|vrf| &**vrf)
+    }
+
+    /// All VRFs.
+    pub fn vrfs(&self) -> impl Iterator<Item = &Vrf> {
+        self.vrfs.values().map(|vrf| &**vrf)
+    }
+
+    /// All BGP speakers.
+    pub fn bgp_speakers(&self) -> impl Iterator<Item = &BgpSpeaker> {
+        self.bgp_speakers.values().map(|speaker| &**speaker)
+    }
+
+    /// The BGP peer of this identifier.
+    #[must_use]
+    pub fn bgp_peer(&self, id: Id) -> Option<&BgpPeer> {
+        self.bgp_peers.get(&id).map(|peer| &**peer)
     }
 
     /// All departures that have not been confirmed.

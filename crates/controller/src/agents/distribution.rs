@@ -183,6 +183,11 @@ impl Advance {
         Self { gone, model, reached, encoded, deltas, changed }
     }
 
+    /// The fragments that may be something else than they were.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &FragmentKey> {
+        self.encoded.iter().map(|(key, _)| key)
+    }
+
     /// Works out what these facts are to hosts; they lead to this turn.
     #[must_use]
     pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Self {
@@ -544,6 +549,16 @@ impl Distribution {
             Vec::new()
         };
         (departures, news)
+    }
+
+    /// Whether a host forwards what a fragment asks it to; `None` while nothing is known of that.
+    pub(crate) fn forwards(&self, host: &HostName, key: &FragmentKey) -> Option<bool> {
+        match self.hosts.get(host) {
+            // It has not come since the process began: it goes on with what it has.
+            None => Some(true),
+            Some(state) if state.connection.is_none() && state.sent.is_none() => Some(true),
+            Some(_) => self.settled(host, key).map(|settled| settled.is_ok()),
+        }
     }
 
     /// How a fragment is doing on the host of its subject: `None` while that has not been reported.

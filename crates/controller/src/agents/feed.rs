@@ -59,6 +59,7 @@ impl Feed {
                 self.links.let_go(host);
             }
         }
+        self.site.touched.note(advance.touched());
         self.send(distribution.hand_out(advance));
     }
 
@@ -67,6 +68,7 @@ impl Feed {
         let turn = self.site.distribution.lock().next_turn();
         let advance = Advance::prepare_facts((&before, from), facts, turn);
         let mut distribution = self.site.distribution.lock();
+        self.site.touched.note(advance.touched());
         self.send(distribution.hand_out(advance));
     }
 

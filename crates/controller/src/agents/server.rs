@@ -324,6 +324,7 @@ impl Talk {
 
     async fn report(&self, status: &wire::Status) -> Result<(), Status> {
         let (departures, news) = self.site.distribution.lock().report(&self.host, self.connection, status);
+        self.site.touched.note(&news);
         self.notices.status(news);
         if departures.is_empty() {
             return Ok(());

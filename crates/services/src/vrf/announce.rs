@@ -35,6 +35,17 @@ pub struct Announcement {
     pub local_pref: u32,
 }
 
+/// Every fragment because of which something may be announced.
+#[must_use]
+pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
+    let of_vrf = |vrf: &Vrf| {
+        let id = vrf.standard.id;
+        let prefixes = model.prefixes_of(vrf).into_iter();
+        prefixes.map(move |prefix| FragmentKey::new(RowKind::Vrf, id, Subject::Prefix(prefix))).collect::<Vec<_>>()
+    };
+    model.vrfs().flat_map(of_vrf).collect()
+}
+
 /// What is announced because of a fragment: of the prefix of a VRF, the paths of its own. Those that it imports are
 /// announced by where they are.
 #[must_use]

@@ -33,7 +33,7 @@ use crate::exclusive::{Exclusive, check_owned};
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
-pub use announce::{Announcement, announcements};
+pub use announce::{Announcement, announcements, routes_of_all};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::settle;
 

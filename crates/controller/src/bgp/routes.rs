@@ -1,0 +1,114 @@
+//! From what is announced to routes of BGP, and from what was learned back to facts. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_bgp::speaker::{Learned, LearnedPath, Route};
+use weft_bgp::wire::{
+    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
+    Payload, VpnDestination,
+};
+use weft_net::MplsLabel;
+use weft_services::vrf::{Announcement, LOCAL_PREF};
+use weft_services::{LearnedEncapsulation, LearnedRoute};
+
+/// The routes by which something is announced: EVPN type 5 over VXLAN (RFC 9136 §4.4.1, the interface-less model), and VPNv4 or
+/// VPNv6 where the host forwards MPLS (RFC 4364, RFC 4659).
+pub(super) fn routes(announcement: &Announcement) -> Vec<Route> {
+    let mut routes = vec![ip_prefix(announcement)];
+    routes.extend(announcement.label.map(|label| vpn(announcement, label)));
+    routes
+}
+
+fn ip_prefix(announcement: &Announcement) -> Route {
+    let destination = Destination::Evpn(EvpnDestination::IpPrefix {
+        distinguisher: announcement.route_distinguisher,
+        tag: EthernetTag::default(),
+        prefix: announcement.destination,
+    });
+    let payload = Payload::Evpn(Box::new(EvpnPayload {
+        segment: Esi::ZERO,
+        gateway: None,
+        label: LabelField::from_vni(announcement.vni),
+        label2: None,
+    }));
+    let tunnel = [
+        ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN),
+        ExtendedCommunity::routers_mac(announcement.router_mac),
+    ];
+    Route { destination, payload, attributes: attributes(announcement, tunnel) }
+}
+
+fn vpn(announcement: &Announcement, label: MplsLabel) -> Route {
+    let distinguisher = announcement.route_distinguisher;
+    let destination = match announcement.destination {
+        IpNet::V4(prefix) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
+        IpNet::V6(prefix) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
+    };
+    let payload = Payload::Label(LabelField::from_label(label));
+    Route { destination, payload, attributes: attributes(announcement, []) }
+}
+
+fn attributes(
+    announcement: &Announcement,
+    tunnel: impl IntoIterator<Item = ExtendedCommunity>,
+) -> Attributes {
+    let mut attributes = Attributes::new(announcement.next_hop.into());
+    attributes.local_pref = Some(announcement.local_pref);
+    let targets = announcement.targets.iter().copied().map(ExtendedCommunity::from);
+    attributes.set_extended_communities(targets.chain(tunnel));
+    attributes
+}
+
+/// By which kind of route a prefix was learned; of equally preferred ones the first is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum By {
+    /// EVPN.
+    Evpn,
+    /// VPNv4 or VPNv6.
+    Vpn,
+}
+
+/// The prefix that something was learned of, by which kind of route, and the routes as they are to be used; nothing of what is not
+/// about a prefix.
+pub(super) fn learned(learned: &Learned, is_ours: impl Fn(IpAddr) -> bool) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
+    let (prefix, by) = match &learned.destination {
+        Destination::Vpnv4(vpn) => (IpNet::V4(vpn.prefix), By::Vpn),
+        Destination::Vpnv6(vpn) => (IpNet::V6(vpn.prefix), By::Vpn),
+        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => (*prefix, By::Evpn),
+        _ => return None,
+    };
+    let paths = learned.paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
+    let mut routes: Vec<LearnedRoute> = paths.filter_map(learned_route).collect();
+    routes.sort();
+    routes.dedup();
+    Some((prefix, by, routes))
+}
+
+/// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address.
+fn learned_route(path: &LearnedPath) -> Option<LearnedRoute> {
+    let attributes = &path.attributes;
+    let encapsulation = match &path.payload {
+        Payload::Evpn(payload) => LearnedEncapsulation::Vxlan {
+            vni: payload.label.vni()?,
+            router_mac: attributes.extended_communities().iter().find_map(|one| one.as_routers_mac())?,
+        },
+        Payload::Label(label) => LearnedEncapsulation::Mpls { label: label.label() },
+        Payload::None => return None,
+    };
+    let local_pref = attributes.local_pref.unwrap_or(LOCAL_PREF);
+    Some(LearnedRoute { next_hop: attributes.next_hop.address(), encapsulation, local_pref })
+}
+
+/// Of what was learned of a prefix by several kinds of route, what is preferred most.
+pub(super) fn best(by: &BTreeMap<By, Vec<LearnedRoute>>) -> Vec<LearnedRoute> {
+    let preference = |routes: &[LearnedRoute]| routes.iter().map(|route| route.local_pref).max();
+    let mut best: &[LearnedRoute] = &[];
+    for routes in by.values() {
+        if preference(routes) > preference(best) {
+            best = routes;
+        }
+    }
+    best.to_vec()
+}

@@ -1,0 +1,326 @@
+//! Keeps the speakers what the rows say, has them announce what hosts forward, and takes on what they learn.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use weft_bgp::io::{Driver, Handle};
+use weft_bgp::speaker::{Learned, PeerConfig, Route, Speaker, SpeakerConfig};
+use weft_bgp::wire::Destination;
+use weft_net::RouteTarget;
+use weft_services::compile::FragmentKey;
+use weft_services::vrf::{Announcement, Vrf, announcements};
+use weft_services::{Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write};
+use weft_store::WatchError;
+
+use super::config::{Wanted, wanted};
+use super::routes::{self, By};
+use crate::site::Site;
+
+/// How many changes are taken from a speaker at a time.
+const LEARNED_MAX: usize = 4096;
+/// How many such batches may wait.
+const BATCHES_MAX: usize = 16;
+
+/// What the controller's configuration says of BGP.
+#[derive(Clone, Debug)]
+pub struct BgpConfig {
+    /// Where neighbours may connect to; nowhere, if there is none.
+    pub listen: Vec<SocketAddr>,
+    /// Our BGP identifier.
+    pub router_id: Ipv4Addr,
+}
+
+/// The speakers of a site.
+pub struct Bgp {
+    site: Arc<Site>,
+    config: BgpConfig,
+    speakers: BTreeMap<Id, Running>,
+    /// What is announced because of each fragment.
+    announced: HashMap<FragmentKey, Vec<Announcement>>,
+    /// What was learned of each prefix of a VRF, by which speaker and kind of route.
+    learned: HashMap<(Id, IpNet), BTreeMap<(By, Id), Vec<LearnedRoute>>>,
+    /// Which targets each VRF imports.
+    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+}
+
+/// What a speaker has learned.
+struct Heard {
+    speaker: Id,
+    learned: Vec<Learned>,
+}
+
+/// A speaker that runs.
+struct Running {
+    config: SpeakerConfig,
+    peers: BTreeMap<IpAddr, PeerConfig>,
+    handle: Handle,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Bgp {
+    /// The speakers of a site, none of which runs yet.
+    #[must_use]
+    pub fn new(site: Arc<Site>, config: BgpConfig) -> Self {
+        Self {
+            site,
+            config,
+            speakers: BTreeMap::new(),
+            announced: HashMap::new(),
+            learned: HashMap::new(),
+            imports: BTreeMap::new(),
+            inbox: mpsc::channel(BATCHES_MAX),
+        }
+    }
+
+    /// Runs as long as the store is there.
+    pub async fn run(mut self) {
+        let snapshot = self.site.durable();
+        let mut watch = self.site.store.watch(snapshot.version);
+        self.begin(&snapshot.model.0).await;
+        let site = self.site.clone();
+        loop {
+            tokio::select! {
+                together = watch.next_together() => match together {
+                    Ok((events, _)) => {
+                        let model = self.site.durable().model.0.clone();
+                        let writes = events.iter().flat_map(|event| event.writes.iter());
+                        self.configure(&model, writes.map(Write::key).collect()).await;
+                    }
+                    Err(WatchError::Closed) => return,
+                    Err(error) => {
+                        tracing::warn!(%error, "BGP is configured anew");
+                        let snapshot = self.site.durable();
+                        watch = self.site.store.watch(snapshot.version);
+                        self.begin(&snapshot.model.0).await;
+                    }
+                },
+                touched = site.touched.take() => self.announce(touched).await,
+                Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
+            }
+        }
+    }
+
+    /// Configures everything, as after a start.
+    async fn begin(&mut self, model: &Model) {
+        let vrfs = model.vrfs().map(|vrf| vrf.standard.id);
+        let gone: Vec<Id> = self.imports.keys().copied().filter(|id| model.vrf(*id).is_none()).collect();
+        let rows = vrfs.chain(gone).map(|id| RowKey::Resource(RowKind::Vrf, id));
+        let mut rows: BTreeSet<RowKey> = rows.collect();
+        rows.insert(RowKey::Resource(RowKind::BgpSpeaker, Id::MIN));
+        self.configure(model, rows).await;
+        let routes = weft_services::vrf::routes_of_all(model);
+        self.site.touched.note(routes.iter().chain(self.announced.keys()));
+    }
+
+    /// Makes the speakers what the rows say of which some have changed.
+    async fn configure(&mut self, model: &Model, rows: BTreeSet<RowKey>) {
+        let mut is_about_speakers = false;
+        for row in rows {
+            match row {
+                RowKey::Resource(RowKind::BgpSpeaker | RowKind::BgpPeer, _) => is_about_speakers = true,
+                RowKey::Resource(RowKind::Vrf, id) => self.configure_vrf(id, model.vrf(id)).await,
+                _ => {}
+            }
+        }
+        if is_about_speakers {
+            self.configure_speakers(wanted(model, self.config.router_id)).await;
+        }
+    }
+
+    async fn configure_vrf(&mut self, id: Id, vrf: Option<&Vrf>) {
+        let targets: BTreeSet<RouteTarget> =
+            vrf.into_iter().flat_map(|vrf| &vrf.imports).filter_map(|target| target.route_target()).collect();
+        if self.imports.get(&id).map_or(targets.is_empty(), |known| *known == targets) {
+            return;
+        }
+        for running in self.speakers.values() {
+            let (name, targets) = (id.to_string(), targets.clone());
+            let _ended = running.handle.with(move |speaker, _| speaker.set_instance(&name, targets)).await;
+        }
+        if targets.is_empty() {
+            self.imports.remove(&id);
+        } else {
+            self.imports.insert(id, targets);
+        }
+    }
+
+    async fn configure_speakers(&mut self, wanted: BTreeMap<Id, Wanted>) {
+        let is_other = |id: &Id, running: &Running| {
+            wanted.get(id).is_none_or(|wanted| wanted.config != running.config)
+        };
+        let ended: Vec<Id> =
+            self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
+        for id in ended {
+            self.speakers.remove(&id);
+            self.forget(id).await;
+        }
+        for (id, wanted) in wanted {
+            if !self.speakers.contains_key(&id) {
+                self.start(id, wanted.config).await;
+            }
+            if let Some(running) = self.speakers.get_mut(&id) {
+                running.set_peers(wanted.peers).await;
+            }
+        }
+    }
+
+    /// Starts a speaker, with all that is announced and imported already.
+    async fn start(&mut self, id: Id, config: SpeakerConfig) {
+        let begun = Speaker::new(config.clone(), Instant::now(), rand::random());
+        // One can be listened for on an address.
+        let listen: &[SocketAddr] = if self.speakers.is_empty() { &self.config.listen } else { &[] };
+        let started = begun.map_err(anyhow::Error::from).and_then(|speaker| Ok(Driver::new(speaker, listen)?));
+        let (driver, handle) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                tracing::error!(speaker = %id, %error, "the BGP speaker cannot be started");
+                return;
+            }
+        };
+        let tasks =
+            [tokio::spawn(driver.run()), tokio::spawn(pass_on(id, handle.clone(), self.inbox.0.clone()))];
+        let imports: Vec<(String, BTreeSet<RouteTarget>)> =
+            self.imports.iter().map(|(id, targets)| (id.to_string(), targets.clone())).collect();
+        let announced: Vec<Route> = self.announced.values().flatten().flat_map(routes::routes).collect();
+        let begin = move |speaker: &mut Speaker, _| {
+            imports.into_iter().for_each(|(name, targets)| speaker.set_instance(&name, targets));
+            announced.into_iter().for_each(|route| speaker.originate(route));
+        };
+        let _ended = handle.with(begin).await;
+        tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
+        self.speakers.insert(id, Running { config, peers: BTreeMap::new(), handle, tasks });
+    }
+
+    /// What was learned by a speaker is known no more.
+    async fn forget(&mut self, speaker: Id) {
+        let mut facts = Vec::new();
+        for ((vrf, destination), by) in &mut self.learned {
+            let count = by.len();
+            by.retain(|(_, of), _| *of != speaker);
+            if by.len() != count {
+                facts.push(Fact::Routes { vrf: *vrf, destination: *destination, routes: routes::best(by) });
+            }
+        }
+        self.learned.retain(|_, by| !by.is_empty());
+        self.site.learn(facts).await;
+    }
+
+    /// Looks again at what is announced because of fragments.
+    async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
+        let mut originated: Vec<Route> = Vec::new();
+        let mut withdrawn: Vec<Destination> = Vec::new();
+        for key in touched {
+            let before = self.announced.remove(&key).unwrap_or_default();
+            let after = self.to_be_announced(&key, &before);
+            let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
+            let had: Vec<Route> = before.iter().flat_map(routes::routes).collect();
+            let is_there = |route: &&Route| routes.iter().any(|one| one.destination == route.destination);
+            withdrawn.extend(had.iter().filter(|route| !is_there(route)).map(|route| route.destination.clone()));
+            originated.extend(routes.into_iter().filter(|route| !had.contains(route)));
+            if !after.is_empty() {
+                self.announced.insert(key, after);
+            }
+        }
+        for running in self.speakers.values() {
+            let (originated, withdrawn) = (originated.clone(), withdrawn.clone());
+            let tell = move |speaker: &mut Speaker, _| {
+                for destination in &withdrawn {
+                    speaker.withdraw(destination);
+                }
+                originated.into_iter().for_each(|route| speaker.originate(route));
+            };
+            let _ended = running.handle.with(tell).await;
+        }
+    }
+
+    /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
+    /// said anything yet what was announced before.
+    fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        let mut announced = announcements(model, key);
+        announced.retain(|one| {
+            distribution.forwards(&one.host, key).unwrap_or_else(|| before.contains(one))
+        });
+        announced
+    }
+
+    async fn hear(&mut self, heard: Heard) {
+        let endpoints: BTreeSet<IpAddr> = {
+            let distribution = self.site.distribution.lock();
+            let (model, _) = distribution.model();
+            model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
+        };
+        let mut facts = Vec::with_capacity(heard.learned.len());
+        for learned in &heard.learned {
+            let vrf = learned.instance.as_deref().and_then(|name| name.parse::<Id>().ok());
+            let Some(vrf) = vrf else { continue };
+            let is_ours = |next_hop| endpoints.contains(&next_hop);
+            let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
+            let known = self.learned.entry((vrf, destination)).or_default();
+            if routes.is_empty() {
+                known.remove(&(by, heard.speaker));
+            } else {
+                known.insert((by, heard.speaker), routes);
+            }
+            facts.push(Fact::Routes { vrf, destination, routes: routes::best(known) });
+            if known.is_empty() {
+                self.learned.remove(&(vrf, destination));
+            }
+        }
+        if !facts.is_empty() {
+            self.site.learn(facts).await;
+        }
+    }
+}
+
+impl Running {
+    async fn set_peers(&mut self, wanted: BTreeMap<IpAddr, PeerConfig>) {
+        let gone: Vec<IpAddr> =
+            self.peers.keys().copied().filter(|address| !wanted.contains_key(address)).collect();
+        let changed: Vec<PeerConfig> =
+            wanted.values().filter(|peer| self.peers.get(&peer.address) != Some(peer)).cloned().collect();
+        self.peers = wanted;
+        if gone.is_empty() && changed.is_empty() {
+            return;
+        }
+        let set = move |speaker: &mut Speaker, now| {
+            for address in gone {
+                speaker.remove_peer(address, now);
+            }
+            for peer in changed {
+                let address = peer.address;
+                if let Err(error) = speaker.set_peer(peer, now) {
+                    tracing::error!(peer = %address, %error, "the BGP neighbour cannot be configured");
+                }
+            }
+        };
+        let _ended = self.handle.with(set).await;
+    }
+}
+
+/// Takes from a speaker what it learns, and passes it on as fast as it is taken.
+async fn pass_on(speaker: Id, handle: Handle, inbox: mpsc::Sender<Heard>) {
+    loop {
+        let Some(learned) = handle.with(|speaker, now| speaker.poll_learned(LEARNED_MAX, now)).await else {
+            return;
+        };
+        if learned.is_empty() {
+            handle.learned().await;
+        } else if inbox.send(Heard { speaker, learned }).await.is_err() {
+            return;
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{Link, LinkKind, PortRole};
-use weft_net::{IfName, Mac};
+use weft_net::{IfName, Mac, Vni};
 
 use crate::parse::PortFlags;
 use crate::wire::number::*;
@@ -19,6 +19,10 @@ const CREATE: u16 = CHANGE | (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 const REPLACE: u16 = CHANGE | (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
 const APPEND: u16 = CHANGE | (libc::NLM_F_CREATE | libc::NLM_F_APPEND) as u16;
 const DUMP: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
+
+pub(crate) use route::*;
+
+mod route;
 
 /// The other end of a veth, as its making needs it.
 #[derive(Clone, Copy)]
@@ -43,10 +47,27 @@ fn set_link(batch: &mut Vec<u8>, index: u32) -> Message<'_> {
     Message::begin(batch, libc::RTM_SETLINK, CHANGE, &link_fixed(index, 0))
 }
 
+/// Where a link is made, and on what.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Site {
+    /// The parent of a VLAN interface.
+    pub(crate) parent: u32,
+    /// The file descriptor of its namespace, if the message goes to another one.
+    pub(crate) namespace: Option<i32>,
+    /// The VRF device that it is in.
+    pub(crate) vrf: Option<u32>,
+}
+
 /// Makes a link of any kind but [`LinkKind::Tap`], down and unmarked.
-pub(crate) fn create_link(batch: &mut Vec<u8>, link: &Link, index: u32, other: Option<&Peer>, parent: u32) {
+pub(crate) fn create_link(batch: &mut Vec<u8>, link: &Link, index: u32, other: Option<&Peer>, site: Site) {
     let mut message = Message::begin(batch, libc::RTM_NEWLINK, CREATE, &link_fixed(index, 0));
     message.text(libc::IFLA_IFNAME, link.id.name.as_str());
+    if let Some(namespace) = site.namespace {
+        message.u32(libc::IFLA_NET_NS_FD, namespace.cast_unsigned());
+    }
+    if let Some(vrf) = site.vrf {
+        message.u32(libc::IFLA_MASTER, vrf);
+    }
     match &link.kind {
         // A bridge takes the smallest MTU of its ports until somebody sets another one than it has: so it is made with
         // another one than is set next. It takes the smallest MAC address of its ports, too, and with each change of
@@ -54,7 +75,10 @@ pub(crate) fn create_link(batch: &mut Vec<u8>, link: &Link, index: u32, other: O
         LinkKind::Bridge => message
             .u32(libc::IFLA_MTU, link.mtu + 1)
             .mac(libc::IFLA_ADDRESS, mac_of_bridge(link.mark.as_str())),
-        LinkKind::Vlan { .. } => message.u32(libc::IFLA_MTU, link.mtu).u32(libc::IFLA_LINK, parent),
+        LinkKind::Vlan { .. } => message.u32(libc::IFLA_MTU, link.mtu).u32(libc::IFLA_LINK, site.parent),
+        LinkKind::Vxlan { mac: Some(mac), .. } => {
+            message.u32(libc::IFLA_MTU, link.mtu).mac(libc::IFLA_ADDRESS, *mac)
+        }
         LinkKind::Tap | LinkKind::Veth { .. } | LinkKind::Vxlan { .. } => {
             message.u32(libc::IFLA_MTU, link.mtu)
         }
@@ -257,8 +281,11 @@ pub(crate) enum FdbChange {
     Delete,
 }
 
+/// A tunnel endpoint, and the network identifier that it takes what is sent under, if not the device's own.
+pub(crate) type Endpoint = (IpAddr, Option<Vni>);
+
 /// Changes an entry of a VXLAN device's forwarding table.
-pub(crate) fn vxlan_fdb(batch: &mut Vec<u8>, change: FdbChange, link: u32, mac: Mac, destination: IpAddr) {
+pub(crate) fn vxlan_fdb(batch: &mut Vec<u8>, change: FdbChange, link: u32, mac: Mac, to: Endpoint) {
     let (kind, flags) = match change {
         FdbChange::Replace => (libc::RTM_NEWNEIGH, REPLACE),
         FdbChange::Append => (libc::RTM_NEWNEIGH, APPEND),
@@ -266,7 +293,23 @@ pub(crate) fn vxlan_fdb(batch: &mut Vec<u8>, change: FdbChange, link: u32, mac: 
     };
     // NOARP alone is EINVAL to a VXLAN device.
     let fixed = neighbour_fixed(AF_BRIDGE, link, NUD_NOARP | NUD_REACHABLE, NTF_SELF);
-    Message::begin(batch, kind, flags, &fixed).mac(NDA_LLADDR, mac).ip(NDA_DST, destination);
+    let mut message = Message::begin(batch, kind, flags, &fixed);
+    message.mac(NDA_LLADDR, mac).ip(NDA_DST, to.0);
+    if let Some(vni) = to.1 {
+        message.u32(NDA_VNI, vni.get());
+    }
+}
+
+/// Makes or removes an address for which a link answers.
+pub(crate) fn proxy(batch: &mut Vec<u8>, there: bool, link: u32, address: IpAddr) {
+    let fixed = neighbour_fixed(family(address), link, NUD_PERMANENT, NTF_PROXY);
+    if there {
+        Message::begin(batch, libc::RTM_NEWNEIGH, REPLACE, &fixed)
+            .ip(NDA_DST, address)
+            .u8(NDA_PROTOCOL, PROTOCOL);
+    } else {
+        Message::begin(batch, libc::RTM_DELNEIGH, CHANGE, &fixed).ip(NDA_DST, address);
+    }
 }
 
 /// Makes or removes an entry of a bridge's forwarding table.
@@ -275,59 +318,6 @@ pub(crate) fn bridge_fdb(batch: &mut Vec<u8>, there: bool, link: u32, mac: Mac) 
     // Sticky: a tenant cannot draw another's traffic to its port by sending from the other's address.
     let fixed = neighbour_fixed(AF_BRIDGE, link, NUD_NOARP, NTF_MASTER | NTF_STICKY);
     Message::begin(batch, kind, flags, &fixed).mac(NDA_LLADDR, mac);
-}
-
-/// What to do with a route.
-#[derive(Clone, Copy)]
-pub(crate) enum RouteChange {
-    Create,
-    Replace,
-    Delete,
-}
-
-/// Where a route leads, by index.
-#[derive(Clone, Copy)]
-pub(crate) struct RouteTo {
-    pub(crate) link: u32,
-    pub(crate) via: Option<IpAddr>,
-}
-
-/// Changes a route.
-pub(crate) fn route(batch: &mut Vec<u8>, change: RouteChange, table: u32, destination: IpNet, to: RouteTo) {
-    let (kind, flags) = match change {
-        RouteChange::Create => (libc::RTM_NEWROUTE, CREATE),
-        RouteChange::Replace => (libc::RTM_NEWROUTE, REPLACE),
-        RouteChange::Delete => (libc::RTM_DELROUTE, CHANGE),
-    };
-    let scope = match (change, to.via) {
-        (RouteChange::Delete, _) => libc::RT_SCOPE_NOWHERE,
-        (_, Some(_)) => libc::RT_SCOPE_UNIVERSE,
-        (_, None) => libc::RT_SCOPE_LINK,
-    };
-    let mut fixed = [0; 12];
-    fixed[0] = family(destination.addr());
-    fixed[1] = destination.prefix_len();
-    fixed[4] = u8::try_from(table).unwrap_or(libc::RT_TABLE_COMPAT);
-    fixed[5] = PROTOCOL;
-    fixed[6] = scope;
-    fixed[7] = libc::RTN_UNICAST;
-    if to.via.is_some() && !matches!(change, RouteChange::Delete) {
-        // The router is on the link because the intent says so, whatever addresses the link has.
-        fixed[8..12].copy_from_slice(&RTNH_F_ONLINK.to_ne_bytes());
-    }
-    let mut message = Message::begin(batch, kind, flags, &fixed);
-    message.u32(RTA_TABLE, table).ip(RTA_DST, destination.network()).u32(RTA_OIF, to.link);
-    match to.via {
-        Some(IpAddr::V6(via)) if destination.addr().is_ipv4() => {
-            let mut payload = u16::from(AF_INET6).to_ne_bytes().to_vec();
-            payload.extend_from_slice(&via.octets());
-            message.bytes(RTA_VIA, &payload);
-        }
-        Some(via) => {
-            message.ip(RTA_GATEWAY, via);
-        }
-        None => {}
-    }
 }
 
 fn family(address: IpAddr) -> u8 {
@@ -348,19 +338,37 @@ fn dump(kind: u16, fixed: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Asks for all that the mirror keeps of a namespace: links first, since all else names them.
-pub(crate) fn dumps() -> Vec<Vec<u8>> {
+/// Asks for all that the mirror keeps of a namespace: links first, since all else names them. `rules_and_labels`: of one that
+/// has VRF devices.
+pub(crate) fn dumps(rules_and_labels: RulesAndLabels) -> Vec<Vec<u8>> {
     let mut links = Vec::new();
     Message::begin(&mut links, libc::RTM_GETLINK, DUMP, &link_fixed(0, 0))
         .u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     // The kernel gives only the routes that bear our number.
     let routes = |family| dump(libc::RTM_GETROUTE, &[family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0, 0, 0, 0]);
-    vec![
+    let mut dumps = vec![
         links,
         dump(libc::RTM_GETADDR, &[0; 8]),
+        dump(RTM_GETNEXTHOP, &[0; 8]),
         routes(AF_INET),
         routes(AF_INET6),
         dump(libc::RTM_GETNEIGH, &neighbour_fixed(AF_UNSPEC, 0, 0, 0)),
+        dump(libc::RTM_GETNEIGH, &neighbour_fixed(AF_UNSPEC, 0, 0, NTF_PROXY)),
         dump(libc::RTM_GETNEIGH, &neighbour_fixed(AF_BRIDGE, 0, 0, 0)),
-    ]
+    ];
+    if rules_and_labels.rules {
+        dumps.extend([AF_INET, AF_INET6].map(|family| dump(libc::RTM_GETRULE, &rule_fixed(family, 0))));
+    }
+    if rules_and_labels.labels {
+        dumps.push(routes(AF_MPLS));
+    }
+    dumps
+}
+
+/// What else there is to ask for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RulesAndLabels {
+    pub(crate) rules: bool,
+    /// A kernel without MPLS would answer with the routes of all other families.
+    pub(crate) labels: bool,
 }

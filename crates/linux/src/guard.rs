@@ -17,9 +17,9 @@ use weft_net::IfName;
 use crate::wire::number::*;
 use crate::wire::{Message, Received, attributes, text_of, u32_at};
 
-const CLSACT: u32 = 0xffff_fff1;
-const INGRESS: u32 = 0xffff_fff2;
-const QDISC_HANDLE: u32 = 0xffff_0000;
+pub(crate) const CLSACT: u32 = 0xffff_fff1;
+pub(crate) const INGRESS: u32 = 0xffff_fff2;
+pub(crate) const QDISC_HANDLE: u32 = 0xffff_0000;
 /// First in the order of filters, for all protocols (`ETH_P_ALL`, in network order).
 const PRIORITY_AND_PROTOCOL: u32 = (1 << 16) | (libc::ETH_P_ALL as u16).to_be() as u32;
 const HANDLE: u32 = 1;
@@ -33,7 +33,8 @@ const DIRECT_ACTION: u32 = 1;
 
 const REQUEST: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE) as u16;
 
-fn fixed(link: u32, handle: u32, parent: u32, info: u32) -> [u8; 20] {
+/// `struct tcmsg`.
+pub(crate) fn fixed(link: u32, handle: u32, parent: u32, info: u32) -> [u8; 20] {
     let mut bytes = [0; 20];
     for (at, word) in [(4, link), (8, handle), (12, parent), (16, info)] {
         bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
@@ -65,15 +66,17 @@ pub(crate) fn ask(bridge: u32) -> Vec<u8> {
     request
 }
 
-/// What a message about a filter or a queueing discipline says about the guard of which link.
+/// The link whose filters went with a queueing discipline: nothing tells of each.
+pub(crate) fn filters_gone(body: &[u8]) -> Option<u32> {
+    u32_at(body, 4).filter(|_| u32_at(body, 12) == Some(CLSACT))
+}
+
+/// What a message about a filter says about the guard of which link.
 pub(crate) fn read(message: &Received<'_>) -> Option<(u32, bool)> {
     let body = message.body;
     let (link, handle, parent, info) =
         (u32_at(body, 4)?, u32_at(body, 8)?, u32_at(body, 12)?, u32_at(body, 16)?);
     let find = |wanted: u16| attributes(body, 20).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    if message.kind == libc::RTM_DELQDISC {
-        return (parent == CLSACT).then_some((link, false));
-    }
     if parent != INGRESS || info >> 16 != PRIORITY_AND_PROTOCOL >> 16 {
         return None;
     }
@@ -95,6 +98,11 @@ pub(crate) fn read(message: &Received<'_>) -> Option<(u32, bool)> {
 }
 
 /// `IPV4_DEVCONF_RP_FILTER`, `_ARP_IGNORE`, `_PROMOTE_SECONDARIES`, `_DROP_UNICAST_IN_L2_MULTICAST`.
+const FORWARDING: u16 = 1;
+/// `IPV4_DEVCONF_PROXY_ARP`.
+pub(crate) const PROXY_ARP: u16 = 3;
+const ACCEPT_REDIRECTS: u16 = 4;
+const SEND_REDIRECTS: u16 = 6;
 const RP_FILTER: u16 = 8;
 const ARP_IGNORE: u16 = 19;
 const PROMOTE_SECONDARIES: u16 = 20;
@@ -107,6 +115,10 @@ pub(crate) const PORT_IPV4: [(u16, u32); 3] =
 /// IPv4 on a link of our own that may have addresses: the kernel's defaults, but an address outlives its primary.
 pub(crate) const ROUTED_IPV4: [(u16, u32); 4] =
     [(RP_FILTER, 0), (ARP_IGNORE, 0), (DROP_UNICAST_IN_L2_MULTICAST, 0), (PROMOTE_SECONDARIES, 1)];
+
+/// IPv4 on a link in a VRF: it forwards, and neither sends nor takes advice on better ways.
+pub(crate) const VRF_IPV4: [(u16, u32); 4] =
+    [(FORWARDING, 1), (ACCEPT_REDIRECTS, 0), (SEND_REDIRECTS, 0), (RP_FILTER, 0)];
 
 /// IPv4 on an adopted link that is let go.
 pub(crate) const RELEASED_IPV4: [(u16, u32); 2] = [(ARP_IGNORE, 0), (DROP_UNICAST_IN_L2_MULTICAST, 0)];

@@ -13,7 +13,8 @@ use weft_net::{Capability, IfName, NamespaceName};
 use crate::error::OpenError;
 use crate::mirror::Mirror;
 use crate::namespace::{self, Sockets};
-use crate::parse::{self, Fact, RawKind};
+use crate::parse::{self, Fact, RawKind, RawLink};
+use crate::vrf::{self, VrfMode};
 use crate::wait::{self, Waker, Woken};
 use crate::{capabilities, encode, guard, mirror};
 
@@ -31,6 +32,10 @@ pub struct Config {
     pub namespace: Option<PathBuf>,
     /// What begins the file names, under `/run/netns`, of the named namespaces: `lab.host1.`.
     pub namespace_prefix: String,
+    /// As what VRFs are realised.
+    pub vrf: VrfMode,
+    /// The links from which labelled packets are taken in, where VRFs are devices.
+    pub mpls_interfaces: Vec<IfName>,
 }
 
 /// A Linux host, driven by netlink.
@@ -42,7 +47,9 @@ pub struct LinuxHost {
     pub(crate) places: BTreeMap<Namespace, Place>,
     pub(crate) mirror: Mirror,
     pub(crate) writes: u64,
-    capabilities: BTreeSet<Capability>,
+    pub(crate) vrf: VrfMode,
+    pub(crate) mpls_interfaces: Vec<IfName>,
+    pub(crate) capabilities: BTreeSet<Capability>,
     /// Namespaces' files that begin with our prefix and do not bear our mark.
     strangers: HashSet<(String, (u64, u64))>,
     folder_seen: Option<SystemTime>,
@@ -54,11 +61,18 @@ pub(crate) struct Place {
     /// Events were lost, or it was never looked at.
     pub(crate) stale: bool,
     next_index: u32,
+    next_hop: u32,
 }
 
 impl Place {
     pub(crate) const fn new(sockets: Sockets) -> Self {
-        Self { sockets, stale: true, next_index: FIRST_INDEX }
+        Self { sockets, stale: true, next_index: FIRST_INDEX, next_hop: FIRST_INDEX }
+    }
+
+    /// A number for a new next hop.
+    pub(crate) const fn take_next_hop(&mut self) -> u32 {
+        self.next_hop += 1;
+        self.next_hop
     }
 
     /// An index for a new link.
@@ -81,9 +95,11 @@ impl LinuxHost {
         let mut host = Self {
             prefix: config.namespace_prefix,
             places: [(Namespace::Host, Place::new(sockets))].into(),
-            mirror: Mirror::default(),
+            mirror: Mirror::new(config.vrf),
             writes: 0,
-            capabilities: capabilities::probe().map_err(OpenError::Capabilities)?,
+            vrf: config.vrf,
+            mpls_interfaces: config.mpls_interfaces,
+            capabilities: capabilities::probe(config.vrf).map_err(OpenError::Capabilities)?,
             strangers: HashSet::new(),
             folder_seen: None,
         };
@@ -186,15 +202,27 @@ impl LinuxHost {
             .is_err_and(|error| error.raw_os_error() == Some(libc::ENOBUFS))
         {}
         let mut facts = Vec::new();
-        for request in encode::dumps() {
+        let has_devices = *namespace == Namespace::Host && self.vrf == VrfMode::Device;
+        let also = encode::RulesAndLabels {
+            rules: has_devices,
+            labels: has_devices && self.capabilities.contains(&Capability::Mpls),
+        };
+        for request in encode::dumps(also) {
             place.sockets.route.ask(request, |message| facts.extend(parse::fact(message)))?;
         }
-        for bridge in own_bridges(&facts) {
-            place.sockets.route.ask(guard::ask(bridge), |message| facts.extend(parse::fact(message)))?;
+        for link in filtered(&facts) {
+            place.sockets.route.ask(guard::ask(link), |message| facts.extend(parse::fact(message)))?;
         }
         self.mirror.load(namespace, facts);
+        if matches!(namespace, Namespace::Vrf(_)) || has_devices {
+            let namespace_of_place = place.sockets.namespace.as_fd();
+            let settled = namespace::within(namespace_of_place, || vrf::is_settled(self.vrf));
+            self.mirror.unsettle(namespace, !settled.unwrap_or(false));
+        }
         place.stale = false;
         place.next_index = place.next_index.max(self.mirror.largest_index(namespace));
+        let largest = self.mirror.routes(namespace).map_or(0, mirror::Routes::largest);
+        place.next_hop = place.next_hop.max(largest);
         if !self.mirror.bears_mark(namespace) {
             self.let_go(namespace);
         }
@@ -204,14 +232,28 @@ impl LinuxHost {
     /// A namespace without our mark is not ours.
     fn let_go(&mut self, namespace: &Namespace) {
         self.mirror.forget(namespace);
-        if let (Some(place), Namespace::Named(name)) = (self.places.remove(namespace), namespace) {
-            self.strangers.insert((self.file_name(name), place.sockets.identity));
+        if let (Some(place), Some(file_name)) = (self.places.remove(namespace), self.file_name(namespace)) {
+            self.strangers.insert((file_name, place.sockets.identity));
         }
     }
 
-    /// The name of a namespace's file.
-    pub(crate) fn file_name(&self, name: &NamespaceName) -> String {
-        format!("{}{name}", self.prefix)
+    /// The name of a namespace's file, if it has one.
+    pub(crate) fn file_name(&self, namespace: &Namespace) -> Option<String> {
+        match namespace {
+            Namespace::Host => None,
+            named @ (Namespace::Named(_) | Namespace::Vrf(_)) => Some(format!("{}{named}", self.prefix)),
+        }
+    }
+
+    /// What a namespace that was found is to us, by what is on its `lo`.
+    fn place_in(&self, name: &NamespaceName, sockets: &mut Sockets) -> io::Result<Namespace> {
+        let mut place = Namespace::Named(name.clone());
+        sockets.route.ask(encode::ask_link(namespace::LOOPBACK), |message| {
+            if let Some(Fact::Link(lo)) = parse::fact(message) {
+                place = mirror::place_of(name, &lo, self.vrf);
+            }
+        })?;
+        Ok(place)
     }
 
     /// Finds the namespaces that came and went since it was last looked.
@@ -224,9 +266,8 @@ impl LinuxHost {
         let found: BTreeMap<String, (u64, u64)> = namespace::list(&self.prefix)?.into_iter().collect();
         let is_there = |file_name: &str, place: &Place| found.get(file_name) == Some(&place.sockets.identity);
         let gone: Vec<Namespace> = (self.places.iter())
-            .filter(|(namespace, place)| match namespace {
-                Namespace::Host | Namespace::Vrf(_) => false,
-                Namespace::Named(name) => !is_there(&format!("{}{name}", self.prefix), place),
+            .filter(|(namespace, place)| {
+                self.file_name(namespace).is_some_and(|file_name| !is_there(&file_name, place))
             })
             .map(|(namespace, _)| namespace.clone())
             .collect();
@@ -237,13 +278,16 @@ impl LinuxHost {
         self.strangers.retain(|(file_name, identity)| found.get(file_name) == Some(identity));
         for (file_name, identity) in found {
             let Ok(name) = file_name[self.prefix.len()..].parse::<NamespaceName>() else { continue };
-            let namespace = Namespace::Named(name);
-            if self.places.contains_key(&namespace) || self.strangers.contains(&(file_name.clone(), identity))
-            {
+            let as_vrf = file_name[self.prefix.len()..].parse().map(Namespace::Vrf);
+            let is_known = as_vrf.is_ok_and(|vrf| self.places.contains_key(&vrf))
+                || self.places.contains_key(&Namespace::Named(name.clone()))
+                || self.strangers.contains(&(file_name.clone(), identity));
+            if is_known {
                 continue;
             }
             match Sockets::open(Some(&namespace::path_of(&file_name))) {
-                Ok(sockets) => {
+                Ok(mut sockets) => {
+                    let namespace = self.place_in(&name, &mut sockets)?;
                     self.places.insert(namespace, Place::new(sockets));
                 }
                 // Removed by somebody meanwhile.
@@ -266,14 +310,18 @@ fn drain_place(mirror: &mut Mirror, namespace: &Namespace, place: &mut Place) {
     place.stale |= missed || heard.is_err() || !mirror.bears_mark(namespace);
 }
 
-fn own_bridges(facts: &[Fact]) -> Vec<u32> {
-    let own = |fact: &Fact| match fact {
-        Fact::Link(link) if matches!(link.kind, RawKind::Bridge { .. }) => {
-            mirror::own_mark(link).map(|_| link.index)
+/// The links that may have filters of ours.
+fn filtered(facts: &[Fact]) -> Vec<u32> {
+    let ours = |fact: &Fact| match fact {
+        // Nothing is filtered on a tunnel or on a VLAN.
+        Fact::Link(RawLink { kind: RawKind::Vxlan { .. } | RawKind::Vlan { .. }, .. }) => None,
+        Fact::Link(link) => {
+            let ours = mirror::own_mark(link).is_some() || mirror::adoption_mark(link).is_some();
+            ours.then_some(link.index)
         }
         _ => None,
     };
-    facts.iter().filter_map(own).collect()
+    facts.iter().filter_map(ours).collect()
 }
 
 impl Driver for LinuxHost {

@@ -18,11 +18,14 @@ mod mirror;
 mod namespace;
 mod netlink;
 mod parse;
+mod steer;
 mod tap;
+mod vrf;
 mod wait;
 mod wire;
 
 pub use error::OpenError;
 pub use host::{Config, LinuxHost};
+pub use vrf::VrfMode;
 pub use wait::{Waker, Woken};
 pub use wire::PROTOCOL;

@@ -13,11 +13,13 @@ mod table;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use weft_dataplane::{Key, LinkId, Mark, Namespace, State};
+use weft_dataplane::{Key, LinkId, Mark, Namespace, State, Vrf};
 use weft_net::{IfName, NamespaceName};
 
 use crate::parse::{Fact, RawKind, RawLink};
+use crate::vrf::VrfMode;
 use derive::View;
+pub(crate) use table::Routes;
 use table::{Entry, Table, Touched};
 
 /// The index of `lo` in every namespace.
@@ -25,10 +27,36 @@ const LOOPBACK: u32 = 1;
 const PEER: &str = "weft.peer.";
 const ADOPTED: &str = "weft.adopted.";
 const NAMESPACE: &str = "weft.namespace.";
+const VRF: &str = "weft.vrf-of.";
+
+/// Marks that mean something else than "we made this link".
+pub(crate) const SPECIAL: [&str; 4] = [PEER, ADOPTED, NAMESPACE, VRF];
 
 /// The mark on the `lo` of a namespace of ours.
 pub(crate) fn namespace_mark(name: &NamespaceName) -> String {
     format!("{NAMESPACE}{name}")
+}
+
+/// What is on the `lo` of a namespace that is a VRF of ours, beside the VRF's own mark.
+pub(crate) fn vrf_mark(vrf: &Vrf) -> String {
+    format!("{VRF}{}.{}", vrf.table, vrf.name)
+}
+
+/// The VRF that a namespace with this `lo` is, if that is its name.
+fn vrf_of(name: &str, lo: &RawLink) -> Option<Vrf> {
+    let said = lo.marks.iter().find_map(|mark| mark.strip_prefix(VRF))?;
+    let (table, said) = said.split_once('.')?;
+    let mark = lo.marks.iter().find(|mark| !SPECIAL.iter().any(|prefix| mark.starts_with(prefix)))?;
+    let vrf = Vrf { name: said.parse().ok()?, mark: mark.parse().ok()?, table: table.parse().ok()? };
+    (said == name).then_some(vrf)
+}
+
+/// What a namespace of this name with this `lo` is to us.
+pub(crate) fn place_of(name: &NamespaceName, lo: &RawLink, mode: VrfMode) -> Namespace {
+    match vrf_of(name.as_str(), lo) {
+        Some(vrf) if mode == VrfMode::Namespace => Namespace::Vrf(vrf.name),
+        _ => Namespace::Named(name.clone()),
+    }
 }
 
 /// The mark on the other end of a veth that bears `mark`: another one, since both ends may be in one namespace.
@@ -44,6 +72,7 @@ pub(crate) struct Unknown;
 #[derive(Default)]
 pub(crate) struct Mirror {
     state: State,
+    mode: VrfMode,
     tables: BTreeMap<Namespace, Table>,
     /// Where the ends of our veths are, by the mark they bear.
     ///
@@ -52,26 +81,46 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
+    pub(crate) fn new(mode: VrfMode) -> Self {
+        Self { mode, ..Self::default() }
+    }
+
     pub(crate) const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The network namespace that a place is, or is in.
+    pub(crate) const fn netns<'a>(&self, place: &'a Namespace) -> &'a Namespace {
+        match (place, self.mode) {
+            (Namespace::Vrf(_), VrfMode::Device) => &Namespace::Host,
+            (place, _) => place,
+        }
     }
 
     /// Puts what a full dump of a namespace gave in place of what was known of it.
     pub(crate) fn load(&mut self, namespace: &Namespace, facts: Vec<Fact>) {
         self.forget(namespace);
-        let mut table = Table::default();
+        let has_places = *namespace == Namespace::Host && self.mode == VrfMode::Device;
+        let mut table = Table::new(has_places);
         for fact in facts {
             table.record(fact, true);
         }
-        let links: Vec<u32> = table.links.keys().copied().collect();
+        let (links, routes) = (table.links.keys().copied().collect::<Vec<u32>>(), table.routes.keys());
+        let labels: Vec<_> = table.labels.keys().copied().collect();
         self.tables.insert(namespace.clone(), table);
-        if let Namespace::Named(name) = namespace
-            && self.bears_mark(namespace)
-        {
-            self.state.insert(weft_dataplane::Object::Namespace(name.clone()));
-        }
+        self.refresh_place(namespace);
         for link in links {
             self.refresh(namespace, link);
+        }
+        self.refresh_routes(namespace, &routes);
+        labels.into_iter().for_each(|label| self.refresh_entry(namespace, &Entry::Label(label)));
+    }
+
+    /// Says of a place, as a whole, that settings of which no event tells are not as we make them.
+    pub(crate) fn unsettle(&mut self, namespace: &Namespace, unsettled: bool) {
+        if let Some(table) = self.tables.get_mut(namespace) {
+            table.unsettled = unsettled;
+            self.refresh_place(namespace);
         }
     }
 
@@ -79,18 +128,20 @@ impl Mirror {
     pub(crate) fn forget(&mut self, namespace: &Namespace) {
         let links: Vec<u32> =
             self.tables.get(namespace).map(|t| t.links.keys().copied().collect()).unwrap_or_default();
+        let routes = self.tables.get(namespace).map(|table| table.routes.keys()).unwrap_or_default();
         for link in links {
-            if let Some(table) = self.tables.get_mut(namespace) {
-                table.record(Fact::LinkGone(link), false);
-            }
-            self.refresh(namespace, link);
-            if let Some(table) = self.tables.get_mut(namespace) {
-                table.forget_link(link);
-            }
+            // Of a namespace that goes there is nothing to be missed.
+            let _known = self.take(namespace, Fact::LinkGone(link));
         }
+        if let Some(table) = self.tables.get_mut(namespace) {
+            table.routes = Routes::default();
+        }
+        self.refresh_routes(namespace, &routes);
         self.tables.remove(namespace);
-        if let Namespace::Named(name) = namespace {
-            self.state.remove(&Key::Namespace(name.clone()));
+        match namespace {
+            Namespace::Host => {}
+            Namespace::Named(name) => drop(self.state.remove(&Key::Namespace(name.clone()))),
+            Namespace::Vrf(name) => drop(self.state.remove(&Key::Vrf(*name))),
         }
     }
 
@@ -101,13 +152,22 @@ impl Mirror {
             Touched::Nothing => {}
             Touched::Unknown => return Err(Unknown),
             Touched::Link(link) => self.refresh(namespace, link),
-            Touched::Gone(link) => {
+            Touched::LinkAnd(link, routes) => {
                 self.refresh(namespace, link);
+                self.refresh_routes(namespace, &routes);
+            }
+            Touched::Gone(link, routes) => {
+                self.refresh(namespace, link);
+                self.refresh_routes(namespace, &routes);
                 if let Some(table) = self.tables.get_mut(namespace) {
                     table.forget_link(link);
                 }
             }
             Touched::Entry(entry) => self.refresh_entry(namespace, &entry),
+            Touched::Route(key) => self.refresh_routes(namespace, &[key]),
+            Touched::Routes(keys) => self.refresh_routes(namespace, &keys),
+            Touched::Place => self.refresh_place(namespace),
+            Touched::Steering(link) => self.refresh_steering(namespace, link),
             Touched::Moved(from, to) => {
                 self.refresh_entry(namespace, &from);
                 self.refresh_entry(namespace, &to);
@@ -116,8 +176,9 @@ impl Mirror {
                 self.refresh_entry(namespace, &Entry::Address(link, address));
                 self.drop_ipv4_routes(namespace, link);
             }
-            Touched::LinkDown(link) => {
+            Touched::LinkDown(link, routes) => {
                 self.refresh(namespace, link);
+                self.refresh_routes(namespace, &routes);
                 self.drop_ipv4_routes(namespace, link);
             }
         }
@@ -127,21 +188,49 @@ impl Mirror {
     /// Whether the namespace bears our mark.
     pub(crate) fn bears_mark(&self, namespace: &Namespace) -> bool {
         match namespace {
-            Namespace::Host | Namespace::Vrf(_) => true,
+            Namespace::Host => true,
+            Namespace::Vrf(_) => self.vrf(namespace).is_some(),
             Namespace::Named(name) => {
                 let mark = namespace_mark(name);
-                self.tables
-                    .get(namespace)
-                    .and_then(|table| table.links.get(&LOOPBACK))
-                    .is_some_and(|lo| lo.marks.contains(&mark))
+                let is_ours = |lo: &RawLink| lo.marks.contains(&mark) || vrf_of(name.as_str(), lo).is_some();
+                self.link_at(namespace, LOOPBACK).is_some_and(is_ours)
             }
         }
     }
 
+    /// The VRF that a network namespace is, whole or not.
+    fn vrf(&self, namespace: &Namespace) -> Option<Vrf> {
+        let Namespace::Vrf(name) = namespace else { return None };
+        vrf_of(name.as_str(), self.link_at(namespace, LOOPBACK)?)
+    }
+
+    /// The routes and next hops of a network namespace.
+    pub(crate) fn routes(&self, namespace: &Namespace) -> Option<&Routes> {
+        self.tables.get(namespace).map(|table| &table.routes)
+    }
+
     /// The link of this name.
     pub(crate) fn link(&self, id: &LinkId) -> Option<&RawLink> {
-        let table = self.tables.get(&id.namespace)?;
-        table.links.get(table.names.get(&id.name)?)
+        let table = self.tables.get(self.netns(&id.namespace))?;
+        let index = table.names.get(&id.name)?;
+        table.links.get(index).filter(|_| table.views.get(index).is_some_and(|view| view.id == *id))
+    }
+
+    /// The VRF device of this name that is ours, and its routing table.
+    pub(crate) fn vrf_device(&self, name: IfName) -> Option<(u32, u32)> {
+        let table = self.tables.get(&Namespace::Host)?;
+        let link = table.links.get(table.names.get(&name)?)?;
+        match link.kind {
+            RawKind::Vrf { table } if own_mark(link).is_some() => Some((link.index, table)),
+            _ => None,
+        }
+    }
+
+    /// The links in the host's own namespace that have this one for a master, and whether we made each.
+    pub(crate) fn slaves(&self, master: u32) -> Vec<(u32, bool)> {
+        let links = self.tables.get(&Namespace::Host).map(|table| table.links.values());
+        let of_it = links.into_iter().flatten().filter(|link| link.master == Some(master));
+        of_it.map(|link| (link.index, own_mark(link).is_some() || end_mark(link).is_some())).collect()
     }
 
     /// The link with this index.
@@ -176,11 +265,12 @@ impl Mirror {
     }
 
     /// Remembers what no event tells: whether IPv6 is off on a link.
-    pub(crate) fn set_ipv6_disabled(&mut self, id: &LinkId, disabled: bool) {
-        let Some(table) = self.tables.get_mut(&id.namespace) else { return };
-        let Some(index) = table.names.get(&id.name) else { return };
-        if let Some(link) = table.links.get_mut(index) {
+    pub(crate) fn set_ipv6_disabled(&mut self, netns: &Namespace, name: IfName, disabled: bool) {
+        let Some(table) = self.tables.get_mut(netns) else { return };
+        let Some(index) = table.names.get(&name).copied() else { return };
+        if let Some(link) = table.links.get_mut(&index) {
             link.ipv6_disabled = disabled;
+            self.refresh(netns, index);
         }
     }
 
@@ -194,7 +284,7 @@ impl Mirror {
 
 /// The mark of a link that we made, as the intent has it.
 pub(crate) fn own_mark(link: &RawLink) -> Option<Mark> {
-    let special = |mark: &str| [PEER, ADOPTED, NAMESPACE].iter().any(|prefix| mark.starts_with(prefix));
+    let special = |mark: &str| SPECIAL.iter().any(|prefix| mark.starts_with(prefix));
     if link.kind == RawKind::Other {
         return None;
     }

@@ -19,7 +19,7 @@ use crate::netlink::{EventSocket, RouteSocket};
 const FOLDER: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
 /// The index of `lo` in every namespace.
-const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 
 /// What is open in one network namespace.
 pub(crate) struct Sockets {
@@ -79,8 +79,13 @@ pub(crate) fn path_of(file_name: &str) -> PathBuf {
     Path::new(FOLDER).join(file_name)
 }
 
-/// Makes a namespace: `lo` up in it, our mark on `lo`, and only then its file, so that there is never one of ours unmarked.
-pub(crate) fn create(file_name: &str, mark: &str) -> io::Result<Sockets> {
+/// Makes a namespace: readied by `ready`, `lo` up in it, our marks on `lo`, and only then its file, so that there is never one
+/// of ours unmarked or unready.
+pub(crate) fn create(
+    file_name: &str,
+    marks: &[&str],
+    ready: impl FnOnce() -> io::Result<()> + Send,
+) -> io::Result<Sockets> {
     prepare_folder()?;
     let path = path_of(file_name);
     if is_namespace(&path)? {
@@ -89,7 +94,8 @@ pub(crate) fn create(file_name: &str, mark: &str) -> io::Result<Sockets> {
     let (file, route, events) = within_new(|| {
         let (mut route, events) = (RouteSocket::open()?, EventSocket::open()?);
         let mut batch = Vec::new();
-        encode::add_altname(&mut batch, LOOPBACK, mark);
+        ready()?;
+        marks.iter().for_each(|mark| encode::add_altname(&mut batch, LOOPBACK, mark));
         encode::set_up(&mut batch, LOOPBACK);
         for answer in route.change(&mut batch)? {
             answer.map_err(|refusal| io::Error::other(format!("'lo' cannot be marked: {refusal}")))?;

@@ -10,6 +10,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg, setsockopt, sockopt};
 
+use crate::wire::number::*;
 use crate::wire::{self, HEADER_LENGTH, Received, u32_at};
 
 /// How many bytes one `send` carries at most. The kernel takes what fits its send buffer (212,992 bytes by default).
@@ -219,6 +220,12 @@ impl EventSocket {
             libc::RTNLGRP_IPV6_IFADDR,
             libc::RTNLGRP_IPV4_ROUTE,
             libc::RTNLGRP_IPV6_ROUTE,
+            RTNLGRP_NEXTHOP,
+            RTNLGRP_IPV4_NETCONF,
+            RTNLGRP_IPV6_NETCONF,
+            RTNLGRP_IPV4_RULE,
+            RTNLGRP_IPV6_RULE,
+            RTNLGRP_MPLS_ROUTE,
         ] {
             socket.add_membership(group)?;
         }

@@ -6,11 +6,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use weft_dataplane::PortRole;
-use weft_net::{IfName, Mac, Vni};
+use weft_net::{IfName, Mac, MplsLabel, Vni};
 
-use crate::guard;
 use crate::wire::number::*;
 use crate::wire::{PROTOCOL, Received, attributes, ip_of, mac_of, text_of, u16_at, u32_at};
+use crate::{guard, steer};
+
+pub(crate) use route::{LAST_RESORT, RawHop, RawNextHop, RawRoute, RawTo, way_out};
+
+mod route;
 
 /// Something that the kernel said. Links are told by index.
 #[derive(Debug)]
@@ -38,10 +42,17 @@ pub(crate) enum Fact {
         address: IpAddr,
         mac: Option<Mac>,
     },
+    /// A link answers for an address because we have it do so, or no longer. No event tells of it.
+    Proxy {
+        link: u32,
+        address: IpAddr,
+        there: bool,
+    },
     VxlanFdb {
         link: u32,
         mac: Mac,
         destination: IpAddr,
+        vni: Option<Vni>,
         there: bool,
     },
     /// A MAC address is behind a port of a bridge (and so behind no other port of it), or no longer.
@@ -61,6 +72,48 @@ pub(crate) enum Fact {
         destination: IpNet,
         priority: u32,
     },
+    /// Whether nothing falls through a VRF's table, by family.
+    LastResort {
+        table: u32,
+        family: Family,
+        there: bool,
+    },
+    /// Whether the host's own addresses are looked up before any VRF's table.
+    LocalFirst {
+        family: Family,
+        there: bool,
+    },
+    NextHop {
+        id: u32,
+        hop: RawNextHop,
+        ours: bool,
+    },
+    NextHopGone(u32),
+    /// The link that packets with an MPLS label are handed to, if we have them so.
+    Label {
+        label: MplsLabel,
+        link: Option<u32>,
+    },
+    /// What a link, or (no link) a whole namespace, does with packets for others.
+    Forwarding {
+        link: Option<u32>,
+        family: Family,
+        on: bool,
+    },
+    /// Whether a link answers for others (IPv4), or may (IPv6).
+    Proxies {
+        link: u32,
+        family: Family,
+        on: bool,
+    },
+    /// A link has no filters any more.
+    FiltersGone(u32),
+    /// What is steered out of a link past its bridge.
+    Steered {
+        link: u32,
+        filter: steer::RawFilter,
+        there: bool,
+    },
     /// Whether the guard is on a bridge.
     Guard {
         link: u32,
@@ -75,6 +128,8 @@ pub(crate) struct RawLink {
     pub(crate) name: IfName,
     pub(crate) mtu: u32,
     pub(crate) up: bool,
+    /// It has a carrier.
+    pub(crate) runs: bool,
     pub(crate) mac: Mac,
     /// The parent, or a veth's other end, by its index there.
     pub(crate) link: Option<u32>,
@@ -84,6 +139,27 @@ pub(crate) struct RawLink {
     pub(crate) marks: Vec<String>,
     pub(crate) port: PortFlags,
     pub(crate) ipv6_disabled: bool,
+    /// What it does with packets for others, by family.
+    pub(crate) forwarding: [bool; 2],
+    /// Whether it answers for others (IPv4), or may (IPv6).
+    pub(crate) proxies: [bool; 2],
+}
+
+/// A family of IP, as a place in a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Family {
+    Ipv4 = 0,
+    Ipv6 = 1,
+}
+
+impl Family {
+    const fn of(number: u8) -> Option<Self> {
+        match number {
+            AF_INET => Some(Self::Ipv4),
+            AF_INET6 => Some(Self::Ipv6),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +179,9 @@ pub(crate) enum RawKind {
         local: IpAddr,
         port: u16,
         learning: bool,
+    },
+    Vrf {
+        table: u32,
     },
     Other,
 }
@@ -149,17 +228,6 @@ pub(crate) struct RawBridgeFdb {
     pub(crate) made: bool,
 }
 
-/// A unicast route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RawRoute {
-    pub(crate) link: u32,
-    pub(crate) via: Option<IpAddr>,
-    pub(crate) priority: u32,
-    pub(crate) ours: bool,
-    /// It was put in the place of another one.
-    pub(crate) replaces: bool,
-}
-
 /// Reads one message.
 pub(crate) fn fact(message: &Received<'_>) -> Option<Fact> {
     let body = message.body;
@@ -168,10 +236,14 @@ pub(crate) fn fact(message: &Received<'_>) -> Option<Fact> {
         libc::RTM_DELLINK if *body.first()? != AF_BRIDGE => Some(Fact::LinkGone(u32_at(body, 4)?)),
         libc::RTM_NEWADDR | libc::RTM_DELADDR => address(body, message.kind == libc::RTM_NEWADDR),
         libc::RTM_NEWNEIGH | libc::RTM_DELNEIGH => neighbour(body, message.kind == libc::RTM_NEWNEIGH),
-        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => route(message),
-        libc::RTM_NEWTFILTER | libc::RTM_DELTFILTER | libc::RTM_DELQDISC => {
-            guard::read(message).map(|(link, there)| Fact::Guard { link, there })
-        }
+        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => route::route(message),
+        libc::RTM_NEWRULE | libc::RTM_DELRULE => route::rule(body, message.kind == libc::RTM_NEWRULE),
+        RTM_NEWNEXTHOP | RTM_DELNEXTHOP => route::next_hop(body, message.kind == RTM_NEWNEXTHOP),
+        RTM_NEWNETCONF => settings(body),
+        libc::RTM_DELQDISC => guard::filters_gone(body).map(Fact::FiltersGone),
+        libc::RTM_NEWTFILTER | libc::RTM_DELTFILTER => guard::read(message)
+            .map(|(link, there)| Fact::Guard { link, there })
+            .or_else(|| steer::read(message)),
         _ => None,
     }
 }
@@ -193,6 +265,7 @@ fn link(body: &[u8]) -> Option<Fact> {
         name: "?".parse().ok()?,
         mtu: 0,
         up: device_flags & libc::IFF_UP.cast_unsigned() != 0,
+        runs: runs(device_flags),
         mac: Mac::ZERO,
         link: None,
         master: None,
@@ -200,6 +273,8 @@ fn link(body: &[u8]) -> Option<Fact> {
         marks: Vec::new(),
         port: PortFlags::NEW,
         ipv6_disabled: false,
+        forwarding: [true; 2],
+        proxies: [false; 2],
     };
     for (kind, value) in attributes(body, 16) {
         match kind {
@@ -210,7 +285,7 @@ fn link(body: &[u8]) -> Option<Fact> {
             libc::IFLA_MASTER => raw.master = u32_at(value, 0).filter(|master| *master != 0),
             libc::IFLA_LINKINFO => link_info(value, runs(device_flags), &mut raw),
             IFLA_PROP_LIST => raw.marks = marks(value),
-            AF_SPEC => raw.ipv6_disabled = ipv6_disabled(value),
+            AF_SPEC => link_settings(value, &mut raw),
             _ => {}
         }
     }
@@ -223,13 +298,37 @@ fn marks(properties: &[u8]) -> Vec<String> {
     names.map(|(_, name)| text_of(name).to_owned()).filter(|name| name.starts_with("weft.")).collect()
 }
 
-fn ipv6_disabled(families: &[u8]) -> bool {
+/// A link without a family's settings has none of it: there is nothing to forward.
+fn link_settings(families: &[u8], raw: &mut RawLink) {
     let nested =
         |bytes, wanted: u16| attributes(bytes, 0).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    nested(families, u16::from(AF_INET6))
-        .and_then(|ipv6| nested(ipv6, INET6_CONF))
-        .and_then(|settings| u32_at(settings, 4 * INET6_CONF_DISABLE_IPV6))
-        .is_some_and(|disabled| disabled != 0)
+    let list = |family: u8, list| nested(families, u16::from(family)).and_then(|family| nested(family, list));
+    let is_on = |list: &[u8], number: usize| u32_at(list, 4 * number).is_some_and(|value| value != 0);
+    if let Some(ipv4) = list(AF_INET, INET_CONF) {
+        raw.forwarding[Family::Ipv4 as usize] = is_on(ipv4, INET_CONF_FORWARDING);
+        raw.proxies[Family::Ipv4 as usize] = is_on(ipv4, INET_CONF_PROXY_ARP);
+    }
+    if let Some(ipv6) = list(AF_INET6, INET6_CONF) {
+        raw.ipv6_disabled = is_on(ipv6, INET6_CONF_DISABLE_IPV6);
+        raw.forwarding[Family::Ipv6 as usize] = is_on(ipv6, INET6_CONF_FORWARDING);
+        raw.proxies[Family::Ipv6 as usize] = is_on(ipv6, INET6_CONF_PROXY_NDP);
+    }
+}
+
+/// Settings that changed; each message tells of one.
+fn settings(body: &[u8]) -> Option<Fact> {
+    let family = Family::of(*body.first()?)?;
+    let find = |wanted: u16| attributes(body, 4).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+    let on = |wanted: u16| find(wanted).and_then(|value| u32_at(value, 0)).map(|value| value != 0);
+    let link = u32_at(find(NETCONFA_IFINDEX)?, 0)?;
+    // The default for links to come is told as another negative index.
+    let is_link = link.cast_signed() > 0;
+    if let Some(on) = on(NETCONFA_FORWARDING) {
+        let link = is_link.then_some(link);
+        return (is_link || find(NETCONFA_IFINDEX)? == NETCONFA_IFINDEX_ALL.to_ne_bytes())
+            .then_some(Fact::Forwarding { link, family, on });
+    }
+    on(NETCONFA_PROXY_NEIGH).filter(|_| is_link).map(|on| Fact::Proxies { link, family, on })
 }
 
 /// Whether a device can send: only then its port can be forwarding.
@@ -269,6 +368,10 @@ fn link_kind(kind: &str, data: &[u8]) -> RawKind {
             None => RawKind::Other,
         },
         "vxlan" => vxlan(data).unwrap_or(RawKind::Other),
+        "vrf" => match first(VRF_TABLE).and_then(|table| u32_at(table, 0)) {
+            Some(table) => RawKind::Vrf { table },
+            None => RawKind::Other,
+        },
         _ => RawKind::Other,
     }
 }
@@ -328,15 +431,20 @@ fn address(body: &[u8], there: bool) -> Option<Fact> {
 fn neighbour(body: &[u8], there: bool) -> Option<Fact> {
     let (family, link) = (*body.first()?, u32_at(body, 4)?);
     let (state, flags) = (u16_at(body, 8)?, *body.get(10)?);
-    let (mut destination, mut mac, mut master, mut protocol) = (None, None, None, 0);
+    let (mut destination, mut mac, mut master, mut protocol, mut vni) = (None, None, None, 0, None);
     for (kind, value) in attributes(body, 12) {
         match kind {
             NDA_DST => destination = ip_of(value),
             NDA_LLADDR => mac = mac_of(value),
             NDA_MASTER => master = u32_at(value, 0),
             NDA_PROTOCOL => protocol = *value.first()?,
+            NDA_VNI => vni = Vni::try_from(u32_at(value, 0)?).ok(),
             _ => {}
         }
+    }
+    if flags & NTF_PROXY != 0 {
+        let there = there && protocol == PROTOCOL;
+        return Some(Fact::Proxy { link, address: destination?, there });
     }
     if family != AF_BRIDGE {
         let mac = mac.filter(|_| there && protocol == PROTOCOL);
@@ -346,41 +454,9 @@ fn neighbour(body: &[u8], there: bool) -> Option<Fact> {
     if flags & NTF_SELF != 0 {
         // An entry that was learned is as good as none, and goes by itself.
         let there = there && state & (NUD_NOARP | NUD_PERMANENT) != 0;
-        return Some(Fact::VxlanFdb { link, mac, destination: destination?, there });
+        return Some(Fact::VxlanFdb { link, mac, destination: destination?, vni, there });
     }
     // NUD_PERMANENT: the bridge's own, for the addresses of its ports.
     let made = state & NUD_PERMANENT == 0 && (flags & NTF_EXT_LEARNED != 0 || state & NUD_NOARP != 0);
     Some(Fact::BridgeFdb { link, mac, entry: RawBridgeFdb { bridge: master?, made }, there })
-}
-
-fn route(message: &Received<'_>) -> Option<Fact> {
-    let body = message.body;
-    let (family, length, protocol, kind) = (*body.first()?, *body.get(1)?, *body.get(5)?, *body.get(7)?);
-    if kind != libc::RTN_UNICAST || u32_at(body, 8)? & RTM_F_CLONED != 0 {
-        return None;
-    }
-    let unspecified = if family == AF_INET { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-    let (mut table, mut destination) = (u32::from(*body.get(4)?), unspecified);
-    let (mut via, mut link, mut priority) = (None, 0, 0);
-    for (kind, value) in attributes(body, 12) {
-        match kind {
-            RTA_DST => destination = ip_of(value)?,
-            RTA_OIF => link = u32_at(value, 0)?,
-            RTA_GATEWAY => via = ip_of(value),
-            RTA_VIA => via = ip_of(value.get(2..)?),
-            RTA_PRIORITY => priority = u32_at(value, 0)?,
-            RTA_TABLE => table = u32_at(value, 0)?,
-            _ => {}
-        }
-    }
-    let destination = IpNet::new(destination, length).ok()?;
-    let ours = protocol == PROTOCOL;
-    Some(if message.kind == libc::RTM_NEWROUTE {
-        let replaces = message.flags & libc::NLM_F_REPLACE.cast_unsigned() as u16 != 0;
-        Fact::Route { table, destination, route: RawRoute { link, via, priority, ours, replaces } }
-    } else if ours {
-        Fact::RouteGone { table, destination, priority }
-    } else {
-        return None;
-    })
 }

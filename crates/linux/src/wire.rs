@@ -14,6 +14,16 @@ pub const PROTOCOL: u8 = 217;
 pub(crate) mod number {
     pub(crate) const RTM_NEWLINKPROP: u16 = 108;
     pub(crate) const RTM_DELLINKPROP: u16 = 109;
+    pub(crate) const RTM_NEWNETCONF: u16 = 80;
+    pub(crate) const RTM_NEWNEXTHOP: u16 = 104;
+    pub(crate) const RTM_DELNEXTHOP: u16 = 105;
+    pub(crate) const RTM_GETNEXTHOP: u16 = 106;
+    pub(crate) const RTNLGRP_IPV4_RULE: u32 = 8;
+    pub(crate) const RTNLGRP_IPV6_RULE: u32 = 19;
+    pub(crate) const RTNLGRP_IPV4_NETCONF: u32 = 24;
+    pub(crate) const RTNLGRP_IPV6_NETCONF: u32 = 25;
+    pub(crate) const RTNLGRP_MPLS_ROUTE: u32 = 27;
+    pub(crate) const RTNLGRP_NEXTHOP: u32 = 32;
     pub(crate) const AF_SPEC: u16 = 26;
     pub(crate) const IFLA_EXT_MASK: u16 = 29;
     pub(crate) const IFLA_PROP_LIST: u16 = 52;
@@ -42,14 +52,26 @@ pub(crate) mod number {
     pub(crate) const VXLAN_LOCAL6: u16 = 17;
     pub(crate) const VETH_INFO_PEER: u16 = 1;
     pub(crate) const VLAN_ID: u16 = 1;
+    pub(crate) const VRF_TABLE: u16 = 1;
     pub(crate) const TUN_TYPE: u16 = 3;
     pub(crate) const TUN_TYPE_TAP: u8 = 2;
     pub(crate) const INET_CONF: u16 = 1;
     pub(crate) const INET6_CONF: u16 = 2;
     pub(crate) const INET6_ADDR_GEN_MODE: u16 = 8;
+    /// Places in the lists that `IFLA_INET_CONF` and `IFLA_INET6_CONF` are told as.
+    pub(crate) const INET_CONF_FORWARDING: usize = 0;
+    pub(crate) const INET_CONF_PROXY_ARP: usize = 2;
+    pub(crate) const INET6_CONF_FORWARDING: usize = 0;
+    pub(crate) const INET6_CONF_PROXY_NDP: usize = 22;
     pub(crate) const INET6_CONF_DISABLE_IPV6: usize = 26;
+    pub(crate) const NETCONFA_IFINDEX: u16 = 1;
+    pub(crate) const NETCONFA_FORWARDING: u16 = 2;
+    pub(crate) const NETCONFA_PROXY_NEIGH: u16 = 5;
+    /// The index under which the settings of a whole namespace are told.
+    pub(crate) const NETCONFA_IFINDEX_ALL: u32 = u32::MAX;
     pub(crate) const NDA_DST: u16 = 1;
     pub(crate) const NDA_LLADDR: u16 = 2;
+    pub(crate) const NDA_VNI: u16 = 7;
     pub(crate) const NDA_MASTER: u16 = 9;
     pub(crate) const NDA_PROTOCOL: u16 = 12;
     pub(crate) const NUD_REACHABLE: u16 = 0x02;
@@ -57,6 +79,7 @@ pub(crate) mod number {
     pub(crate) const NUD_PERMANENT: u16 = 0x80;
     pub(crate) const NTF_SELF: u8 = 0x02;
     pub(crate) const NTF_MASTER: u8 = 0x04;
+    pub(crate) const NTF_PROXY: u8 = 0x08;
     pub(crate) const NTF_EXT_LEARNED: u8 = 0x10;
     pub(crate) const NTF_STICKY: u8 = 0x40;
     pub(crate) const IFA_ADDRESS: u16 = 1;
@@ -69,10 +92,35 @@ pub(crate) mod number {
     pub(crate) const RTA_PRIORITY: u16 = 6;
     pub(crate) const RTA_TABLE: u16 = 15;
     pub(crate) const RTA_VIA: u16 = 18;
+    pub(crate) const RTA_ENCAP_TYPE: u16 = 21;
+    pub(crate) const RTA_ENCAP: u16 = 22;
+    pub(crate) const RTA_NH_ID: u16 = 30;
+    pub(crate) const ENCAP_MPLS: u16 = 1;
+    pub(crate) const MPLS_IPTUNNEL_DST: u16 = 1;
+    pub(crate) const NHA_ID: u16 = 1;
+    pub(crate) const NHA_GROUP: u16 = 2;
+    pub(crate) const NHA_GROUP_TYPE: u16 = 3;
+    pub(crate) const NHA_OIF: u16 = 5;
+    pub(crate) const NHA_GATEWAY: u16 = 6;
+    pub(crate) const NHA_ENCAP_TYPE: u16 = 7;
+    pub(crate) const NHA_ENCAP: u16 = 8;
+    pub(crate) const NHA_RES_GROUP: u16 = 12;
+    pub(crate) const NHA_RES_GROUP_BUCKETS: u16 = 1;
+    pub(crate) const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
+    pub(crate) const NEXTHOP_GRP_TYPE_RES: u16 = 1;
+    pub(crate) const FR_ACT_TO_TBL: u8 = 1;
+    pub(crate) const FRA_PRIORITY: u16 = 6;
+    pub(crate) const FRA_TABLE: u16 = 15;
     pub(crate) const RTNH_F_ONLINK: u32 = 4;
     pub(crate) const RTM_F_CLONED: u32 = 0x200;
     pub(crate) const TCA_KIND: u16 = 1;
     pub(crate) const TCA_OPTIONS: u16 = 2;
+    pub(crate) const TCA_ACT_KIND: u16 = 1;
+    pub(crate) const TCA_ACT_OPTIONS: u16 = 2;
+    pub(crate) const TCA_MIRRED_PARMS: u16 = 2;
+    pub(crate) const TCA_EGRESS_REDIR: u32 = 1;
+    pub(crate) const TC_ACT_STOLEN: u32 = 4;
+    pub(crate) const TCA_BPF_ACT: u16 = 1;
     pub(crate) const TCA_BPF_OPS_LEN: u16 = 4;
     pub(crate) const TCA_BPF_OPS: u16 = 5;
     pub(crate) const TCA_BPF_FLAGS: u16 = 8;
@@ -80,6 +128,7 @@ pub(crate) mod number {
     pub(crate) const AF_INET: u8 = 2;
     pub(crate) const AF_BRIDGE: u8 = 7;
     pub(crate) const AF_INET6: u8 = 10;
+    pub(crate) const AF_MPLS: u8 = 28;
 }
 
 /// Length of `struct nlmsghdr`.

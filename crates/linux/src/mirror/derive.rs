@@ -1,26 +1,32 @@
 //! From raw to meaning: which object a link, or an entry of it, is.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use weft_dataplane::{
-    BridgeFdb, BridgePort, Flood, Key, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, PortRole,
-    Route, RouteTo, VxlanFdb,
+    BridgePort, Key, Link, LinkId, LinkKind, Mark, Namespace, Object, PortRole, Steering, Vrf,
 };
 use weft_net::Mac;
 
-use super::table::{Entry, Table, of_link};
+use super::table::{Entry, Table};
 use super::{Mirror, adoption_mark, end_mark, own_mark};
-use crate::parse::{RawKind, RawLink};
+use crate::parse::{Family, RawKind, RawLink};
+use crate::steer::RawFilter;
+use entries::{entries, entry_key, entry_object};
+
+mod entries;
+mod routes;
 
 /// What a link was taken for: what the meaning of its entries, and of other links, depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
-    id: LinkId,
+    pub(super) id: LinkId,
     mark: Option<Mark>,
     /// A bridge of ours.
     is_bridge: bool,
     /// A VXLAN device of ours.
     is_vxlan: bool,
+    /// A VRF device of ours that is a place, and its routing table.
+    vrf: Option<u32>,
+    /// It is a bridge port that learns nothing: what is in its bridge's table for it is the intent's.
+    is_fed: bool,
     /// The bridge of ours that this link of ours is in.
     bridge: Option<u32>,
     /// Its mark as an end of a veth.
@@ -35,12 +41,13 @@ impl Mirror {
         let before = view(self);
         self.refresh_one(namespace, index);
         let after = view(self);
-        let name = |view: &Option<View>| view.as_ref().map(|view| (view.id.name, view.is_bridge));
+        let name =
+            |view: &Option<View>| view.as_ref().map(|view| (view.id.clone(), view.is_bridge, view.vrf));
         if name(&before) != name(&after) {
             for dependent in
                 self.tables.get(namespace).map(|table| dependents(table, index)).unwrap_or_default()
             {
-                self.refresh_one(namespace, dependent);
+                self.refresh(namespace, dependent);
             }
         }
         let ends = [before.and_then(|view| view.end), after.and_then(|view| view.end)];
@@ -59,12 +66,16 @@ impl Mirror {
         let before = table.views.get(&index).cloned();
         self.note_end(namespace, index, before.as_ref(), after.as_ref());
         let Some(table) = self.tables.get(namespace) else { return };
-        if let Some(before) = before.as_ref().filter(|_| before != after) {
+        let has_changed = before != after;
+        if let Some(before) = before.as_ref().filter(|_| has_changed) {
             for object in entries(table, index, before) {
                 self.state.remove(&object.key());
             }
-            self.state.remove(&Key::Link(before.id.clone()));
-            self.state.remove(&Key::BridgePort(before.id.clone()));
+            for key in [own_key(before), Key::BridgePort(before.id.clone()), Key::ProxyArp(before.id.clone())]
+            {
+                self.state.remove(&key);
+            }
+            self.state.remove(&Key::Steering(before.id.clone()));
         }
         if let (Some(raw), Some(view)) = (table.links.get(&index), after.as_ref()) {
             let link = self.link_object(table, raw, view);
@@ -72,18 +83,65 @@ impl Mirror {
                 Some(port) => self.state.insert(port),
                 None => self.state.remove(&Key::BridgePort(view.id.clone())),
             };
+            if raw.proxies[Family::Ipv4 as usize] && is_made(view) {
+                self.state.insert(Object::ProxyArp(view.id.clone()));
+            } else {
+                self.state.remove(&Key::ProxyArp(view.id.clone()));
+            }
             self.state.insert(link);
-            if before != after {
+            // Whether an entry counts may hang on the link's settings.
+            for entry in entries::settled_by_link(table, index) {
+                match entry_object(table, view, &entry) {
+                    Some(object) => self.state.insert(object),
+                    None => self.state.remove(&entry_key(view, &entry)),
+                };
+            }
+            if has_changed {
                 for object in entries(table, index, view) {
                     self.state.insert(object);
                 }
             }
         }
+        let as_vrf = |view: &View| Some((view.id.name, view.vrf?));
+        let places = [before.as_ref().and_then(as_vrf), after.as_ref().and_then(as_vrf)];
         if let Some(table) = self.tables.get_mut(namespace) {
             match after {
                 Some(view) => table.views.insert(index, view),
                 None => table.views.remove(&index),
             };
+        }
+        if has_changed {
+            self.refresh_routes_of(namespace, index);
+            if places[0] != places[1] {
+                let places = places.into_iter().flatten();
+                places.for_each(|(vrf, number)| self.change_place(namespace, vrf, number));
+            }
+            self.refresh_steering(namespace, index);
+        }
+    }
+
+    /// Makes the state say what a place as a whole is now.
+    pub(super) fn refresh_place(&mut self, namespace: &Namespace) {
+        match namespace {
+            Namespace::Host => {
+                let table = self.tables.get(namespace);
+                let devices: Vec<u32> =
+                    table.map(|table| table.vrfs.values().copied().collect()).unwrap_or_default();
+                devices.into_iter().for_each(|device| self.refresh_one(namespace, device));
+            }
+            Namespace::Named(name) => {
+                if self.bears_mark(namespace) {
+                    self.state.insert(Object::Namespace(name.clone()));
+                }
+            }
+            Namespace::Vrf(_) => {
+                let is_whole = |table: &Table| table.at_rest.is_empty() && !table.unsettled;
+                let is_whole = self.tables.get(namespace).is_some_and(is_whole);
+                if let Some(vrf) = self.vrf(namespace) {
+                    let table = if is_whole { vrf.table } else { 0 };
+                    self.state.insert(Object::Vrf(Vrf { table, ..vrf }));
+                }
+            }
         }
     }
 
@@ -110,31 +168,14 @@ impl Mirror {
     /// Makes the state say what an entry is now.
     pub(super) fn refresh_entry(&mut self, namespace: &Namespace, entry: &Entry) {
         let Some(table) = self.tables.get(namespace) else { return };
-        if let Entry::Route(table_number, destination) = *entry {
-            match table
-                .routes
-                .get(&(table_number, destination))
-                .and_then(|route| table.views.get(&route.link))
-            {
-                Some(view) => {
-                    let route = entry_object(table, view, entry);
-                    route.map(|route| self.state.insert(route));
-                }
-                None => {
-                    self.state.remove(&Key::Route(namespace.clone(), table_number, destination));
-                }
-            }
-            return;
-        }
-        let (Entry::Address(link, _) | Entry::Neighbour(link, _) | Entry::BridgeFdb(link, _)) = entry else {
-            let Entry::VxlanFdb(link, ..) = entry else { return };
-            return self.refresh_of(namespace, *link, entry);
+        let link = match entry {
+            Entry::Address(link, _)
+            | Entry::Neighbour(link, _)
+            | Entry::BridgeFdb(link, _)
+            | Entry::Proxy(link, _)
+            | Entry::VxlanFdb(link, ..) => *link,
+            Entry::Label(label) => return self.refresh_label(namespace, *label),
         };
-        self.refresh_of(namespace, *link, entry);
-    }
-
-    fn refresh_of(&mut self, namespace: &Namespace, link: u32, entry: &Entry) {
-        let Some(table) = self.tables.get(namespace) else { return };
         let Some(view) = table.views.get(&link) else { return };
         match entry_object(table, view, entry) {
             Some(object) => self.state.insert(object),
@@ -142,19 +183,25 @@ impl Mirror {
         };
     }
 
-    /// Drops the IPv4 routes out of a link.
-    pub(super) fn drop_ipv4_routes(&mut self, namespace: &Namespace, link: u32) {
-        let Some(table) = self.tables.get_mut(namespace) else { return };
-        let routes: Vec<_> = table.routes_of(link).filter(|(_, to)| to.addr().is_ipv4()).collect();
-        for (number, destination) in routes {
-            table.remove_route((number, destination));
-            self.state.remove(&Key::Route(namespace.clone(), number, destination));
+    /// Makes the state say what is steered out of a link, and by whom back into it.
+    pub(super) fn refresh_steering(&mut self, namespace: &Namespace, index: u32) {
+        let Some(table) = self.tables.get(namespace) else { return };
+        let leads_here = |filters: &RawFilter| filters.to == index;
+        let others = table.filters.iter().filter(|(_, filter)| leads_here(filter)).map(|(link, _)| *link);
+        for link in others.chain([index]).collect::<Vec<u32>>() {
+            let Some(table) = self.tables.get(namespace) else { return };
+            let Some(view) = table.views.get(&link) else { continue };
+            match steering(table, link, view) {
+                Some(steering) => self.state.insert(Object::Steering(steering)),
+                None => self.state.remove(&Key::Steering(view.id.clone())),
+            };
         }
     }
 
     fn link_object(&self, table: &Table, raw: &RawLink, view: &View) -> Object {
         let Some(mark) = view.mark.clone() else { return Object::ForeignLink(view.id.clone()) };
         let mut link = Link { id: view.id.clone(), mark, mtu: raw.mtu, up: raw.up, kind: LinkKind::Tap };
+        link.up &= routes_well(&view.id.namespace, raw);
         match &raw.kind {
             RawKind::Bridge { sound } => {
                 link.kind = LinkKind::Bridge;
@@ -169,8 +216,24 @@ impl Mirror {
             }
             RawKind::Vxlan { vni, local, port, learning } => {
                 link.up &= !learning;
-                link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port, mac: None };
+                // One in a VRF is told with the address that it has, since there its address matters.
+                let mac = matches!(view.id.namespace, Namespace::Vrf(_)).then_some(raw.mac);
+                link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port, mac };
             }
+            RawKind::Vrf { table: number } if view.vrf.is_some() => {
+                let is_last = |family| table.last_resorts.contains(&(*number, family));
+                let is_whole = raw.up
+                    && raw.forwarding == [true; 2]
+                    && !table.unsettled
+                    && !table.at_rest.contains(&Family::Ipv6)
+                    && table.local_first.is_empty()
+                    && is_last(Family::Ipv4)
+                    && is_last(Family::Ipv6);
+                let number = if is_whole { *number } else { 0 };
+                return Object::Vrf(Vrf { name: raw.name, mark: link.mark, table: number });
+            }
+            // Where VRFs are namespaces, one of the other sort is something that nothing wants.
+            RawKind::Vrf { .. } => link.mtu = 0,
             RawKind::Other => return Object::ForeignLink(view.id.clone()),
         }
         Object::Link(link)
@@ -182,18 +245,59 @@ impl Mirror {
             link.kind = LinkKind::Veth { peer: link.id.clone(), peer_mac: Mac::ZERO };
             return;
         };
-        link.up &= other.up;
+        let table = self.tables.get(namespace);
+        let place = table.map_or_else(|| namespace.clone(), |table| place(namespace, table, other));
+        link.up &= other.up && routes_well(&place, other);
         link.mtu = if raw.mtu == other.mtu { raw.mtu } else { 0 };
-        let peer = LinkId { namespace: namespace.clone(), name: other.name };
-        link.kind = LinkKind::Veth { peer, peer_mac: other.mac };
+        link.kind =
+            LinkKind::Veth { peer: LinkId { namespace: place, name: other.name }, peer_mac: other.mac };
     }
+}
+
+/// What is steered out of a link. If nothing comes back, or it goes nowhere, it is told as what nothing wants.
+fn steering(table: &Table, link: u32, view: &View) -> Option<Steering> {
+    let filter = table.filters.get(&link).filter(|filter| !filter.takes_all())?;
+    let to = table.views.get(&filter.to);
+    let comes_back = table.filters.get(&filter.to).is_some_and(|back| back.takes_all() && back.to == link);
+    let (mac, addresses) = filter.takes().filter(|_| comes_back).unwrap_or((Mac::ZERO, Vec::new()));
+    let to = to.map_or_else(|| view.id.clone(), |to| to.id.clone());
+    Some(Steering { link: view.id.clone(), mac, addresses, to })
+}
+
+/// In a VRF, a link forwards.
+fn routes_well(place: &Namespace, raw: &RawLink) -> bool {
+    !matches!(place, Namespace::Vrf(_)) || (raw.forwarding == [true; 2] && !raw.ipv6_disabled)
+}
+
+/// Where a link is: in the VRF whose device it is enslaved to, or in the namespace that it is in.
+fn place(namespace: &Namespace, table: &Table, raw: &RawLink) -> Namespace {
+    let master = raw.master.filter(|_| table.has_places).and_then(|master| table.links.get(&master));
+    match master.filter(|master| matches!(master.kind, RawKind::Vrf { .. }) && own_mark(master).is_some()) {
+        Some(master) => Namespace::Vrf(master.name),
+        None => namespace.clone(),
+    }
+}
+
+/// The key of what a link itself is.
+fn own_key(view: &View) -> Key {
+    if view.vrf.is_some() { Key::Vrf(view.id.name) } else { Key::Link(view.id.clone()) }
+}
+
+/// Whether we made it, or the other end of it.
+fn is_made(view: &View) -> bool {
+    view.mark.is_some() || view.end.is_some()
 }
 
 fn view(namespace: &Namespace, table: &Table, raw: &RawLink) -> View {
     let mark = own_mark(raw);
     let master = raw.master.filter(|master| is_own_bridge(table, *master));
     View {
-        id: LinkId { namespace: namespace.clone(), name: raw.name },
+        id: LinkId { namespace: place(namespace, table, raw), name: raw.name },
+        vrf: match raw.kind {
+            RawKind::Vrf { table: number } => Some(number).filter(|_| table.has_places && mark.is_some()),
+            _ => None,
+        },
+        is_fed: mark.is_some() && !raw.port.learning,
         is_bridge: mark.is_some() && matches!(raw.kind, RawKind::Bridge { .. }),
         is_vxlan: mark.is_some() && matches!(raw.kind, RawKind::Vxlan { .. }),
         bridge: master.filter(|_| mark.is_some()),
@@ -209,7 +313,7 @@ fn is_own_bridge(table: &Table, index: u32) -> bool {
         .is_some_and(|link| matches!(link.kind, RawKind::Bridge { .. }) && own_mark(link).is_some())
 }
 
-/// The links whose meaning depends on this one's name, or on whether it is a bridge of ours.
+/// The links whose meaning depends on this one's name, or on whether it is a bridge or a VRF of ours.
 fn dependents(table: &Table, index: u32) -> Vec<u32> {
     let depends = |link: &&RawLink| {
         link.master == Some(index) || (link.link == Some(index) && matches!(link.kind, RawKind::Vlan { .. }))
@@ -234,66 +338,4 @@ fn port_object(table: &Table, raw: &RawLink, view: &View) -> Option<Object> {
     let wrong = || if view.is_vxlan { PortRole::Workload } else { PortRole::Tunnel };
     let role = flags.role().unwrap_or_else(wrong);
     Some(Object::BridgePort(BridgePort { link: view.id.clone(), bridge, role, adoption }))
-}
-
-/// All entries of a link that are ours, if it is what `view` says.
-fn entries(table: &Table, link: u32, view: &View) -> Vec<Object> {
-    let mut found: Vec<Entry> = Vec::new();
-    found.extend(of_link(&table.addresses, link).map(|((_, address), _)| Entry::Address(link, *address)));
-    found.extend(of_link(&table.neighbours, link).map(|((_, address), _)| Entry::Neighbour(link, *address)));
-    found.extend(of_link(&table.bridge_fdb, link).map(|((_, mac), _)| Entry::BridgeFdb(link, *mac)));
-    let fdb = table.vxlan_fdb.range((link, Mac::ZERO, IpAddr::V4(Ipv4Addr::UNSPECIFIED))..);
-    let fdb = fdb.take_while(|(other, ..)| *other == link);
-    found.extend(fdb.map(|(_, mac, destination)| Entry::VxlanFdb(link, *mac, *destination)));
-    found.extend(table.routes_of(link).map(|(table, destination)| Entry::Route(table, destination)));
-    found.iter().filter_map(|entry| entry_object(table, view, entry)).collect()
-}
-
-/// The object that an entry of a link is, if it is there and ours.
-fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<Object> {
-    let link = || view.id.clone();
-    match *entry {
-        Entry::Address(index, address) => {
-            let ours = table.addresses.get(&(index, address)) == Some(&true);
-            ours.then(|| Object::Address(link(), address))
-        }
-        Entry::Neighbour(index, address) => {
-            let mac = *table.neighbours.get(&(index, address))?;
-            Some(Object::Neighbour(Neighbour { link: link(), address, mac }))
-        }
-        Entry::VxlanFdb(index, Mac::ZERO, destination) => {
-            let there = view.is_vxlan && table.vxlan_fdb.contains(&(index, Mac::ZERO, destination));
-            there.then(|| Object::Flood(Flood { link: link(), destination }))
-        }
-        Entry::VxlanFdb(index, mac, _) => {
-            // The kernel has one endpoint for an address of a single station.
-            let destination = table.of_address(index, mac).next().filter(|_| view.is_vxlan)?;
-            Some(Object::VxlanFdb(VxlanFdb { link: link(), mac, destination, vni: None }))
-        }
-        Entry::BridgeFdb(index, mac) => {
-            let ours = view.is_vxlan && view.bridge == Some(*table.bridge_fdb.get(&(index, mac))?);
-            ours.then(|| Object::BridgeFdb(BridgeFdb { link: link(), mac }))
-        }
-        Entry::Route(number, destination) => {
-            let route = table.routes.get(&(number, destination))?;
-            Some(Object::Route(Route {
-                namespace: view.id.namespace.clone(),
-                table: number,
-                destination,
-                to: RouteTo::link(view.id.name, route.via),
-            }))
-        }
-    }
-}
-
-fn entry_key(view: &View, entry: &Entry) -> Key {
-    let link = view.id.clone();
-    match *entry {
-        Entry::Address(_, address) => Key::Address(link, address),
-        Entry::Neighbour(_, address) => Key::Neighbour(link, address),
-        Entry::VxlanFdb(_, Mac::ZERO, destination) => Key::Flood(link, destination),
-        Entry::VxlanFdb(_, mac, _) => Key::VxlanFdb(link, mac),
-        Entry::BridgeFdb(_, mac) => Key::BridgeFdb(link, mac),
-        Entry::Route(table, destination) => Key::Route(link.namespace, table, destination),
-    }
 }

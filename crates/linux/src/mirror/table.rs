@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_net::{IfName, Mac};
+use weft_net::{IfName, Mac, MplsLabel, Vni};
 
 use super::View;
-use crate::parse::{Fact, RawBridgeFdb, RawLink, RawRoute};
+use crate::parse::{Fact, Family, RawBridgeFdb, RawKind, RawLink};
+use crate::steer::RawFilter;
+pub(crate) use routes::Routes;
+
+mod routes;
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -18,13 +22,30 @@ pub(super) struct Table {
     /// All addresses, and whether each is ours.
     pub(super) addresses: BTreeMap<(u32, IpNet), bool>,
     pub(super) neighbours: BTreeMap<(u32, IpAddr), Mac>,
-    pub(super) vxlan_fdb: BTreeSet<(u32, Mac, IpAddr)>,
+    /// What a link answers for because we have it do so.
+    pub(super) proxies: BTreeMap<(u32, IpAddr), ()>,
+    /// Endpoints, and the network identifiers that they take what is sent under, if not the device's own.
+    pub(super) vxlan_fdb: BTreeMap<(u32, Mac, IpAddr), Option<Vni>>,
     /// What somebody made in the tables of bridges, and the port at which each bridge has each address.
     pub(super) bridge_fdb: BTreeMap<(u32, Mac), u32>,
     fdb_ports: HashMap<(u32, Mac), u32>,
-    pub(super) routes: BTreeMap<(u32, IpNet), RawRoute>,
-    pub(super) routes_by_link: BTreeSet<(u32, u32, IpNet)>,
+    pub(super) routes: Routes,
+    pub(super) labels: BTreeMap<MplsLabel, u32>,
     pub(super) guards: HashSet<u32>,
+    /// Our filters that steer, by the link at which they are.
+    pub(super) filters: BTreeMap<u32, RawFilter>,
+    /// The VRF devices of ours, by their routing tables.
+    pub(super) vrfs: BTreeMap<u32, u32>,
+    /// Whether VRF devices of ours are places here.
+    pub(super) has_places: bool,
+    /// The tables, by family, behind which no other is asked.
+    pub(super) last_resorts: BTreeSet<(u32, Family)>,
+    /// The families in which the host's own addresses are looked up before any VRF's table.
+    pub(super) local_first: BTreeSet<Family>,
+    /// The families in which the namespace as a whole does not forward.
+    pub(super) at_rest: BTreeSet<Family>,
+    /// Settings of the namespace as a whole, of which no event tells, are not as we make them.
+    pub(super) unsettled: bool,
 }
 
 /// An entry that belongs to a link.
@@ -34,7 +55,8 @@ pub(super) enum Entry {
     Neighbour(u32, IpAddr),
     VxlanFdb(u32, Mac, IpAddr),
     BridgeFdb(u32, Mac),
-    Route(u32, IpNet),
+    Proxy(u32, IpAddr),
+    Label(MplsLabel),
 }
 
 /// What a fact changed.
@@ -42,17 +64,30 @@ pub(super) enum Touched {
     Nothing,
     Unknown,
     Link(u32),
-    Gone(u32),
+    /// A link that is gone, and what was routed over it.
+    Gone(u32, Vec<(u32, IpNet)>),
     Entry(Entry),
+    Route((u32, IpNet)),
+    Routes(Vec<(u32, IpNet)>),
+    /// The namespace as a whole.
+    Place,
+    /// Steering out of a link.
+    Steering(u32),
     /// From one entry to the other.
     Moved(Entry, Entry),
     /// The last IPv4 address of a link went: the kernel drops the IPv4 routes out of it, and does not say so.
     LastAddress(u32, IpNet),
-    /// A link went down: the same.
-    LinkDown(u32),
+    /// A link lost its carrier, and with it the next hops on it, here with their routes.
+    LinkAnd(u32, Vec<(u32, IpNet)>),
+    /// A link went down: the same, and the next hops on it, here with their routes, and what it answered for.
+    LinkDown(u32, Vec<(u32, IpNet)>),
 }
 
 impl Table {
+    pub(super) fn new(has_places: bool) -> Self {
+        Self { has_places, ..Self::default() }
+    }
+
     /// Writes a fact down; `loading` if it is one of a full dump.
     pub(super) fn record(&mut self, fact: Fact, loading: bool) -> Touched {
         let knows = |table: &Self, link: u32| loading || table.links.contains_key(&link);
@@ -63,7 +98,7 @@ impl Table {
                 if self.names.get(&gone.name) == Some(&link) {
                     self.names.remove(&gone.name);
                 }
-                return Touched::Gone(link);
+                return Touched::Gone(link, self.routes.lose_link(link));
             }
             Fact::PortFlags { link, flags } => {
                 return match self.links.get_mut(&link) {
@@ -92,35 +127,111 @@ impl Table {
                 };
                 return entry(changed, Entry::Neighbour(link, address));
             }
-            Fact::VxlanFdb { link, mac, destination, there } if !there || knows(self, link) => {
+            Fact::Proxy { link, address, there } if !there || knows(self, link) => {
+                if there {
+                    self.proxies.insert((link, address), ());
+                } else {
+                    self.proxies.remove(&(link, address));
+                }
+                return Touched::Entry(Entry::Proxy(link, address));
+            }
+            Fact::VxlanFdb { link, mac, destination, vni, there } if !there || knows(self, link) => {
                 if there && !loading && mac != Mac::ZERO {
                     // A replacement is told as what is new, without a word of what it replaced.
-                    let others: Vec<_> = self.of_address(link, mac).collect();
-                    for other in others {
+                    let others: Vec<_> = self.of_address(link, mac).map(|(other, _)| other).collect();
+                    for other in others.into_iter().filter(|other| *other != destination) {
                         self.vxlan_fdb.remove(&(link, mac, other));
                     }
                 }
                 let key = (link, mac, destination);
-                let changed = if there { self.vxlan_fdb.insert(key) } else { self.vxlan_fdb.remove(&key) };
+                let changed = if there {
+                    self.vxlan_fdb.insert(key, vni) != Some(vni)
+                } else {
+                    self.vxlan_fdb.remove(&key).is_some()
+                };
                 return entry(changed, Entry::VxlanFdb(link, mac, destination));
             }
             Fact::BridgeFdb { link, mac, entry, there } if !there || knows(self, link) => {
                 return self.bridge_fdb((link, mac), entry, there);
             }
             Fact::Route { table, destination, route } => {
-                return self.route((table, destination), route, loading);
+                let known = |link: u32| loading || self.links.contains_key(&link);
+                return self.routes.route((table, destination), route, known);
             }
             Fact::RouteGone { table, destination, priority } => {
-                let key = (table, destination);
-                if self.routes.get(&key).is_none_or(|route| route.priority != priority) {
-                    return Touched::Nothing;
-                }
-                self.remove_route(key);
-                return Touched::Entry(Entry::Route(table, destination));
+                return self.routes.gone((table, destination), priority);
             }
-            Fact::Address { .. } | Fact::VxlanFdb { .. } | Fact::BridgeFdb { .. } => {}
+            Fact::NextHop { id, hop, ours } => return Touched::Routes(self.routes.next_hop(id, hop, ours)),
+            Fact::NextHopGone(id) => return Touched::Routes(self.routes.lose_next_hop(id)),
+            Fact::Label { label, link } => {
+                let changed = match link {
+                    Some(link) => self.labels.insert(label, link) != Some(link),
+                    None => self.labels.remove(&label).is_some(),
+                };
+                return entry(changed, Entry::Label(label));
+            }
+            Fact::Steered { link, filter, there } => return self.filter(link, filter, there),
+            Fact::FiltersGone(link) => {
+                let steered = self.filters.remove(&link).is_some();
+                return match (self.guards.remove(&link), steered) {
+                    (true, _) => Touched::Link(link),
+                    (false, true) => Touched::Steering(link),
+                    (false, false) => Touched::Nothing,
+                };
+            }
+            Fact::LastResort { .. }
+            | Fact::LocalFirst { .. }
+            | Fact::Forwarding { .. }
+            | Fact::Proxies { .. } => return self.setting(&fact),
+            Fact::Address { .. } | Fact::Proxy { .. } | Fact::VxlanFdb { .. } | Fact::BridgeFdb { .. } => {}
         }
         Touched::Unknown
+    }
+
+    /// What keeps VRFs apart, and what links do for others.
+    fn setting(&mut self, fact: &Fact) -> Touched {
+        match *fact {
+            Fact::LastResort { table, family, there } => {
+                let at = (table, family);
+                let changed =
+                    if there { self.last_resorts.insert(at) } else { self.last_resorts.remove(&at) };
+                match self.vrfs.get(&table).filter(|_| changed) {
+                    Some(device) => Touched::Link(*device),
+                    None => Touched::Nothing,
+                }
+            }
+            Fact::LocalFirst { family, there } => {
+                let changed =
+                    if there { self.local_first.insert(family) } else { self.local_first.remove(&family) };
+                if changed { Touched::Place } else { Touched::Nothing }
+            }
+            Fact::Forwarding { link: None, family, on } => {
+                let changed = if on { self.at_rest.remove(&family) } else { self.at_rest.insert(family) };
+                if changed { Touched::Place } else { Touched::Nothing }
+            }
+            Fact::Forwarding { link: Some(link), family, on } => self
+                .set_of_link(link, |raw| std::mem::replace(&mut raw.forwarding[family as usize], on) != on),
+            Fact::Proxies { link, family, on } => {
+                self.set_of_link(link, |raw| std::mem::replace(&mut raw.proxies[family as usize], on) != on)
+            }
+            _ => Touched::Nothing,
+        }
+    }
+
+    /// Of a link that is not known yet, it is told again with the link.
+    fn set_of_link(&mut self, link: u32, set: impl FnOnce(&mut RawLink) -> bool) -> Touched {
+        let changed = self.links.get_mut(&link).is_some_and(set);
+        if changed { Touched::Link(link) } else { Touched::Nothing }
+    }
+
+    /// A filter of ours that steers is there, or there is none at a link.
+    fn filter(&mut self, link: u32, filter: RawFilter, there: bool) -> Touched {
+        let changed = if there {
+            self.filters.insert(link, filter.clone()) != Some(filter)
+        } else {
+            self.filters.remove(&link).is_some()
+        };
+        if changed { Touched::Steering(link) } else { Touched::Nothing }
     }
 
     fn link(&mut self, link: RawLink) -> Touched {
@@ -130,14 +241,24 @@ impl Table {
             return Touched::Nothing;
         }
         let went_down = before.is_some_and(|before| before.up) && !link.up;
+        let lost_carrier = before.is_some_and(|before| before.runs) && !link.runs;
         if let Some(before) = before
             && self.names.get(&before.name) == Some(&index)
         {
             self.names.remove(&before.name);
         }
+        if let RawKind::Vrf { table } = link.kind {
+            self.vrfs.insert(table, index);
+        }
         self.names.insert(link.name, index);
         self.links.insert(index, link);
-        if went_down { Touched::LinkDown(index) } else { Touched::Link(index) }
+        // Without a carrier, a link loses the next hops on it.
+        let routes = if lost_carrier || went_down { self.routes.lose_link_hops(index) } else { Vec::new() };
+        if !went_down {
+            return if routes.is_empty() { Touched::Link(index) } else { Touched::LinkAnd(index, routes) };
+        }
+        drop_of_link(&mut self.proxies, index);
+        Touched::LinkDown(index, routes)
     }
 
     fn address_gone(&mut self, link: u32, address: IpNet) -> Touched {
@@ -175,48 +296,13 @@ impl Table {
         }
     }
 
-    fn route(&mut self, key: (u32, IpNet), route: RawRoute, loading: bool) -> Touched {
-        let before = self.routes.get(&key).copied();
-        if !route.ours {
-            return match before {
-                Some(before) if route.replaces && before.priority == route.priority => {
-                    self.remove_route(key);
-                    Touched::Entry(Entry::Route(key.0, key.1))
-                }
-                _ => Touched::Nothing,
-            };
-        }
-        if !loading && !self.links.contains_key(&route.link) {
-            return Touched::Unknown;
-        }
-        self.remove_route(key);
-        self.routes.insert(key, route);
-        self.routes_by_link.insert((route.link, key.0, key.1));
-        entry(before != Some(route), Entry::Route(key.0, key.1))
-    }
-
-    pub(super) fn remove_route(&mut self, key: (u32, IpNet)) {
-        if let Some(route) = self.routes.remove(&key) {
-            self.routes_by_link.remove(&(route.link, key.0, key.1));
-        }
-    }
-
-    /// The routes out of a link: table and destination.
-    pub(super) fn routes_of(&self, link: u32) -> impl Iterator<Item = (u32, IpNet)> {
-        let from = (link, 0, IpNet::from(IpAddr::from([0; 4])));
-        self.routes_by_link
-            .range(from..)
-            .take_while(move |(other, ..)| *other == link)
-            .map(|(_, table, destination)| (*table, *destination))
-    }
-
     /// The endpoints behind which a MAC address is.
-    pub(super) fn of_address(&self, link: u32, mac: Mac) -> impl Iterator<Item = IpAddr> {
+    pub(super) fn of_address(&self, link: u32, mac: Mac) -> impl Iterator<Item = (IpAddr, Option<Vni>)> {
         let from = (link, mac, IpAddr::from([0; 4]));
         self.vxlan_fdb
             .range(from..)
-            .take_while(move |(other, address, _)| (*other, *address) == (link, mac))
-            .map(|(.., destination)| *destination)
+            .take_while(move |((other, address, _), _)| (*other, *address) == (link, mac))
+            .map(|((.., destination), vni)| (*destination, *vni))
     }
 
     pub(super) fn has_own_ipv6(&self, link: u32) -> bool {
@@ -225,20 +311,21 @@ impl Table {
 
     /// Drops what belonged to a link that is gone; the kernel does not tell of each.
     pub(super) fn forget_link(&mut self, link: u32) {
-        let routes: Vec<_> = self.routes_of(link).collect();
-        for key in routes {
-            self.remove_route(key);
-        }
         drop_of_link(&mut self.addresses, link);
         drop_of_link(&mut self.neighbours, link);
+        drop_of_link(&mut self.proxies, link);
         drop_of_link(&mut self.bridge_fdb, link);
         self.fdb_ports.retain(|(bridge, _), port| *bridge != link && *port != link);
         let from = (link, Mac::ZERO, IpAddr::SMALLEST);
-        let fdb: Vec<_> = self.vxlan_fdb.range(from..).take_while(|key| key.0 == link).copied().collect();
+        let fdb: Vec<_> =
+            self.vxlan_fdb.range(from..).map(|(key, _)| *key).take_while(|key| key.0 == link).collect();
         for key in fdb {
             self.vxlan_fdb.remove(&key);
         }
         self.guards.remove(&link);
+        self.filters.remove(&link);
+        self.vrfs.retain(|_, device| *device != link);
+        self.labels.retain(|_, to| *to != link);
     }
 }
 

@@ -7,17 +7,23 @@ use std::time::Duration;
 use weft_dataplane::{
     BridgePort, Driver, Key, Link, LinkId, LinkKind, Namespace, Object, Plan, PortRole, State, diff,
 };
-use weft_linux::{Config, LinuxHost, Waker, Woken};
+use weft_linux::{Config, LinuxHost, VrfMode, Waker, Woken};
 
 pub(crate) struct Bench {
     prefix: String,
+    mode: VrfMode,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(VrfMode::default())
+    }
+
+    /// With hosts whose VRFs are of this sort.
+    pub(crate) fn with(mode: VrfMode) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { prefix: format!("wt{}-{number}.", std::process::id()) }
+        Self { prefix: format!("wt{}-{number}.", std::process::id()), mode }
     }
 
     /// Makes the namespace of a host; `host` names it within this bench.
@@ -39,6 +45,8 @@ impl Bench {
         LinuxHost::open(Config {
             namespace: Some(format!("/run/netns/{}", self.host(host)).into()),
             namespace_prefix: format!("{}.", self.host(host)),
+            vrf: self.mode,
+            mpls_interfaces: Vec::new(),
         })
         .unwrap()
     }

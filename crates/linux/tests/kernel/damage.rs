@@ -66,7 +66,7 @@ const DAMAGES: &[(&str, &[&str])] = &[
     ("ip link set vx100 type vxlan id 100 learning", &["~ link"]),
     ("bridge link set dev vx100 learning on", &["~ bridge-port"]),
     ("bridge link set dev vx100 neigh_suppress off", &["~ bridge-port"]),
-    ("bridge link set dev vx100 isolated on", &["~ bridge-port"]),
+    ("bridge link set dev vx100 isolated off", &["~ bridge-port"]),
     ("bridge link set dev vx100 state 0", &["~ bridge-port"]),
     ("bridge link set dev tap0 learning off", &["~ bridge-port"]),
     ("bridge link set dev tap0 isolated on", &["~ bridge-port"]),

@@ -42,7 +42,7 @@ fn without_a_configured_namespace_it_is_the_threads_own() {
     let prefix = format!("{}.", bench.host("h"));
     let agent = std::thread::spawn(move || {
         setns(std::fs::File::open(path).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
-        LinuxHost::open(Config { namespace: None, namespace_prefix: prefix }).unwrap()
+        LinuxHost::open(Config { namespace_prefix: prefix, ..Config::default() }).unwrap()
     });
     let mut host = agent.join().unwrap();
     assert!(host.observe().unwrap().contains(&Key::Link(here("x0"))));

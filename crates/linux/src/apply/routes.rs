@@ -1,0 +1,172 @@
+//! Routes: inline where there is one path, by a group of next hops where there are more.
+//!
+//! A group is one route's alone, so that its members change without the route being touched, and flows stay where they are on
+//! the members that stay. What leads the same way is one next hop, whatever groups it is in. Numbers are chosen here, and read
+//! back from the routes that use them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use weft_dataplane::{LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
+use weft_net::Capability;
+
+use super::{At, Care, Run, refuse};
+use crate::encode::{self, RouteChange, Target};
+use crate::host::LinuxHost;
+use crate::parse::{self, RawHop};
+use crate::vrf::VrfMode;
+use crate::wire::number::{AF_INET, AF_INET6};
+
+/// The most paths of one route: each is a message of its step.
+pub(super) const PATHS_MAX: usize = 128;
+
+/// The next hops that a plan made, which the mirror may not know yet.
+pub(super) type Made = HashMap<(Namespace, RawHop), u32>;
+
+impl LinuxHost {
+    pub(super) fn set_route(
+        &mut self,
+        run: &mut Run,
+        step: usize,
+        route: &Route,
+        change: RouteChange,
+    ) -> StepOutcome {
+        let netns = self.mirror.netns(&route.namespace);
+        let at = At { step, namespace: netns };
+        let key = (self.table_of(route)?, route.destination);
+        self.turn_to(run, netns);
+        let to = match &route.to {
+            RouteTo::Unreachable => Target::Unreachable,
+            RouteTo::Blackhole => Target::Blackhole,
+            RouteTo::Paths(paths) => return self.set_paths(run, at, (route, key), paths, change),
+        };
+        run.put(at, Care::Must, |batch| encode::route(batch, change, key, to));
+        Ok(())
+    }
+
+    fn set_paths(
+        &mut self,
+        run: &mut Run,
+        at: At<'_>,
+        (route, key): (&Route, (u32, ipnet::IpNet)),
+        paths: &[Path],
+        change: RouteChange,
+    ) -> StepOutcome {
+        if paths.is_empty() || paths.len() > PATHS_MAX {
+            return refuse(format!("a route has 1 to {PATHS_MAX} paths"));
+        }
+        let hops: Vec<RawHop> =
+            paths.iter().map(|path| self.hop(run, at.step, route, path)).collect::<Result<_, _>>()?;
+        let resilient = self.capabilities.contains(&Capability::ResilientNextHops);
+        let group = self.mirror.routes(at.namespace).and_then(|routes| routes.own_group(&key, resilient));
+        let group = group.filter(|_| change == RouteChange::Replace);
+        if let ([hop], None) = (&hops[..], group) {
+            run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(hop)));
+            return Ok(());
+        }
+        let mut members = Vec::with_capacity(hops.len());
+        for (hop, path) in hops.into_iter().zip(paths) {
+            members.push((self.next_hop(run, at, hop)?, path.weight));
+        }
+        members.sort_unstable();
+        let (id, is_new) = match group {
+            Some(id) => (id, false),
+            None => (self.place(at.namespace)?.take_next_hop(), true),
+        };
+        run.put(at, Care::Must, |batch| {
+            encode::group(batch, (id, is_new), &members, resilient);
+            if is_new {
+                encode::route(batch, change, key, Target::NextHop(id));
+            }
+        });
+        Ok(())
+    }
+
+    /// A path by the numbers of links.
+    fn hop(&mut self, run: &mut Run, step: usize, route: &Route, path: &Path) -> Result<RawHop, StepError> {
+        let link = match (path.link, path.via) {
+            (Some(name), _) => self.any(run, step, &LinkId { namespace: route.namespace.clone(), name })?.0,
+            (None, Some(via)) if self.vrf == VrfMode::Device && !path.labels.is_empty() => {
+                self.way_to(via)?
+            }
+            (None, _) => return refuse("a path without a link has labels, in a VRF that is a device"),
+        };
+        let is_ipv4 = path.via.map_or(route.destination.addr().is_ipv4(), |via| via.is_ipv4());
+        let family = if is_ipv4 { AF_INET } else { AF_INET6 };
+        Ok(RawHop { family, link, via: path.via, labels: path.labels.clone() })
+    }
+
+    /// The link of the host's own namespace that leads to an address.
+    fn way_to(&mut self, via: IpAddr) -> Result<u32, StepError> {
+        let mut found = None;
+        let route = &mut self.place(&Namespace::Host)?.sockets.route;
+        let asked = route.ask(encode::ask_way(via), |message| found = parse::way_out(message));
+        match (asked, found) {
+            (Ok(()), Some(link)) => Ok(link),
+            (Err(error), _) => refuse(format!("nothing leads to {via}: {error}")),
+            (Ok(()), None) => refuse(format!("nothing leads to {via}")),
+        }
+    }
+
+    /// The number of the next hop that leads this way; it is made if there is none.
+    fn next_hop(&mut self, run: &mut Run, at: At<'_>, hop: RawHop) -> Result<u32, StepError> {
+        let known = self.mirror.routes(at.namespace).and_then(|routes| routes.find(&hop));
+        let named = (at.namespace.clone(), hop);
+        if let Some(id) = known.or_else(|| run.next_hops.get(&named).copied()) {
+            return Ok(id);
+        }
+        let id = self.place(at.namespace)?.take_next_hop();
+        run.put(at, Care::Must, |batch| encode::next_hop(batch, id, &named.1));
+        run.next_hops.insert(named, id);
+        Ok(id)
+    }
+
+    /// The number of the table that a route is in.
+    fn table_of(&self, route: &Route) -> Result<u32, StepError> {
+        match (&route.namespace, self.vrf) {
+            (Namespace::Vrf(_), _) if route.table != u32::from(libc::RT_TABLE_MAIN) => {
+                refuse("a VRF has one table, 254")
+            }
+            (Namespace::Vrf(name), VrfMode::Device) => match self.mirror.vrf_device(*name) {
+                Some((_, table)) => Ok(table),
+                None => refuse(format!("there is no VRF {name}")),
+            },
+            _ => Ok(route.table),
+        }
+    }
+
+    pub(super) fn delete_route(&mut self, run: &mut Run, step: usize, route: &Route) -> StepOutcome {
+        // Where the VRF is gone, so is all that it had.
+        let Ok(table) = self.table_of(route) else { return Ok(()) };
+        let netns = self.mirror.netns(&route.namespace);
+        let (at, key) = (At { step, namespace: netns }, (table, route.destination));
+        self.turn_to(run, netns);
+        let raw = self.mirror.routes(netns).and_then(|routes| routes.get(&key)).map(|raw| raw.to.clone());
+        let to = match &raw {
+            Some(parse::RawTo::Hop(hop)) => Target::Hop(hop),
+            Some(parse::RawTo::NextHop(id)) => Target::NextHop(*id),
+            Some(parse::RawTo::Unreachable) => Target::Unreachable,
+            Some(parse::RawTo::Blackhole) => Target::Blackhole,
+            Some(parse::RawTo::Other) => return refuse("it is of a kind that is not known here"),
+            None => return Ok(()),
+        };
+        run.put(at, Care::Removes, |batch| encode::route(batch, RouteChange::Delete, key, to));
+        Ok(())
+    }
+
+    /// Removes the next hops and groups of ours that nothing leads to any more.
+    pub(super) fn remove_orphans(&mut self, run: &mut Run) {
+        let places: Vec<Namespace> = self.places.keys().cloned().collect();
+        for namespace in places {
+            let orphans = self.mirror.routes(&namespace).map(|routes| routes.orphans()).unwrap_or_default();
+            // What is not removed now is seen, and removed, the next time; it is no step's failure.
+            let at = At { step: usize::MAX, namespace: &namespace };
+            for chunk in orphans.chunks(super::STEP_MESSAGES_MAX) {
+                self.turn_to(run, &namespace);
+                run.put(at, Care::Removes, |batch| {
+                    chunk.iter().for_each(|id| encode::delete_next_hop(batch, *id));
+                });
+            }
+        }
+    }
+}

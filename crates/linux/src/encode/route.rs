@@ -1,0 +1,243 @@
+//! Routes, next hops, rules and labels, and the devices of VRFs.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_dataplane::Vrf;
+use weft_net::MplsLabel;
+
+use super::{CHANGE, CREATE, REPLACE, family, link_fixed};
+use crate::parse::{LAST_RESORT, RawHop};
+use crate::wire::number::*;
+use crate::wire::{Message, PROTOCOL};
+
+/// How many flows of a resilient group are told apart: what is of one bucket moves together.
+const BUCKETS: u16 = 128;
+/// How long a bucket must have been silent before it may be given to another member, in hundredths of a second.
+const IDLE_TIMER: u32 = 100;
+/// Where the rule is put that looks the host's own addresses up: behind those of VRFs, before `main`.
+const LOCAL_PRIORITY: u32 = 32_765;
+
+/// What to do with a route.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RouteChange {
+    Create,
+    Replace,
+    Delete,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    Hop(&'a RawHop),
+    NextHop(u32),
+    Unreachable,
+    Blackhole,
+}
+
+const fn verb(change: RouteChange) -> (u16, u16) {
+    match change {
+        RouteChange::Create => (libc::RTM_NEWROUTE, CREATE),
+        RouteChange::Replace => (libc::RTM_NEWROUTE, REPLACE),
+        RouteChange::Delete => (libc::RTM_DELROUTE, CHANGE),
+    }
+}
+
+/// `struct rtmsg`.
+fn route_fixed(family: u8, length: u8, table: u32, (scope, kind): (u8, u8)) -> [u8; 12] {
+    let mut fixed = [0; 12];
+    fixed[0] = family;
+    fixed[1] = length;
+    fixed[4] = u8::try_from(table).unwrap_or(libc::RT_TABLE_COMPAT);
+    fixed[5] = PROTOCOL;
+    fixed[6] = scope;
+    fixed[7] = kind;
+    fixed
+}
+
+/// Changes a route.
+pub(crate) fn route(
+    batch: &mut Vec<u8>,
+    change: RouteChange,
+    (table, destination): (u32, IpNet),
+    to: Target<'_>,
+) {
+    let (kind, flags) = verb(change);
+    let scope = match (change, to) {
+        (RouteChange::Delete, _) => libc::RT_SCOPE_NOWHERE,
+        (_, Target::Hop(RawHop { via: None, labels, .. })) if labels.is_empty() => libc::RT_SCOPE_LINK,
+        (_, _) => libc::RT_SCOPE_UNIVERSE,
+    };
+    let leads = match to {
+        Target::Hop(_) | Target::NextHop(_) => libc::RTN_UNICAST,
+        Target::Unreachable => libc::RTN_UNREACHABLE,
+        Target::Blackhole => libc::RTN_BLACKHOLE,
+    };
+    let of_family = family(destination.addr());
+    let mut fixed = route_fixed(of_family, destination.prefix_len(), table, (scope, leads));
+    if matches!(to, Target::Hop(RawHop { via: Some(_), .. })) && change != RouteChange::Delete {
+        // The router is on the link because the intent says so, whatever addresses the link has.
+        fixed[8..12].copy_from_slice(&RTNH_F_ONLINK.to_ne_bytes());
+    }
+    let mut message = Message::begin(batch, kind, flags, &fixed);
+    message.u32(RTA_TABLE, table).ip(RTA_DST, destination.network());
+    match to {
+        Target::Hop(hop) => {
+            message.u32(RTA_OIF, hop.link);
+            if change != RouteChange::Delete {
+                way(&mut message, hop, destination);
+            }
+        }
+        Target::NextHop(id) => {
+            message.u32(RTA_NH_ID, id);
+        }
+        Target::Unreachable | Target::Blackhole => {}
+    }
+}
+
+fn way(message: &mut Message<'_>, hop: &RawHop, destination: IpNet) {
+    match hop.via {
+        Some(IpAddr::V6(via)) if destination.addr().is_ipv4() => {
+            let mut payload = u16::from(AF_INET6).to_ne_bytes().to_vec();
+            payload.extend_from_slice(&via.octets());
+            message.bytes(RTA_VIA, &payload);
+        }
+        // Packets with labels are neither family's: their router may be of either.
+        Some(IpAddr::V4(via)) if destination.addr().is_ipv6() => {
+            let mut payload = u16::from(AF_INET).to_ne_bytes().to_vec();
+            payload.extend_from_slice(&via.octets());
+            message.bytes(RTA_VIA, &payload);
+        }
+        Some(via) => {
+            message.ip(RTA_GATEWAY, via);
+        }
+        None => {}
+    }
+    labels(message, &hop.labels, (RTA_ENCAP_TYPE, RTA_ENCAP));
+}
+
+/// Label stack entries (RFC 3032 §2.1); the last has the bit that says so.
+fn labels(message: &mut Message<'_>, labels: &[MplsLabel], (kind, content): (u16, u16)) {
+    if labels.is_empty() {
+        return;
+    }
+    let last = labels.len() - 1;
+    let stack: Vec<u8> =
+        labels.iter().enumerate().flat_map(|(at, label)| entry(*label, at == last)).collect();
+    message.u16(kind, ENCAP_MPLS).nest(content, |encapsulation| {
+        encapsulation.bytes(MPLS_IPTUNNEL_DST, &stack);
+    });
+}
+
+fn entry(label: MplsLabel, is_last: bool) -> [u8; 4] {
+    ((label.get() << 12) | (u32::from(is_last) << 8)).to_be_bytes()
+}
+
+/// `struct nhmsg`.
+fn next_hop_fixed(family: u8, flags: u32) -> [u8; 8] {
+    let [a, b, c, d] = flags.to_ne_bytes();
+    [family, 0, PROTOCOL, 0, a, b, c, d]
+}
+
+/// Makes a next hop.
+pub(crate) fn next_hop(batch: &mut Vec<u8>, id: u32, hop: &RawHop) {
+    let flags = if hop.via.is_some() { RTNH_F_ONLINK } else { 0 };
+    let mut message = Message::begin(batch, RTM_NEWNEXTHOP, CREATE, &next_hop_fixed(hop.family, flags));
+    message.u32(NHA_ID, id).u32(NHA_OIF, hop.link);
+    if let Some(via) = hop.via {
+        message.ip(NHA_GATEWAY, via);
+    }
+    labels(&mut message, &hop.labels, (NHA_ENCAP_TYPE, NHA_ENCAP));
+}
+
+/// Makes a group of next hops, or gives one other members.
+pub(crate) fn group(batch: &mut Vec<u8>, (id, is_new): (u32, bool), members: &[(u32, u16)], resilient: bool) {
+    let flags = if is_new { CREATE } else { REPLACE };
+    // `struct nexthop_grp`: a number, and one less than the weight.
+    let list: Vec<u8> = members
+        .iter()
+        .flat_map(|(member, weight)| {
+            let ([a, b, c, d], [low, high]) = (member.to_ne_bytes(), weight.saturating_sub(1).to_le_bytes());
+            [a, b, c, d, low, high, 0, 0]
+        })
+        .collect();
+    let mut message = Message::begin(batch, RTM_NEWNEXTHOP, flags, &next_hop_fixed(AF_UNSPEC, 0));
+    message.u32(NHA_ID, id).bytes(NHA_GROUP, &list);
+    if resilient {
+        message.u16(NHA_GROUP_TYPE, NEXTHOP_GRP_TYPE_RES).nest(NHA_RES_GROUP, |settings| {
+            settings.u16(NHA_RES_GROUP_BUCKETS, BUCKETS).u32(NHA_RES_GROUP_IDLE_TIMER, IDLE_TIMER);
+        });
+    }
+}
+
+/// Removes a next hop or a group of them.
+pub(crate) fn delete_next_hop(batch: &mut Vec<u8>, id: u32) {
+    Message::begin(batch, RTM_DELNEXTHOP, CHANGE, &next_hop_fixed(AF_UNSPEC, 0)).u32(NHA_ID, id);
+}
+
+/// Has packets with a label handed, without it, to a link; or no longer (`link: None`).
+pub(crate) fn label(batch: &mut Vec<u8>, label: MplsLabel, link: Option<u32>) {
+    let (kind, flags) = verb(if link.is_some() { RouteChange::Replace } else { RouteChange::Delete });
+    let main = u32::from(libc::RT_TABLE_MAIN);
+    let fixed = route_fixed(AF_MPLS, 20, main, (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST));
+    let mut message = Message::begin(batch, kind, flags, &fixed);
+    message.bytes(RTA_DST, &entry(label, true));
+    if let Some(link) = link {
+        message.u32(RTA_OIF, link);
+    }
+}
+
+/// Makes a VRF device, down and unmarked.
+pub(crate) fn create_vrf(batch: &mut Vec<u8>, vrf: &Vrf, index: u32) {
+    let mut message = Message::begin(batch, libc::RTM_NEWLINK, CREATE, &link_fixed(index, 0));
+    message.text(libc::IFLA_IFNAME, vrf.name.as_str()).nest(libc::IFLA_LINKINFO, |info| {
+        info.text(INFO_KIND, "vrf").nest(INFO_DATA, |data| {
+            data.u32(VRF_TABLE, vrf.table);
+        });
+    });
+}
+
+/// Makes or removes the routes behind which no other table is asked.
+pub(crate) fn last_resorts(batch: &mut Vec<u8>, there: bool, table: u32) {
+    let (kind, flags) = verb(if there { RouteChange::Replace } else { RouteChange::Delete });
+    for family in [AF_INET, AF_INET6] {
+        let fixed = route_fixed(family, 0, table, (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNREACHABLE));
+        Message::begin(batch, kind, flags, &fixed).u32(RTA_TABLE, table).u32(RTA_PRIORITY, LAST_RESORT);
+    }
+}
+
+/// `struct fib_rule_hdr`, of a rule that looks up the host's own addresses.
+fn local_rule_fixed(family: u8) -> [u8; 12] {
+    let mut fixed = rule_fixed(family, libc::RT_TABLE_LOCAL);
+    fixed[7] = FR_ACT_TO_TBL;
+    fixed
+}
+
+/// `struct fib_rule_hdr`.
+pub(super) fn rule_fixed(family: u8, table: u8) -> [u8; 12] {
+    let mut fixed = [0; 12];
+    (fixed[0], fixed[4]) = (family, table);
+    fixed
+}
+
+/// Has the host's own addresses looked up behind those of VRFs: makes the rule for it (`there`), or removes the one at the very
+/// beginning.
+pub(crate) fn local_rule(batch: &mut Vec<u8>, there: bool) {
+    for family in [AF_INET, AF_INET6] {
+        let (kind, flags) = if there { (libc::RTM_NEWRULE, CREATE) } else { (libc::RTM_DELRULE, CHANGE) };
+        let priority = if there { LOCAL_PRIORITY } else { 0 };
+        Message::begin(batch, kind, flags, &local_rule_fixed(family))
+            .u32(FRA_PRIORITY, priority)
+            .u32(FRA_TABLE, u32::from(libc::RT_TABLE_LOCAL));
+    }
+}
+
+/// Asks by which way an address is reached.
+pub(crate) fn ask_way(address: IpAddr) -> Vec<u8> {
+    let mut request = Vec::new();
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    let mut fixed = route_fixed(family(address), length, 0, (0, 0));
+    fixed[5] = 0;
+    Message::begin(&mut request, libc::RTM_GETROUTE, CHANGE, &fixed).ip(RTA_DST, address);
+    request
+}

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use weft_net::HostName;
 
+use crate::bgp::{BgpPeer, BgpSpeaker};
+use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
@@ -27,6 +29,12 @@ macro_rules! each_kind {
             ServicePort "service_port" service_ports,
             Router "router" routers,
             RouterInterface "router_interface" router_interfaces,
+            Bgpvpn "bgpvpn" bgpvpns,
+            BgpvpnNetworkAssociation "bgpvpn_network_association" bgpvpn_network_associations,
+            BgpvpnRouterAssociation "bgpvpn_router_association" bgpvpn_router_associations,
+            BgpvpnPortAssociation "bgpvpn_port_association" bgpvpn_port_associations,
+            BgpPeer "bgp_peer" bgp_peers,
+            BgpSpeaker "bgp_speaker" bgp_speakers,
             Vrf "vrf" vrfs,
         }
     };

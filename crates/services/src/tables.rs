@@ -6,6 +6,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use weft_net::HostName;
 
+use crate::bgp::{BgpPeer, BgpSpeaker};
+use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;

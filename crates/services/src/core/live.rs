@@ -143,6 +143,11 @@ impl Model {
         port.anycast || self.networks.get(&port.service_id).is_some_and(|network| !network.l2_adjacency)
     }
 
+    /// Whether a network has anycast ports.
+    pub(crate) fn has_anycast(&self, network: Id) -> bool {
+        self.index.anycast.range((network, Id::MIN)..=(network, Id::MAX)).next().is_some()
+    }
+
     /// The hosts on which a network has live bindings to its bridge.
     pub(crate) fn hosts_of(&self, network: Id) -> impl Iterator<Item = &HostName> {
         self.index.service_hosts.get(&network).into_iter().flat_map(OrdMap::keys)

@@ -137,12 +137,21 @@ pub(super) fn ports_around(model: &Model, row: &Row, rows: [Option<&Row>; 2]) ->
             Scope::Router => of_networks(&mut model.networks_of(vrf.standard.id)),
         },
         Row::RouterInterface(interface) => model.bindings_to(interface.network_id).collect(),
+        Row::Router(router) if is_switched(rows) => of_networks(&mut model.networks_of(router.standard.id)),
         Row::Router(router) => {
             let nexthops = router.routes.iter().map(|route| route.nexthop);
             let networks: Vec<Id> = model.networks_of(router.standard.id).collect();
             ports_at(model, &networks, nexthops)
         }
         row => of_associated(model, vpn::associated_by(model, row, rows)),
+    }
+}
+
+/// Whether a router comes, goes, or is switched on or off.
+fn is_switched(rows: [Option<&Row>; 2]) -> bool {
+    match rows {
+        [Some(Row::Router(before)), Some(Row::Router(after))] => before.admin_state_up != after.admin_state_up,
+        _ => true,
     }
 }
 

@@ -28,6 +28,7 @@ use std::str::FromStr;
 
 use weft_net::{Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
+use crate::bgpvpn::Multipath;
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, check_owned};
 use crate::stored::{Indexed, Stored, stored_standard};
@@ -35,7 +36,7 @@ use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::{Announcement, announcements, routes_of_all};
 pub(crate) use member::{Members, around};
-pub(crate) use settle::settle;
+pub(crate) use settle::{of_new_router, settle};
 
 /// An isolated routing table, with the identifiers that it has on hosts and on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -92,19 +93,6 @@ impl Scope {
             Self::Port => RowKind::ServicePort,
         }
     }
-}
-
-/// What becomes of several paths to one destination that are equally preferred.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Multipath {
-    /// All carry traffic, flow by flow.
-    #[default]
-    Ecmp,
-    /// One does, and another when it fails.
-    Failover,
 }
 
 /// By what one VRF's routes get into another.

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use weft_net::HostName;
 
+use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::facts::LearnedRoute;
 use crate::vrf::member::Path;
-use crate::vrf::{Multipath, Vrf, compile};
+use crate::vrf::{Vrf, compile};
 use crate::{Id, Model, Timestamp};
 
 /// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use weft_net::{RouteDistinguisher, Vni};
 
+use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::vrf::vpn::{self, Associated};
-use crate::vrf::{Multipath, Scope, Target};
+use crate::vrf::{Scope, Target};
 use crate::{Id, Model, RowKind};
 
 /// What a VRF is to be, but for the identifiers that are chosen for it.
@@ -43,7 +44,8 @@ impl Model {
         if self.vrfs.contains_key(&network) {
             return vec![network];
         }
-        self.routers_of(network).filter(|router| self.vrfs.contains_key(router)).collect()
+        let is_up = |router: &Id| self.routers.get(router).is_some_and(|router| router.admin_state_up);
+        self.routers_of(network).filter(|router| is_up(router) && self.vrfs.contains_key(router)).collect()
     }
 
     /// The VRFs that a binding is in: its own, or its network's. What is reached by routing alone is in one at most.

@@ -41,6 +41,17 @@ pub(crate) fn settle(base: &Model, change: &mut Change) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Makes the VRF of a router that was just made; answers its VNI.
+///
+/// # Errors
+/// As [`settle`].
+pub(crate) fn of_new_router(change: &mut Change, id: Id) -> Result<Vni, Refusal> {
+    let wanted = scope::of_router(change.model(), id);
+    settle_one(change, id, wanted)?;
+    let vrf = change.model().vrfs.get(&id).expect("every router has a VRF");
+    Ok(vrf.vni)
+}
+
 /// What a change may call for something else of than before.
 #[derive(Default)]
 struct Concerned {

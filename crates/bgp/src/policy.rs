@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use weft_net::RouteTarget;
 
 use crate::text;
-use crate::wire::{Attributes, Community, Destination, Family, EvpnDestination};
+use crate::wire::{Attributes, Community, Destination, EvpnDestination, Family};
 
 /// Rules, of which the first that matches decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -93,7 +93,8 @@ impl Policy {
     /// The rule that lets a route through, by its number; nothing if it is rejected.
     #[must_use]
     pub fn evaluate(&self, destination: &Destination, attributes: &Attributes) -> Option<(usize, &Edits)> {
-        let (number, rule) = self.0.iter().enumerate().find(|(_, rule)| rule.matches(destination, attributes))?;
+        let (number, rule) =
+            self.0.iter().enumerate().find(|(_, rule)| rule.matches(destination, attributes))?;
         (rule.verdict == Verdict::Accept).then_some((number, &rule.set))
     }
 }
@@ -101,7 +102,8 @@ impl Policy {
 impl Rule {
     fn matches(&self, destination: &Destination, attributes: &Attributes) -> bool {
         let has_target = || {
-            let targets = attributes.extended_communities().iter().filter_map(|community| community.route_target());
+            let targets =
+                attributes.extended_communities().iter().filter_map(|community| community.route_target());
             targets.into_iter().any(|target| self.route_targets.contains(&target))
         };
         let has_community =
@@ -134,10 +136,6 @@ impl Edits {
             let communities = [attributes.communities(), &self.add_communities[..]].concat();
             attributes.set_communities(communities);
         }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 }
 
@@ -185,7 +183,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused() {
         let wrong = r#"[{"verdict": "accept", "prefix": "10.0.0.0/8"}]"#;
-        assert!(serde_json::from_str::<Policy>(wrong).unwrap_err().to_string().contains("unknown field `prefix`"));
+        assert!(
+            serde_json::from_str::<Policy>(wrong).unwrap_err().to_string().contains("unknown field `prefix`")
+        );
         let wrong = r#"[{"verdict": "accept", "families": ["ipv5"]}]"#;
         assert!(serde_json::from_str::<Policy>(wrong).unwrap_err().to_string().contains("ipv5"));
     }

@@ -54,7 +54,9 @@ pub(crate) mod communities {
         serialize_all(items, serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Community>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Community>, D::Error> {
         deserialize_all(deserializer, "a community: two numbers up to 65535, as in 65000:1", community)
     }
 }

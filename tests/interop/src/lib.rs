@@ -16,6 +16,7 @@ mod frr;
 mod gobgp;
 mod process;
 mod reference;
+mod weft;
 
 pub use bird::Bird;
 pub use fabric::Fabric;
@@ -23,3 +24,4 @@ pub use frr::Frr;
 pub use gobgp::Gobgp;
 pub use process::{Process, until};
 pub use reference::{Family, Reference, Route, Setup};
+pub use weft::Weft;

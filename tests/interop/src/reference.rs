@@ -30,8 +30,8 @@ impl Family {
         match self {
             Self::Ipv4Unicast => "ipv4-unicast",
             Self::Ipv6Unicast => "ipv6-unicast",
-            Self::VpnIpv4 => "vpn-ipv4",
-            Self::VpnIpv6 => "vpn-ipv6",
+            Self::VpnIpv4 => "vpnv4",
+            Self::VpnIpv6 => "vpnv6",
             Self::Evpn => "evpn",
             Self::RouteTarget => "route-target",
         }

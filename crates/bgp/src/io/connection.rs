@@ -55,7 +55,10 @@ impl Connection {
         buffer: &mut [u8],
         (context, now): (&mut Context<'_>, Instant),
     ) -> Turn {
-        match self.transmit(id, speaker, context, now).and_then(|wrote| Ok((wrote, self.read(buffer, context)?))) {
+        match self
+            .transmit(id, speaker, context, now)
+            .and_then(|wrote| Ok((wrote, self.read(buffer, context)?)))
+        {
             Ok((_, Read::End)) => Turn::Gone(self.reason("the neighbour has closed it")),
             Ok((wrote, Read::Nothing)) => {
                 if self.closing.is_some_and(|until| until <= now) {
@@ -79,7 +82,13 @@ impl Connection {
     }
 
     /// Writes until the kernel takes no more or there is no more; answers whether something was written.
-    fn transmit(&mut self, id: ConnectionId, speaker: &mut Speaker, context: &mut Context<'_>, now: Instant) -> io::Result<bool> {
+    fn transmit(
+        &mut self,
+        id: ConnectionId,
+        speaker: &mut Speaker,
+        context: &mut Context<'_>,
+        now: Instant,
+    ) -> io::Result<bool> {
         let mut has_written = false;
         if self.written == self.output.len() {
             self.output.clear();

@@ -84,11 +84,13 @@ impl Driver {
     /// When one of them cannot be listened on.
     pub fn new(speaker: Speaker, listen: &[SocketAddr]) -> io::Result<(Self, Handle)> {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let listeners = listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+        let listeners =
+            listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
         let (connections, dialing) = (HashMap::new(), JoinSet::new());
-        let driver = Self { speaker, listeners, connections, dialing, commands, learned, md5_keys: Vec::new() };
+        let driver =
+            Self { speaker, listeners, connections, dialing, commands, learned, md5_keys: Vec::new() };
         Ok((driver, handle))
     }
 
@@ -253,4 +255,3 @@ fn turn(
     });
     if is_ready { Poll::Ready(()) } else { Poll::Pending }
 }
-

@@ -47,7 +47,11 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connects to a neighbour.
-pub(super) async fn connect(local: Option<IpAddr>, remote: SocketAddr, transport: &Transport) -> io::Result<TcpStream> {
+pub(super) async fn connect(
+    local: Option<IpAddr>,
+    remote: SocketAddr,
+    transport: &Transport,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if let Some(local) = local {
@@ -94,7 +98,10 @@ pub(super) fn set_md5_key(socket: &impl AsFd, remote: IpNet, key: &str) -> io::R
     set_option(socket, libc::IPPROTO_TCP, TCP_MD5SIG_EXT, &signature)
 }
 
-#[expect(unsafe_code, reason = "socket2 has no safe wrapper for TCP_MD5SIG_EXT, IP_MINTTL and IPV6_MINHOPCOUNT")]
+#[expect(
+    unsafe_code,
+    reason = "socket2 has no safe wrapper for TCP_MD5SIG_EXT, IP_MINTTL and IPV6_MINHOPCOUNT"
+)]
 fn set_option<T>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let length = socklen_t::try_from(size_of::<T>()).expect("an option is short");
     // SAFETY: the descriptor is open as long as `socket` is borrowed, and the kernel reads `length` octets of `value`.

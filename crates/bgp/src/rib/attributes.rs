@@ -35,7 +35,8 @@ pub(crate) struct Mobility {
 
 impl AttributeSet {
     fn new(attributes: Attributes, hash: u64) -> Self {
-        let mobility = attributes.extended_communities().iter().find_map(|community| community.as_mac_mobility());
+        let mobility =
+            attributes.extended_communities().iter().find_map(|community| community.as_mac_mobility());
         let (sequence, is_sticky) = mobility.unwrap_or_default();
         Self {
             hash,

@@ -14,10 +14,6 @@ impl SlotSet {
         self.count
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     pub(crate) fn contains(&self, slot: u32) -> bool {
         let (word, bit) = place(slot);
         self.words.get(word).is_some_and(|word| word & bit != 0)
@@ -59,10 +55,6 @@ impl SlotSet {
         u32::try_from(found * 64).ok().map(|base| base + bit)
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         let of_word = |(index, &word): (usize, &u64)| {
             let base = u32::try_from(index * 64).expect("slots are u32");
@@ -92,6 +84,6 @@ mod tests {
         // Behind the cursor: it waits until what is before it was taken.
         assert!(set.insert(2));
         assert_eq!((set.pop(), set.pop(), set.pop()), (Some(700), Some(2), None));
-        assert!(!set.remove(700) && !set.contains(700) && set.is_empty());
+        assert!(!set.remove(700) && !set.contains(700) && set.len() == 0);
     }
 }

@@ -111,7 +111,8 @@ pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 
 /// Decides among paths; nothing if there are none.
 pub(crate) fn decide(paths: &[Candidate<'_>]) -> Option<Decision> {
-    let mut contest = Contest { paths, left: (0..paths.len()).collect(), step: Step::OnlyPath, runner_up: None };
+    let mut contest =
+        Contest { paths, left: (0..paths.len()).collect(), step: Step::OnlyPath, runner_up: None };
     contest.highest(Step::MacMobility, |path| path.attributes.mobility);
     contest.highest(Step::NotLongLivedStale, |path| {
         !(path.is_long_lived_stale || path.attributes.is_long_lived_stale)
@@ -123,7 +124,9 @@ pub(crate) fn decide(paths: &[Candidate<'_>]) -> Option<Decision> {
     contest.lowest_med();
     contest.highest(Step::External, |path| path.source.kind);
     let equal = contest.left.clone();
-    contest.highest(Step::RouterId, |path| Reverse(path.attributes.originator().unwrap_or(path.source.router_id)));
+    contest.highest(Step::RouterId, |path| {
+        Reverse(path.attributes.originator().unwrap_or(path.source.router_id))
+    });
     contest.highest(Step::ClusterListLength, |path| Reverse(path.attributes.cluster_list_length()));
     contest.highest(Step::PeerAddress, |path| Reverse(path.source.address));
     contest.highest(Step::PathId, |path| Reverse(path.path_id));

@@ -3,7 +3,9 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::table::Key;
-use crate::wire::{Destination, EvpnDestination, EvpnPayload, LabelField, Membership, Payload, VpnDestination};
+use crate::wire::{
+    Destination, EvpnDestination, EvpnPayload, LabelField, Membership, Payload, VpnDestination,
+};
 
 /// A key without payload.
 macro_rules! bare {

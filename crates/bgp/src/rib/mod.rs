@@ -25,8 +25,8 @@ pub(crate) use attributes::{AttributeSet, Interner};
 pub use decision::Step;
 pub(crate) use decision::{Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, decide};
 pub(crate) use path::PeerIndex;
-pub(crate) use table::{FamilyTable, NewPath, PathView, Pending, Scope, Sweep};
 use table::Table;
+pub(crate) use table::{FamilyTable, NewPath, PathView, Pending, Scope, Sweep};
 
 use crate::wire::{Attributes, Destination, EvpnDestination, Family, Membership, VpnDestination};
 
@@ -109,24 +109,39 @@ impl Rib {
     /// Takes a path out; answers whether it was there.
     pub(crate) fn withdraw(&mut self, of: &Destination, peer: PeerIndex, path_id: u32) -> bool {
         let family = of.family() as usize;
-        let Some(old) = self.tables[family].withdraw(of, (peer, path_id), &self.sources) else { return false };
+        let Some(old) = self.tables[family].withdraw(of, (peer, path_id), &self.sources) else {
+            return false;
+        };
         self.interner.release(old);
         self.counts[peer.as_usize()][family] -= 1;
         true
     }
 
     /// Walks through some slots of a table for a neighbour; answers where to go on, if there are more.
-    pub(crate) fn sweep(&mut self, peer: PeerIndex, family: Family, sweep: Sweep, slots: Range<u32>) -> Option<u32> {
+    pub(crate) fn sweep(
+        &mut self,
+        peer: PeerIndex,
+        family: Family,
+        sweep: Sweep,
+        slots: Range<u32>,
+    ) -> Option<u32> {
         let mut released = Vec::new();
         let table = &mut self.tables[family as usize];
         let next = table.sweep(peer, sweep, slots, &self.sources, &mut released);
-        self.counts[peer.as_usize()][family as usize] -= u32::try_from(released.len()).expect("slots are u32");
+        self.counts[peer.as_usize()][family as usize] -=
+            u32::try_from(released.len()).expect("slots are u32");
         released.into_iter().for_each(|set| self.interner.release(set));
         next
     }
 
     /// Shows a neighbour at most so many slots of which it has to be told; answers how many there were.
-    pub(crate) fn drain(&mut self, peer: PeerIndex, family: Family, count_max: usize, visit: &mut DrainVisit<'_>) -> usize {
+    pub(crate) fn drain(
+        &mut self,
+        peer: PeerIndex,
+        family: Family,
+        count_max: usize,
+        visit: &mut DrainVisit<'_>,
+    ) -> usize {
         let Self { tables, sources, .. } = self;
         let table = &mut tables[family as usize];
         table.drain(peer, count_max, &mut |pending| visit(pending, sources))

@@ -78,7 +78,11 @@ impl<P> Paths<P> {
     }
 
     /// Takes out those of which this is so; answers how many there were.
-    pub(crate) fn remove_if(&mut self, mut is_gone: impl FnMut(&Path<P>) -> bool, mut gone: impl FnMut(Path<P>)) {
+    pub(crate) fn remove_if(
+        &mut self,
+        mut is_gone: impl FnMut(&Path<P>) -> bool,
+        mut gone: impl FnMut(Path<P>),
+    ) {
         let mut left = match std::mem::take(self) {
             Self::None => return,
             Self::One(path) if is_gone(&path) => return gone(path),

@@ -15,10 +15,10 @@ use std::sync::Arc;
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 
+use super::AttributeSet;
 use super::bits::SlotSet;
 use super::decision::{Candidate, Decision, Source, decide};
 use super::path::{Path, Paths, PeerIndex};
-use super::AttributeSet;
 use crate::wire::{Destination, Payload};
 
 /// What identifies a route of a family, in its own type.
@@ -159,9 +159,10 @@ impl<K: Key> Table<K> {
     /// Frees a slot that has no paths and of which nobody has to be told.
     fn free_if_unused(&mut self, slot: u32) {
         let is_used = !self.entries[slot as usize].paths.as_slice().is_empty()
-            || self.subscribers.iter().any(|subscriber| {
-                subscriber.told.contains(slot) || subscriber.pending.contains(slot)
-            });
+            || self
+                .subscribers
+                .iter()
+                .any(|subscriber| subscriber.told.contains(slot) || subscriber.pending.contains(slot));
         if is_used {
             return;
         }
@@ -225,7 +226,9 @@ impl<K: Key> Table<K> {
     }
 
     fn is_of(&self, slot: u32, peer: PeerIndex) -> bool {
-        self.entries.get(slot as usize).is_some_and(|entry| entry.paths.as_slice().iter().any(|path| path.peer == peer))
+        self.entries
+            .get(slot as usize)
+            .is_some_and(|entry| entry.paths.as_slice().iter().any(|path| path.peer == peer))
     }
 }
 
@@ -269,7 +272,12 @@ pub(crate) trait FamilyTable: fmt::Debug + Send {
     /// Puts a path in; answers the attributes of the one in whose place it is.
     fn announce(&mut self, to: &Destination, path: NewPath, sources: &[Source]) -> Option<Arc<AttributeSet>>;
     /// Takes a path out; answers its attributes.
-    fn withdraw(&mut self, of: &Destination, from: (PeerIndex, u32), sources: &[Source]) -> Option<Arc<AttributeSet>>;
+    fn withdraw(
+        &mut self,
+        of: &Destination,
+        from: (PeerIndex, u32),
+        sources: &[Source],
+    ) -> Option<Arc<AttributeSet>>;
     /// Walks through some slots; answers where to go on, if there are more. What went out is in `released`.
     fn sweep(
         &mut self,
@@ -333,7 +341,12 @@ impl<K: Key> FamilyTable for Table<K> {
         old.map(|old| old.attributes)
     }
 
-    fn withdraw(&mut self, of: &Destination, from: (PeerIndex, u32), sources: &[Source]) -> Option<Arc<AttributeSet>> {
+    fn withdraw(
+        &mut self,
+        of: &Destination,
+        from: (PeerIndex, u32),
+        sources: &[Source],
+    ) -> Option<Arc<AttributeSet>> {
         let slot = self.find(K::of(of)?)?;
         let mut released = Vec::new();
         self.remove_if(slot, sources, |path| (path.peer, path.path_id) == from, &mut released);
@@ -355,16 +368,24 @@ impl<K: Key> FamilyTable for Table<K> {
             if !self.is_of(slot, peer) {
                 continue;
             }
-            let is_gone = |path: &Path<K::Payload>| path.peer == peer && match sweep {
-                Sweep::OtherEpochs(epoch) => path.epoch != epoch,
-                Sweep::LongLived => {
-                    path.attributes.attributes.communities().contains(&crate::wire::Community::NO_LLGR)
-                }
+            let is_gone = |path: &Path<K::Payload>| {
+                path.peer == peer
+                    && match sweep {
+                        Sweep::OtherEpochs(epoch) => path.epoch != epoch,
+                        Sweep::LongLived => path
+                            .attributes
+                            .attributes
+                            .communities()
+                            .contains(&crate::wire::Community::NO_LLGR),
+                    }
             };
             self.remove_if(slot, sources, is_gone, released);
             if sweep == Sweep::LongLived && self.is_of(slot, peer) {
                 let paths = self.entries[slot as usize].paths.as_mut_slice();
-                paths.iter_mut().filter(|path| path.peer == peer).for_each(|path| path.is_long_lived_stale = true);
+                paths
+                    .iter_mut()
+                    .filter(|path| path.peer == peer)
+                    .for_each(|path| path.is_long_lived_stale = true);
                 self.order(slot, sources);
                 self.changed(slot, true);
             }

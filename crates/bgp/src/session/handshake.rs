@@ -32,13 +32,23 @@ pub(super) enum Phase {
 }
 
 impl Handshake {
-    pub(super) fn begin(mut connection: Connection, config: &SessionConfig, restart: Restart, now: Instant) -> Self {
+    pub(super) fn begin(
+        mut connection: Connection,
+        config: &SessionConfig,
+        restart: Restart,
+        now: Instant,
+    ) -> Self {
         connection.send(&Message::Open(open(config, restart)));
         Self { connection, phase: Phase::OpenSent, deadline: Some(now + OPEN_HOLD), keepalive_at: None }
     }
 
     /// Reads what came; an error ends the connection, and what it has to send is sent before.
-    pub(super) fn receive(&mut self, bytes: &[u8], config: &SessionConfig, now: Instant) -> Result<(), DownReason> {
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        config: &SessionConfig,
+        now: Instant,
+    ) -> Result<(), DownReason> {
         let Self { connection, phase, deadline, keepalive_at } = self;
         let mut failed = None;
         let result = connection.receive(bytes, |connection, _, received| {
@@ -115,8 +125,9 @@ fn step(phase: &mut Phase, message: Message, config: &SessionConfig) -> Result<P
         (Phase::OpenConfirm(_), Message::Open(_) | Message::Update(_) | Message::RouteRefresh(_)) => {
             refused(NotificationCode::FSM_OPEN_CONFIRM)
         }
-        (Phase::Done(_), Message::Open(_) | Message::Update(_) | Message::Keepalive | Message::RouteRefresh(_)) => {
-            refused(NotificationCode::FSM_ESTABLISHED)
-        }
+        (
+            Phase::Done(_),
+            Message::Open(_) | Message::Update(_) | Message::Keepalive | Message::RouteRefresh(_),
+        ) => refused(NotificationCode::FSM_ESTABLISHED),
     }
 }

@@ -102,7 +102,9 @@ impl Session {
                 self.outputs.push_back(Output::Close(id));
                 State::Idle(until)
             }
-            (State::Idle(until), Input::Closed(..) | Input::Bytes(..) | Input::Reset(_)) => State::Idle(until),
+            (State::Idle(until), Input::Closed(..) | Input::Bytes(..) | Input::Reset(_)) => {
+                State::Idle(until)
+            }
             (State::Opening(opening), input) => self.opening(opening, input, now),
             (State::Established(established), input) => self.established(established, input, now),
         };
@@ -154,7 +156,9 @@ impl Session {
                 .handshakes()
                 .filter(|handshake| handshake.connection.id == id)
                 .for_each(|handshake| handshake.connection.take_output(buffer)),
-            State::Established(established) if established.connection.id == id => established.take_output(buffer),
+            State::Established(established) if established.connection.id == id => {
+                established.take_output(buffer)
+            }
             State::Established(established) => established
                 .challenger
                 .iter_mut()
@@ -169,7 +173,9 @@ impl Session {
         self.closing.iter().any(is_it)
             || match &self.state {
                 State::Idle(_) => false,
-                State::Opening(opening) => opening.handshakes_ref().any(|handshake| is_it(&handshake.connection)),
+                State::Opening(opening) => {
+                    opening.handshakes_ref().any(|handshake| is_it(&handshake.connection))
+                }
                 State::Established(established) => {
                     is_it(&established.connection)
                         || established.challenger.iter().any(|handshake| is_it(&handshake.connection))
@@ -286,7 +292,8 @@ impl Session {
         match reason {
             // The neighbour may come back at any time; it is only not called at once.
             DownReason::Lost(_) | DownReason::Restarted => {
-                let outgoing = if self.config.is_passive { Outgoing::Passive } else { Outgoing::Waiting(until) };
+                let outgoing =
+                    if self.config.is_passive { Outgoing::Passive } else { Outgoing::Waiting(until) };
                 State::Opening(Box::new(Opening { outgoing, incoming: None }))
             }
             DownReason::Sent(_) | DownReason::Received(_) => State::Idle(Some(until)),
@@ -315,7 +322,9 @@ impl Session {
                 self.outputs.push_back(Output::Close(id));
                 Ok(())
             }
-            Input::Closed(id, reason) if id == established.connection.id => Err(DownReason::Lost(reason.to_owned())),
+            Input::Closed(id, reason) if id == established.connection.id => {
+                Err(DownReason::Lost(reason.to_owned()))
+            }
             Input::Closed(id, _) => {
                 established.challenger.take_if(|handshake| handshake.connection.id == id);
                 Ok(())
@@ -325,7 +334,9 @@ impl Session {
             }
             Input::Bytes(id, bytes) => return self.challenged(established, (id, bytes), now),
             Input::Timeout => {
-                if let Some(challenger) = established.challenger.take_if(|challenger| challenger.timeout(now).is_err()) {
+                if let Some(challenger) =
+                    established.challenger.take_if(|challenger| challenger.timeout(now).is_err())
+                {
                     self.close(challenger.connection);
                 }
                 established.timeout(&self.config, now)
@@ -337,7 +348,12 @@ impl Session {
         }
     }
 
-    fn receive(&mut self, established: &mut Established, bytes: &[u8], now: Instant) -> Result<(), DownReason> {
+    fn receive(
+        &mut self,
+        established: &mut Established,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), DownReason> {
         let Self { config, statistics, outputs, .. } = self;
         if established.receive(bytes, config, statistics, |output| outputs.push_back(output))? {
             established.note_heard(now);
@@ -352,7 +368,9 @@ impl Session {
         (id, bytes): (ConnectionId, &[u8]),
         now: Instant,
     ) -> State {
-        let Some(mut challenger) = established.challenger.take_if(|challenger| challenger.connection.id == id) else {
+        let Some(mut challenger) =
+            established.challenger.take_if(|challenger| challenger.connection.id == id)
+        else {
             return State::Established(established);
         };
         if challenger.receive(bytes, &self.config, now).is_err() {
@@ -397,7 +415,9 @@ impl Session {
 
     /// A handshake is done: the session is established.
     fn establish(&mut self, handshake: Handshake, now: Instant) -> State {
-        let Phase::Done(negotiated) = handshake.phase else { unreachable!("only what is done is established") };
+        let Phase::Done(negotiated) = handshake.phase else {
+            unreachable!("only what is done is established")
+        };
         let mut established = Box::new(Established::begin(handshake.connection, *negotiated, now));
         self.statistics.established += 1;
         self.outputs.push_back(Output::Up(Arc::clone(&established.negotiated)));

@@ -55,8 +55,11 @@ pub(super) fn open(config: &SessionConfig, restart: Restart) -> Open {
         let families = raw(config.extended_next_hop).map(|family| (family, AFI_IPV6));
         capabilities.push(Capability::ExtendedNextHop(families.collect()));
     }
-    let add_path: Vec<(RawFamily, AddPathMode)> =
-        config.families.iter().filter_map(|family| Some((family.raw(), add_path_mode(config, family)?))).collect();
+    let add_path: Vec<(RawFamily, AddPathMode)> = config
+        .families
+        .iter()
+        .filter_map(|family| Some((family.raw(), add_path_mode(config, family)?)))
+        .collect();
     if !add_path.is_empty() {
         capabilities.push(Capability::AddPath(add_path));
     }

@@ -30,7 +30,8 @@ pub(super) enum Outgoing {
 
 impl Opening {
     pub(super) fn handshakes(&mut self) -> impl Iterator<Item = &mut Handshake> {
-        let outgoing = if let Outgoing::Open(handshake) = &mut self.outgoing { Some(&mut **handshake) } else { None };
+        let outgoing =
+            if let Outgoing::Open(handshake) = &mut self.outgoing { Some(&mut **handshake) } else { None };
         outgoing.into_iter().chain(&mut self.incoming)
     }
 
@@ -136,7 +137,12 @@ impl Session {
         }
     }
 
-    fn handshake(&mut self, mut opening: Box<Opening>, (id, bytes): (ConnectionId, &[u8]), now: Instant) -> State {
+    fn handshake(
+        &mut self,
+        mut opening: Box<Opening>,
+        (id, bytes): (ConnectionId, &[u8]),
+        now: Instant,
+    ) -> State {
         let config = &self.config;
         let Some(handshake) = opening.handshakes().find(|handshake| handshake.connection.id == id) else {
             return State::Opening(opening);
@@ -176,7 +182,10 @@ impl Session {
     /// What follows from how far the handshakes are.
     pub(super) fn opened(&mut self, mut opening: Box<Opening>, now: Instant) -> State {
         let is_done = |handshake: &Handshake| matches!(handshake.phase, Phase::Done(_));
-        let done = opening.handshakes_ref().find(|handshake| is_done(handshake)).map(|handshake| handshake.connection.id);
+        let done = opening
+            .handshakes_ref()
+            .find(|handshake| is_done(handshake))
+            .map(|handshake| handshake.connection.id);
         if let Some(done) = done.and_then(|id| opening.take(id, Outgoing::Passive)) {
             self.give_up(*opening, &Notification::new(NotificationCode::COLLISION_RESOLUTION));
             return self.establish(done, now);
@@ -215,9 +224,9 @@ impl Session {
             }
             Outgoing::Passive | Outgoing::Waiting(_) | Outgoing::Dialing(..) | Outgoing::Open(_) => {}
         }
-        let expired = opening
-            .handshakes()
-            .find_map(|handshake| handshake.timeout(now).err().map(|reason| (handshake.connection.id, reason)));
+        let expired = opening.handshakes().find_map(|handshake| {
+            handshake.timeout(now).err().map(|reason| (handshake.connection.id, reason))
+        });
         match expired {
             Some((id, reason)) => self.handshake_failed(opening, id, (&reason, now)),
             None => State::Opening(opening),

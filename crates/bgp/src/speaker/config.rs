@@ -183,7 +183,13 @@ impl FamilyConfig {
     /// The family, without options.
     #[must_use]
     pub const fn new(family: Family) -> Self {
-        Self { family, prefix_limit: None, add_path_receive: false, add_path_send: false, extended_next_hop: false }
+        Self {
+            family,
+            prefix_limit: None,
+            add_path_receive: false,
+            add_path_send: false,
+            extended_next_hop: false,
+        }
     }
 }
 
@@ -191,7 +197,14 @@ impl SpeakerConfig {
     /// A speaker without neighbours.
     #[must_use]
     pub const fn new(asn: Asn, router_id: Ipv4Addr) -> Self {
-        Self { asn, router_id, cluster_id: None, requires_external_policy: true, restarted: None, accept: Vec::new() }
+        Self {
+            asn,
+            router_id,
+            cluster_id: None,
+            requires_external_policy: true,
+            restarted: None,
+            accept: Vec::new(),
+        }
     }
 
     pub(crate) fn cluster_id(&self) -> Ipv4Addr {
@@ -258,7 +271,10 @@ impl PeerConfig {
                 return refused("graceful_restart.restart_time_s", "4095 seconds are the most (RFC 4724 §3)");
             }
             if graceful.long_lived_stale_time_s >= 1 << 24 {
-                return refused("graceful_restart.long_lived_stale_time_s", "16777215 seconds are the most (RFC 9494 §3)");
+                return refused(
+                    "graceful_restart.long_lived_stale_time_s",
+                    "16777215 seconds are the most (RFC 9494 §3)",
+                );
             }
         }
         Ok(())

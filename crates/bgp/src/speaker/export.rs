@@ -20,14 +20,14 @@ use crate::wire::{
 };
 
 /// How much is written at a time, about, in octets.
-pub const TRANSMIT_LENGTH: usize = 64 * 1024;
+pub(super) const TRANSMIT_LENGTH: usize = 64 * 1024;
 /// How many destinations are looked up at a time.
 const BATCH: usize = 512;
 /// The families whose routes go only to who wants their route targets (RFC 4684).
 pub(super) const CONSTRAINED: [Family; 3] = [Family::Vpnv4, Family::Vpnv6, Family::Evpn];
 
 impl Speaker {
-    /// Writes what is to go on a connection to the end of `buffer`, about [`TRANSMIT_LENGTH`] octets at most. With nothing written there
+    /// Writes what is to go on a connection to the end of `buffer`, about 64 KiB at most. With nothing written there
     /// is nothing to go at present.
     pub fn poll_transmit(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, _now: Instant) {
         let is_settling = self.settling_until.is_some();
@@ -96,7 +96,15 @@ impl Exporter<'_> {
     fn batch(&mut self, rib: &mut Rib, buffer: &mut Vec<u8>) -> usize {
         let Self { config, peer, negotiated, local, family } = self;
         let Peer { config: peer_config, wants, families, index, session, .. } = &mut **peer;
-        let view = View { config, peer: peer_config, index: *index, wants, negotiated, local: *local, family: *family };
+        let view = View {
+            config,
+            peer: peer_config,
+            index: *index,
+            wants,
+            negotiated,
+            local: *local,
+            family: *family,
+        };
         let PeerFamily { sent_paths, .. } = &mut families[*family as usize];
         let mut batch = Batch::default();
         let has_ids = negotiated.codec.add_path_send.contains(*family);
@@ -108,9 +116,15 @@ impl Exporter<'_> {
             }
         });
         let codec = &negotiated.codec;
-        let mut messages = pack_withdrawals(*family, &batch.withdrawals, codec);
-        for (attributes, routes) in &batch.groups {
-            messages.extend(pack_announcements(*family, attributes, routes, codec));
+        let mut messages = pack_withdrawals(*family, batch.withdrawals, codec);
+        for (attributes, routes) in batch.groups {
+            let gone = |route: &Route| Route { payload: Payload::None, ..route.clone() };
+            let withdrawals: Vec<Route> = routes.iter().map(gone).collect();
+            messages.extend(match pack_announcements(*family, &attributes, routes, codec) {
+                Ok(announcements) => announcements,
+                // RFC 8654 §4: what cannot be said to the neighbour is not; nor may it keep what it was told before.
+                Err(_too_long) => pack_withdrawals(*family, withdrawals, codec),
+            });
         }
         session.count_sent(messages.len() as u64);
         messages.iter().for_each(|message| buffer.extend_from_slice(message));
@@ -127,9 +141,10 @@ impl Exporter<'_> {
         let message = match state.end.take() {
             None => return,
             Some(End::OfRib) => Message::Update(Update::end_of_rib(self.family)),
-            Some(End::OfRefresh) => {
-                Message::RouteRefresh(RouteRefresh { family: self.family.raw(), subtype: RefreshSubtype::End })
-            }
+            Some(End::OfRefresh) => Message::RouteRefresh(RouteRefresh {
+                family: self.family.raw(),
+                subtype: RefreshSubtype::End,
+            }),
         };
         buffer.extend(encode(&message, &self.negotiated.codec));
     }
@@ -278,7 +293,9 @@ impl View<'_> {
                 attributes.multi_exit_disc = None;
             }
             let communities = attributes.extended_communities().to_vec();
-            attributes.set_extended_communities(communities.into_iter().filter(|community| community.is_transitive()));
+            attributes.set_extended_communities(
+                communities.into_iter().filter(|community| community.is_transitive()),
+            );
             attributes.edit_rare(|rare| (rare.originator_id, rare.cluster_list) = (None, Vec::new()));
         } else {
             attributes.local_pref.get_or_insert(DEFAULT_LOCAL_PREF);
@@ -307,7 +324,8 @@ impl View<'_> {
     fn reflect(&self, attributes: &mut Attributes, source: &Source) {
         let cluster_id = self.config.cluster_id();
         // RFC 4684 §3.2: a client must not take its own wish, coming back, for a loop and miss that of another.
-        let originator = if self.family == Family::RouteTarget { self.config.router_id } else { source.router_id };
+        let originator =
+            if self.family == Family::RouteTarget { self.config.router_id } else { source.router_id };
         attributes.edit_rare(|rare| {
             rare.originator_id.get_or_insert(originator);
             rare.cluster_list.insert(0, cluster_id);
@@ -342,7 +360,11 @@ const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
 }
 
 /// Whether one of a route's targets is among what is wanted.
-pub(super) fn wants<'a>(wanted: impl IntoIterator<Item = &'a Membership> + Clone, attributes: &Attributes) -> bool {
-    let mut targets = attributes.extended_communities().iter().filter_map(|community| community.route_target());
+pub(super) fn wants<'a>(
+    wanted: impl IntoIterator<Item = &'a Membership> + Clone,
+    attributes: &Attributes,
+) -> bool {
+    let mut targets =
+        attributes.extended_communities().iter().filter_map(|community| community.route_target());
     targets.any(|target| wanted.clone().into_iter().any(|membership| membership.covers(target)))
 }

@@ -8,8 +8,8 @@ use crate::policy::Policy;
 use crate::rib::{NewPath, Rib};
 use crate::session::{Input, Negotiated};
 use crate::wire::{
-    Attributes, Consequence, Destination, Fault, Family, Notification, NotificationCode, PeerKind, RefreshSubtype,
-    Route, RouteRefresh, Update,
+    Attributes, Consequence, Destination, Family, Fault, Notification, NotificationCode, PeerKind,
+    RefreshSubtype, Route, RouteRefresh, Update,
 };
 
 impl Speaker {
@@ -33,7 +33,7 @@ impl Speaker {
         for routes in update.withdrawals() {
             routes.iter().for_each(|route| withdraw(rib, peer, route));
         }
-        for (attributes, routes) in update.announcements(&negotiated.codec) {
+        for (attributes, routes) in update.announcements() {
             let is_loop = is_loop(config, &attributes) || attributes.next_hop.address() == local;
             let mut importer = Importer { config, negotiated: &negotiated, is_loop, rib };
             importer.announce(peer, attributes, routes);
@@ -57,14 +57,16 @@ impl Speaker {
         let spoken = self.spoken(index);
         let Some(family) = refresh.family.known().filter(|family| spoken.contains(*family)) else { return };
         let Some(peer) = self.peers.get_mut(&index) else { return };
-        let is_enhanced = peer.session.negotiated().is_some_and(|(_, negotiated)| negotiated.has_enhanced_refresh);
+        let is_enhanced =
+            peer.session.negotiated().is_some_and(|(_, negotiated)| negotiated.has_enhanced_refresh);
         match refresh.subtype {
             RefreshSubtype::Request => {
                 let state = peer.family(family);
                 // RFC 7313 §4: not before the first End-of-RIB.
                 if is_enhanced && state.end != Some(End::OfRib) {
                     state.end = Some(End::OfRefresh);
-                    peer.session.send_refresh(RouteRefresh { family: family.raw(), subtype: RefreshSubtype::Begin });
+                    peer.session
+                        .send_refresh(RouteRefresh { family: family.raw(), subtype: RefreshSubtype::Begin });
                 }
                 peer.family(family).mark = Some((Mark::All, 0));
             }
@@ -84,7 +86,8 @@ impl Speaker {
     /// Ends the session of a neighbour that has more routes than it may have (RFC 4486 §4).
     pub(super) fn check_limits(&mut self, index: u16, now: Instant) {
         let Some(peer) = self.peers.get_mut(&index) else { return };
-        let limits = peer.config.families.iter().filter_map(|family| Some((family.family, family.prefix_limit?)));
+        let limits =
+            peer.config.families.iter().filter_map(|family| Some((family.family, family.prefix_limit?)));
         let limits: Vec<(Family, u32)> = limits.collect();
         for (family, limit) in limits {
             let count = self.rib.count(peer.index, family);
@@ -169,7 +172,8 @@ impl Importer<'_> {
             }
             let path_id = path_id(route);
             let (attributes, payload) = (attributes.clone(), route.payload.clone());
-            self.rib.announce(&route.destination, NewPath { peer: index, epoch, path_id, attributes, payload });
+            self.rib
+                .announce(&route.destination, NewPath { peer: index, epoch, path_id, attributes, payload });
         }
         self.rib.release(attributes);
     }

@@ -131,7 +131,12 @@ impl Speaker {
                 let paths = instance.best(&destination, rib);
                 let is_duplicate_mac = instance.has_moved(&destination, paths.first(), now);
                 let paths = paths.into_iter().filter_map(|path| path.learned(peers)).collect();
-                learned.push(Learned { instance: Some(Arc::clone(name)), destination, paths, is_duplicate_mac });
+                learned.push(Learned {
+                    instance: Some(Arc::clone(name)),
+                    destination,
+                    paths,
+                    is_duplicate_mac,
+                });
             }
         }
         learned
@@ -160,8 +165,10 @@ impl Speaker {
             let candidates: Vec<Candidate<'_>> =
                 pending.paths.iter().map(|path| path.candidate(sources)).collect();
             let equal = decide(&candidates).map_or_else(Vec::new, |decision| decision.equal);
-            let paths: Vec<LearnedPath> =
-                equal.iter().filter_map(|&index| Found::of(pending.destination, &pending.paths[index]).learned(peers)).collect();
+            let paths: Vec<LearnedPath> = equal
+                .iter()
+                .filter_map(|&index| Found::of(pending.destination, &pending.paths[index]).learned(peers))
+                .collect();
             let has_any = !paths.is_empty();
             if has_any || pending.is_told {
                 let destination = pending.destination.clone();
@@ -271,7 +278,10 @@ impl Instance {
         let destinations = self.routes.get(key).into_iter().flatten();
         let found: Vec<Found> = destinations
             .filter_map(|destination| {
-                rib.table(destination.family()).paths(destination).first().map(|path| Found::of(destination, path))
+                rib.table(destination.family())
+                    .paths(destination)
+                    .first()
+                    .map(|path| Found::of(destination, path))
             })
             .collect();
         let candidates: Vec<Candidate<'_>> = found
@@ -304,7 +314,9 @@ impl Instance {
             moves.at = at;
             moves.times.push_back(now);
         }
-        while moves.times.len() > MOVES_MAX || moves.times.front().is_some_and(|&time| now - time > MOVES_WITHIN) {
+        while moves.times.len() > MOVES_MAX
+            || moves.times.front().is_some_and(|&time| now - time > MOVES_WITHIN)
+        {
             moves.times.pop_front();
         }
         moves.times.len() >= MOVES_MAX

@@ -27,7 +27,9 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub use config::{AcceptConfig, ConfigError, FamilyConfig, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig};
+pub use config::{
+    AcceptConfig, ConfigError, FamilyConfig, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
+};
 pub use learned::{Learned, LearnedPath, SharedAttributes};
 pub use query::{Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus};
 
@@ -124,7 +126,9 @@ impl Speaker {
     pub fn set_peer(&mut self, config: PeerConfig, now: Instant) -> Result<(), ConfigError> {
         config.check()?;
         let Some(index) = self.index_of(config.address) else {
-            let index = self.free_index().ok_or(ConfigError { field: "address", rule: "65535 neighbours are the most" })?;
+            let index = self
+                .free_index()
+                .ok_or(ConfigError { field: "address", rule: "65535 neighbours are the most" })?;
             self.insert_peer(config, index, Life::Configured);
             self.tell(index, Input::Start, now);
             return Ok(());
@@ -193,12 +197,20 @@ impl Speaker {
     ///
     /// # Errors
     /// When nobody is expected from there, or not now.
-    pub fn accept(&mut self, remote: IpAddr, local: IpAddr, now: Instant) -> Result<ConnectionId, Notification> {
+    pub fn accept(
+        &mut self,
+        remote: IpAddr,
+        local: IpAddr,
+        now: Instant,
+    ) -> Result<ConnectionId, Notification> {
         let index = match self.index_of(remote) {
             Some(index) => index,
-            None => self.dynamic_peer(remote, now).ok_or(Notification::new(NotificationCode::CONNECTION_REJECTED))?,
+            None => self
+                .dynamic_peer(remote, now)
+                .ok_or(Notification::new(NotificationCode::CONNECTION_REJECTED))?,
         };
-        let peer = self.peers.get_mut(&index).ok_or(Notification::new(NotificationCode::CONNECTION_REJECTED))?;
+        let peer =
+            self.peers.get_mut(&index).ok_or(Notification::new(NotificationCode::CONNECTION_REJECTED))?;
         let id = peer.session.accept(now)?;
         peer.connections.push((id, local));
         self.settle(index, now);
@@ -208,7 +220,8 @@ impl Speaker {
     /// What TCP has to be told of a connection from this address.
     #[must_use]
     pub fn transport(&self, remote: IpAddr) -> Transport {
-        let configured = self.index_of(remote).and_then(|index| self.peers.get(&index)).map(|peer| &peer.config);
+        let configured =
+            self.index_of(remote).and_then(|index| self.peers.get(&index)).map(|peer| &peer.config);
         let dynamic = || self.template(remote).map(|accept| &accept.neighbor);
         configured.or_else(dynamic).map(transport).unwrap_or_default()
     }
@@ -332,7 +345,8 @@ impl Speaker {
                 Output::Refresh(refresh) => self.refreshed(index, refresh, now),
             }
         }
-        let is_gone = |peer: &Peer| peer.life == Life::Dynamic && peer.connections.is_empty() && peer.up.is_none();
+        let is_gone =
+            |peer: &Peer| peer.life == Life::Dynamic && peer.connections.is_empty() && peer.up.is_none();
         if self.peers.get(&index).is_some_and(is_gone) && !self.is_awaited(index) {
             self.leave(index);
         }
@@ -340,7 +354,9 @@ impl Speaker {
 
     /// Whether a neighbour that came by itself may come back for its routes.
     fn is_awaited(&self, index: u16) -> bool {
-        self.peers.get(&index).is_some_and(|peer| peer.families.iter().any(|family| family.stale.until().is_some()))
+        self.peers
+            .get(&index)
+            .is_some_and(|peer| peer.families.iter().any(|family| family.stale.until().is_some()))
     }
 
     /// The families that are spoken with this neighbour now.

@@ -141,7 +141,11 @@ impl Speaker {
     /// Its neighbours.
     #[must_use]
     pub fn neighbors(&self, now: Instant) -> Vec<NeighborStatus> {
-        self.peers.values().filter(|peer| peer.life != Life::Leaving).map(|peer| self.neighbor(peer, now)).collect()
+        self.peers
+            .values()
+            .filter(|peer| peer.life != Life::Leaving)
+            .map(|peer| self.neighbor(peer, now))
+            .collect()
     }
 
     fn neighbor(&self, peer: &Peer, now: Instant) -> NeighborStatus {
@@ -158,8 +162,9 @@ impl Speaker {
             established_s: peer.session.established_since().map(|since| now.duration_since(since).as_secs()),
             last_error: peer.session.last_error().map(ToOwned::to_owned),
             hold_time_s: negotiated.and_then(|negotiated| negotiated.hold_time).map(|time| time.as_secs()),
-            capabilities: negotiated
-                .map_or_else(Vec::new, |negotiated| negotiated.open.capabilities.iter().map(capability).collect()),
+            capabilities: negotiated.map_or_else(Vec::new, |negotiated| {
+                negotiated.open.capabilities.iter().map(capability).collect()
+            }),
             statistics: peer.session.statistics().clone(),
             rejected: peer.rejected,
             families: families.map(|family| self.family_status(peer, family)).collect(),
@@ -194,7 +199,13 @@ impl Speaker {
 
     /// As [`Speaker::routes`], of those which a neighbour has announced, and only its paths.
     #[must_use]
-    pub fn adj_in(&self, neighbor: IpAddr, family: Family, from: u32, count_max: usize) -> (Vec<RouteStatus>, Option<u32>) {
+    pub fn adj_in(
+        &self,
+        neighbor: IpAddr,
+        family: Family,
+        from: u32,
+        count_max: usize,
+    ) -> (Vec<RouteStatus>, Option<u32>) {
         let Some(index) = self.index_of(neighbor).map(PeerIndex) else { return (Vec::new(), None) };
         let (mut routes, next) =
             self.routes_if(family, (from, count_max), |_, paths| paths.iter().any(|path| path.peer == index));
@@ -204,7 +215,13 @@ impl Speaker {
 
     /// As [`Speaker::routes`], of those which a neighbour has been told, as the table has them.
     #[must_use]
-    pub fn adj_out(&self, neighbor: IpAddr, family: Family, from: u32, count_max: usize) -> (Vec<RouteStatus>, Option<u32>) {
+    pub fn adj_out(
+        &self,
+        neighbor: IpAddr,
+        family: Family,
+        from: u32,
+        count_max: usize,
+    ) -> (Vec<RouteStatus>, Option<u32>) {
         let Some(index) = self.index_of(neighbor).map(PeerIndex) else { return (Vec::new(), None) };
         let table = self.rib.table(family);
         self.routes_if(family, (from, count_max), |destination, _| table.is_told(index, destination))
@@ -242,7 +259,9 @@ impl Speaker {
             best: self.path_status(family, paths.get(best)?),
             step,
             because: step.to_string(),
-            runner_up: runner_up.and_then(|index| paths.get(index)).map(|path| self.path_status(family, path)),
+            runner_up: runner_up
+                .and_then(|index| paths.get(index))
+                .map(|path| self.path_status(family, path)),
             equal: equal.len(),
         })
     }

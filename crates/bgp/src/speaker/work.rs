@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Speaker;
 use super::export::wants;
 use super::peer::{End, Life, Mark, PeerFamily, Stale};
-use super::Speaker;
 use crate::rib::{PeerIndex, Scope, Source, SourceKind, Sweep};
 use crate::session::{Down, Input, Negotiated};
 use crate::wire::{Family, PeerKind, RefreshSubtype, RouteRefresh};
@@ -19,7 +19,10 @@ impl Speaker {
     pub(super) fn up(&mut self, index: u16, negotiated: &std::sync::Arc<Negotiated>, now: Instant) {
         let Self { peers, rib, .. } = self;
         let Some(peer) = peers.get_mut(&index) else { return };
-        let local = peer.session.negotiated().and_then(|(id, _)| peer.connections.iter().find(|(other, _)| *other == id));
+        let local = peer
+            .session
+            .negotiated()
+            .and_then(|(id, _)| peer.connections.iter().find(|(other, _)| *other == id));
         let Some(&(_, local)) = local else { return };
         peer.up = Some((std::sync::Arc::clone(negotiated), local));
         peer.wants.clear();
@@ -45,7 +48,9 @@ impl Speaker {
             state.sent_paths.clear();
             match state.stale {
                 Stale::No => {}
-                Stale::Restarting(_) | Stale::LongLived(_) | Stale::Refreshing(_) if is_spoken && forwarding_kept => {
+                Stale::Restarting(_) | Stale::LongLived(_) | Stale::Refreshing(_)
+                    if is_spoken && forwarding_kept =>
+                {
                     state.renew();
                     state.stale = Stale::Refreshing(now + REFRESH_MAX);
                 }
@@ -54,7 +59,8 @@ impl Speaker {
             if is_spoken {
                 state.mark = Some((Mark::All, 0));
                 state.end = Some(End::OfRib);
-                rib.table_mut(family).subscribe(PeerIndex(index), if has_ids { Scope::All } else { Scope::Best });
+                rib.table_mut(family)
+                    .subscribe(PeerIndex(index), if has_ids { Scope::All } else { Scope::Best });
             }
         }
     }
@@ -64,7 +70,8 @@ impl Speaker {
         let Self { peers, rib, .. } = self;
         let Some(peer) = peers.get_mut(&index) else { return };
         peer.up = None;
-        let graceful = down.negotiated.graceful.as_ref().filter(|_| down.keeps_routes && peer.life != Life::Leaving);
+        let graceful =
+            down.negotiated.graceful.as_ref().filter(|_| down.keeps_routes && peer.life != Life::Leaving);
         for family in down.negotiated.codec.families.iter() {
             rib.table_mut(family).unsubscribe(peer.index);
             let state = &mut peer.families[family as usize];
@@ -73,12 +80,14 @@ impl Speaker {
             state.sent_paths.clear();
             state.long_lived =
                 down.negotiated.long_lived.iter().find(|(other, _)| *other == family).map(|(_, time)| *time);
-            let kept = graceful.filter(|graceful| graceful.families.iter().any(|kept| kept.family == family.raw()));
+            let kept =
+                graceful.filter(|graceful| graceful.families.iter().any(|kept| kept.family == family.raw()));
             match kept {
                 Some(graceful) => {
                     // What was stale already has had its chance (RFC 4724 §4.2).
                     state.sweep_stale();
-                    state.stale = Stale::Restarting(now + Duration::from_secs(graceful.restart_time_s.into()));
+                    state.stale =
+                        Stale::Restarting(now + Duration::from_secs(graceful.restart_time_s.into()));
                 }
                 None => state.forget(),
             }
@@ -91,7 +100,8 @@ impl Speaker {
         self.check_limits(index, now);
         let Some(peer) = self.peers.get_mut(&index) else { return };
         for family in spoken.iter() {
-            peer.session.send_refresh(RouteRefresh { family: family.raw(), subtype: RefreshSubtype::Request });
+            peer.session
+                .send_refresh(RouteRefresh { family: family.raw(), subtype: RefreshSubtype::Request });
             peer.family(family).mark = Some((Mark::All, 0));
         }
     }

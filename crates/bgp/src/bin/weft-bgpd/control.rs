@@ -70,9 +70,7 @@ async fn follow(handle: Handle, learned: Learned) {
                 learned.remove(&key);
                 continue;
             }
-            let path = |path: &weft_bgp::speaker::LearnedPath| {
-                json!({ "neighbor": path.neighbor, "next_hop": path.attributes.next_hop.to_string(), "is_stale": path.is_stale })
-            };
+            let path = |path: &weft_bgp::speaker::LearnedPath| json!({ "neighbor": path.neighbor, "next_hop": path.attributes.next_hop.to_string(), "is_stale": path.is_stale });
             let paths: Vec<Value> = change.paths.iter().map(path).collect();
             learned.insert(key, json!({ "paths": paths, "is_duplicate_mac": change.is_duplicate_mac }));
         }
@@ -83,7 +81,9 @@ async fn converse(stream: UnixStream, handle: Handle, learned: Learned) {
     let (reader, mut writer) = stream.into_split();
     let mut lines = BufReader::new(reader).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let answer = answer(&line, &handle, &learned).await.unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
+        let answer = answer(&line, &handle, &learned)
+            .await
+            .unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
         if writer.write_all(format!("{answer}\n").as_bytes()).await.is_err() {
             return;
         }
@@ -126,5 +126,8 @@ fn act(speaker: &mut Speaker, request: Request, now: std::time::Instant) -> anyh
 
 fn family(name: &str) -> anyhow::Result<Family> {
     let families = Family::ALL.into_iter();
-    families.into_iter().find(|family| family.to_string() == name).with_context(|| format!("{name} is not a family"))
+    families
+        .into_iter()
+        .find(|family| family.to_string() == name)
+        .with_context(|| format!("{name} is not a family"))
 }

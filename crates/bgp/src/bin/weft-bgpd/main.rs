@@ -57,7 +57,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let text = tokio::fs::read_to_string(&arguments.configuration).await.with_context(|| path.to_string())?;
     let configuration: Configuration = serde_json::from_str(&text).with_context(|| path.to_string())?;
     let now = tokio::time::Instant::now().into_std();
-    let seed = std::hash::BuildHasher::hash_one(&foldhash::quality::RandomState::default(), std::process::id());
+    let seed =
+        std::hash::BuildHasher::hash_one(&foldhash::quality::RandomState::default(), std::process::id());
     let mut speaker = Speaker::new(configuration.speaker, now, seed)?;
     for route in &configuration.routes {
         speaker.originate(route.route()?);

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use ipnet::IpNet;
 use weft_bgp::speaker::Route;
 use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField, Payload,
-    VpnDestination,
+    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
+    Payload, VpnDestination,
 };
 use weft_net::{Mac, RouteDistinguisher, RouteTarget};
 
@@ -50,8 +50,10 @@ impl RouteConfig {
         attributes.local_pref = self.local_pref;
         attributes.multi_exit_disc = self.multi_exit_disc;
         let targets = self.route_targets.iter().map(|target| ExtendedCommunity::from(*target));
-        let encapsulation = self.vni.map(|_| ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN));
-        let mobility = self.mobility_sequence.map(|sequence| ExtendedCommunity::mac_mobility(sequence, false));
+        let encapsulation =
+            self.vni.map(|_| ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN));
+        let mobility =
+            self.mobility_sequence.map(|sequence| ExtendedCommunity::mac_mobility(sequence, false));
         attributes.set_extended_communities(targets.chain(encapsulation).chain(mobility));
         Ok(Route { destination, payload, attributes })
     }
@@ -82,7 +84,9 @@ impl RouteConfig {
         prefix: Option<IpNet>,
     ) -> anyhow::Result<(Destination, Payload)> {
         let (tag, label) = (EthernetTag::default(), LabelField::from_vni(vni.try_into()?));
-        let payload = |gateway| Payload::Evpn(Box::new(EvpnPayload { segment: Esi::ZERO, gateway, label, label2: None }));
+        let payload = |gateway| {
+            Payload::Evpn(Box::new(EvpnPayload { segment: Esi::ZERO, gateway, label, label2: None }))
+        };
         let (destination, payload) = match (prefix, self.mac, self.originator) {
             (Some(prefix), None, None) => {
                 let gateway = match prefix {

@@ -82,7 +82,12 @@ impl Service for Vrfs {
         let around = rows.into_iter().flatten().flat_map(|row| member::ports_around(model, row, rows));
         let mut ports: BTreeSet<Id> = around.collect();
         match &step.row {
-            RowKey::Resource(RowKind::Vrf, id) => self.touch_all(model, *id, touched),
+            RowKey::Resource(RowKind::Vrf, id) => {
+                self.touch_all(model, *id, touched);
+                // Of a network: then its routers no longer have its subnets, or have them again.
+                let subnets: Vec<Id> = model.subnets_of(*id).collect();
+                subnets.into_iter().for_each(|subnet| touched_by_subnet(model, subnet, touched));
+            }
             RowKey::Resource(RowKind::Subnet, id) => touched_by_subnet(model, *id, touched),
             RowKey::Resource(RowKind::RouterInterface, _) => {
                 for row in rows.into_iter().flatten() {
@@ -375,6 +380,8 @@ fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), IpNet::from(*address))));
     match gateway.bridge {
         Some(_) => objects.push(Object::ProxyArp(link)),
+        // Where its network is not, nothing comes by its bridge either.
+        None if !network_compile::takes_part(model, port.service_id, &host) => return None,
         None => objects.push(Object::Steering(Steering {
             link: LinkId::on_host(core::link_name(model, port.interface_id)?),
             mac: gateway.mac,

@@ -8,9 +8,12 @@ mod place;
 mod resource;
 mod status;
 
+use crate::bgp::{self, BgpPeers, BgpSpeakers};
+use crate::bgpvpn::{self, Bgpvpns, NetworkAssociations, PortAssociations, RouterAssociations};
 use crate::core::{InstancePorts, Interfaces, ServicePorts, Services};
 use crate::host::Hosts;
 use crate::network::{self, Networks, Ports, Subnets};
+use crate::router::{self, Routers};
 use crate::{Model, RowKey, RowKind};
 
 pub(crate) use action::Effect;
@@ -94,6 +97,76 @@ pub const CATALOGUE: &[Entry] = &[
         actions: &[],
     },
     Entry {
+        collection: "routers",
+        member: "router",
+        path: "routers",
+        doc: "What joins the subnets of several networks",
+        attributes: Routers::ATTRIBUTES,
+        resource: &Routers,
+        verbs: Verbs::ALL,
+        actions: Routers::ACTIONS,
+    },
+    Entry {
+        collection: "bgpvpns",
+        member: "bgpvpn",
+        path: "bgpvpn/bgpvpns",
+        doc: "VPNs whose routes are exchanged by BGP",
+        attributes: Bgpvpns::ATTRIBUTES,
+        resource: &Bgpvpns,
+        verbs: Verbs::ALL,
+        actions: Bgpvpns::ACTIONS,
+    },
+    Entry {
+        collection: "bgpvpn_network_associations",
+        member: "bgpvpn_network_association",
+        path: "bgpvpn/bgpvpns/{bgpvpn_id}/network_associations",
+        doc: "Networks in a BGP VPN",
+        attributes: NetworkAssociations::ATTRIBUTES,
+        resource: &NetworkAssociations,
+        verbs: Verbs::ALL,
+        actions: &[],
+    },
+    Entry {
+        collection: "bgpvpn_router_associations",
+        member: "bgpvpn_router_association",
+        path: "bgpvpn/bgpvpns/{bgpvpn_id}/router_associations",
+        doc: "Routers in a BGP VPN",
+        attributes: RouterAssociations::ATTRIBUTES,
+        resource: &RouterAssociations,
+        verbs: Verbs::ALL,
+        actions: &[],
+    },
+    Entry {
+        collection: "bgpvpn_port_associations",
+        member: "bgpvpn_port_association",
+        path: "bgpvpn/bgpvpns/{bgpvpn_id}/port_associations",
+        doc: "Ports in a BGP VPN, with routes that lead to them",
+        attributes: PortAssociations::ATTRIBUTES,
+        resource: &PortAssociations,
+        verbs: Verbs::ALL,
+        actions: &[],
+    },
+    Entry {
+        collection: "bgp_peers",
+        member: "bgp_peer",
+        path: "bgp-peers",
+        doc: "Routers outside to which BGP is spoken",
+        attributes: BgpPeers::ATTRIBUTES,
+        resource: &BgpPeers,
+        verbs: Verbs::ALL,
+        actions: &[],
+    },
+    Entry {
+        collection: "bgp_speakers",
+        member: "bgp_speaker",
+        path: "bgp-speakers",
+        doc: "Who speaks BGP, to which peers and for which networks",
+        attributes: BgpSpeakers::ATTRIBUTES,
+        resource: &BgpSpeakers,
+        verbs: Verbs::ALL,
+        actions: BgpSpeakers::ACTIONS,
+    },
+    Entry {
         collection: "hosts",
         member: "host",
         path: "hosts",
@@ -109,7 +182,8 @@ pub const CATALOGUE: &[Entry] = &[
 pub type Extension = (&'static str, &'static str);
 
 /// The extensions of Neutron's that are there: those of every resource, and those of each service.
-pub const EXTENSIONS: &[&[Extension]] = &[OF_ALL, network::EXTENSIONS];
+pub const EXTENSIONS: &[&[Extension]] =
+    &[OF_ALL, network::EXTENSIONS, router::EXTENSIONS, bgpvpn::EXTENSIONS, bgp::EXTENSIONS];
 
 /// What holds for every resource.
 const OF_ALL: &[Extension] = &[

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{CATALOGUE, Entry, NoStatuses, known_as};
+use crate::router::{interface_of, remove_all_interfaces};
 use crate::{Attribute, Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
 use document::{Document, Request};
 
@@ -283,6 +284,10 @@ impl<'d> Plan<'d> {
             .collect();
         let made =
             in_set(model, &self.scope.set).filter(|key| self.scope.has(model, key) && !kept.contains(key));
+        // The ports of a router's interfaces go with them.
+        let made = made.filter(|key| {
+            !matches!(key, RowKey::Resource(RowKind::InstancePort, id) if interface_of(model, *id).is_some())
+        });
         let mut doomed: Vec<Doomed> = made.filter_map(|key| Doomed::find(model, &key)).collect();
         doomed.sort_by_key(|doomed| std::cmp::Reverse(rank(doomed.entry)));
         doomed
@@ -385,7 +390,13 @@ impl Doomed {
                 format!("Unable to complete operation on network {}. It has subnet {subnet}.", self.id);
             return Err(Refusal::conflict("NetworkInUse", message));
         }
-        change.attempt(|change| self.entry.delete(change, &self.id, None))?;
+        change.attempt(|change| {
+            // Its interfaces were declared with it.
+            if let Some(router) = self.id.parse().ok().filter(|_| self.entry.member == "router") {
+                remove_all_interfaces(change, router)?;
+            }
+            self.entry.delete(change, &self.id, None)
+        })?;
         let (id, name) = (Some(self.id.clone()), self.name.clone());
         Ok(Declared {
             action: Action::Delete,

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use weft_net::{HostName, Mac, NamespaceName};
+use weft_net::{HostName, Mac, NamespaceName, RouteTarget};
 
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, FreeVnis};
@@ -32,14 +32,16 @@ pub(crate) struct Index {
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
     pub(crate) by_device: OrdSet<(Arc<str>, Id)>,
-    /// Addresses in use in a network, and by which service port.
-    pub(crate) addresses: OrdMap<(Id, IpAddr), Id>,
+    /// Addresses in use in a network, and by which service port: one, or several that are anycast.
+    pub(crate) addresses: OrdSet<(Id, IpAddr, Id)>,
     /// MAC addresses in use in a network, and by which service port.
     pub(crate) macs: OrdMap<(Id, Mac), Id>,
     /// Named namespaces on hosts, by the instance ports that are in them.
     pub(crate) namespaces: OrdSet<(HostName, NamespaceName, Id)>,
     /// How many live bindings a service has on a host.
     pub(crate) service_hosts: OrdMap<Id, OrdMap<HostName, u32>>,
+    /// Route targets that a BGP VPN names, and which one does.
+    pub(crate) route_targets: OrdSet<(RouteTarget, Id)>,
     /// Addresses that are free in the allocation pools of a subnet.
     pub(crate) free: FreeAddresses,
 }
@@ -85,6 +87,7 @@ impl Index {
         same("macs", &self.macs, &other.macs)?;
         same("namespaces", &self.namespaces, &other.namespaces)?;
         same("service_hosts", &self.service_hosts, &other.service_hosts)?;
+        same("route_targets", &self.route_targets, &other.route_targets)?;
         same("free", &self.free, &other.free)
     }
 }

@@ -10,11 +10,14 @@
 //! The core is service binding: an *instance port* is a vNIC; an *interface* is a slice of it; a *service* is something to be
 //! connected to; a *service port* binds an interface to a service. Neutron's port is a view of the three together.
 
+pub mod bgp;
+pub mod bgpvpn;
 pub mod catalogue;
 pub mod compile;
 pub mod core;
 pub mod declare;
 pub mod network;
+pub mod router;
 
 mod attribute;
 mod change;
@@ -30,6 +33,7 @@ mod query;
 mod refusal;
 mod restore;
 mod row;
+mod secret;
 mod standard;
 mod stored;
 mod tables;
@@ -47,6 +51,7 @@ pub use query::{Condition, Page, Query, SortKey};
 pub use refusal::{Reason, Refusal};
 pub use restore::check_restored;
 pub use row::{Row, RowError, RowKey, RowKind, Write};
+pub use secret::Secret;
 pub use standard::{Standard, tags};
 pub use tables::Tables;
 pub use timestamp::Timestamp;

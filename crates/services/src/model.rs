@@ -3,6 +3,7 @@
 //! All maps are persistent: a clone shares everything, a change copies one path. Whatever a check asks (is this address
 //! taken, which ports are on this network) is one look into an index that the same write keeps.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -121,6 +122,12 @@ impl Model {
     /// The bindings with an address of a subnet.
     pub(crate) fn bindings_in(&self, subnet: Id) -> impl Iterator<Item = Id> + use<'_> {
         self.referring((RowKind::Subnet, subnet), RowKind::ServicePort)
+    }
+
+    /// The bindings that have an address in a network: one, or several that are anycast.
+    pub(crate) fn bindings_at(&self, network: Id, address: IpAddr) -> impl Iterator<Item = Id> + use<'_> {
+        let range = (network, address, Id::MIN)..=(network, address, Id::MAX);
+        self.index.addresses.range(range).map(|(_, _, id)| *id)
     }
 
     /// The bindings of an interface.

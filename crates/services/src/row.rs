@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use weft_net::HostName;
 
+use crate::bgp::{BgpPeer, BgpSpeaker};
+use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
 use crate::network::{Network, Subnet};
+use crate::router::{Router, RouterInterface};
 use crate::stored::Stored;
 use crate::{Exclusive, Id, Standard};
 
@@ -23,6 +26,14 @@ macro_rules! each_kind {
             InstancePort "instance_port" instance_ports,
             Interface "interface" interfaces,
             ServicePort "service_port" service_ports,
+            Router "router" routers,
+            RouterInterface "router_interface" router_interfaces,
+            Bgpvpn "bgpvpn" bgpvpns,
+            BgpvpnNetworkAssociation "bgpvpn_network_association" bgpvpn_network_associations,
+            BgpvpnRouterAssociation "bgpvpn_router_association" bgpvpn_router_associations,
+            BgpvpnPortAssociation "bgpvpn_port_association" bgpvpn_port_associations,
+            BgpPeer "bgp_peer" bgp_peers,
+            BgpSpeaker "bgp_speaker" bgp_speakers,
         }
     };
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use weft_net::HostName;
 
+use crate::bgp::{BgpPeer, BgpSpeaker};
+use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
 use crate::network::{Network, Subnet};
+use crate::router::{Router, RouterInterface};
 use crate::row::each_kind;
 use crate::{Exclusive, Id, Row, RowKey, RowKind};
 

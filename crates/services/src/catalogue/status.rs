@@ -1,5 +1,7 @@
 //! Statuses: what hosts have reported, summed up.
 
+use crate::Id;
+use crate::bgp::AdvertisedRoute;
 use crate::compile::FragmentKey;
 
 /// What a host reports can be summed up as one of these.
@@ -37,6 +39,8 @@ pub trait Statuses {
     fn fragment(&self, host: &weft_net::HostName, fragment: &FragmentKey) -> Status;
     /// Whether a host's agent is connected.
     fn is_connected(&self, host: &weft_net::HostName) -> bool;
+    /// The routes that a BGP speaker tells its peers.
+    fn advertised_routes(&self, speaker: Id) -> Vec<AdvertisedRoute>;
 }
 
 /// Nothing has been reported.
@@ -48,5 +52,8 @@ impl Statuses for NoStatuses {
     }
     fn is_connected(&self, _: &weft_net::HostName) -> bool {
         false
+    }
+    fn advertised_routes(&self, _: Id) -> Vec<AdvertisedRoute> {
+        Vec::new()
     }
 }

@@ -31,7 +31,10 @@ pub(crate) enum OnFailure {
 impl OnFailure {
     /// This, if the change from `stored` to `now` concerns the host; otherwise what was decided stays.
     pub(crate) fn if_host_changes(self, stored: &InstancePort, now: &InstancePort) -> Self {
-        let decides = |port: &InstancePort| (port.host_id.clone(), port.vnic.clone(), port.vnic_type.clone());
+        let decides = |port: &InstancePort| {
+            let is_bound_nowhere = is_bound_nowhere(port);
+            (port.host_id.clone(), port.vnic.clone(), port.vnic_type.clone(), is_bound_nowhere)
+        };
         if decides(stored) == decides(now) { Self::Keep } else { self }
     }
 }
@@ -115,6 +118,10 @@ fn cannot_be_made(model: &Model, interface: Id) -> Option<String> {
 /// Why a service port cannot be carried out on the host of its instance port; `None` while it has no host.
 pub(crate) fn binding_failure(model: &Model, vnic: &InstancePort, port: &ServicePort) -> Option<String> {
     let name = vnic.host_id.as_ref()?;
+    if is_bound_nowhere(vnic) {
+        let owner = &vnic.device_owner;
+        return Some(format!("a port with device_owner '{owner}' is bound to no host"));
+    }
     let Some(host) = model.host(name) else { return Some(format!("host '{name}' is not known")) };
     if let Err(rule) = check_can_make(&host.fact, &vnic.vnic) {
         return Some(format!("host '{name}' {rule}"));
@@ -126,6 +133,11 @@ pub(crate) fn binding_failure(model: &Model, vnic: &InstancePort, port: &Service
     let network = model.networks.get(&port.service_id)?;
     cannot_make_interface(model, port.interface_id, name, &host.fact)
         .or_else(|| cannot_join(model, network, name, &host.fact))
+}
+
+/// Whether it is the network's own, as a router's interface is: there is no vNIC of it on any host.
+pub(crate) fn is_bound_nowhere(vnic: &InstancePort) -> bool {
+    vnic.device_owner.starts_with("network:")
 }
 
 /// The rule that a host breaks if it is to make this vNIC.

@@ -13,7 +13,7 @@ use crate::core::{InterfaceParent, status};
 use crate::index::replace;
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::{Id, Model, Refusal, Row, RowKind, Standard};
+use crate::{Id, Model, Refusal, Row, RowKind, Standard, router};
 
 /// A vNIC: MAC address, MTU, host.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -196,6 +196,7 @@ impl Resource for InstancePorts {
             profile: Map::new(),
         };
         check_native(change.model(), &port)?;
+        router::check_stays(change.model(), None, &port)?;
         change.put(Row::InstancePort(Arc::new(port)));
         Ok(id.to_string())
     }
@@ -215,6 +216,7 @@ impl Resource for InstancePorts {
         port.device_owner = spec.device_owner;
         port.vnic = spec.vnic;
         port.standard.touch(change.now());
+        router::check_stays(change.model(), Some(&stored), &port)?;
         let on_failure = OnFailure::Refuse.if_host_changes(&stored, &port);
         if on_failure == OnFailure::Refuse {
             check_native(change.model(), &port)?;

@@ -12,10 +12,12 @@ use crate::change::{Change, Named, typed};
 use crate::core::binding::{self, OnFailure};
 use crate::core::status;
 use crate::index::reclaim;
-use crate::network::{FixedIpRequest, allocate, check_addresses_free, index_addresses, reallocate};
+use crate::network::{
+    FixedIpRequest, Part, Station, allocate, check_addresses_free, index_addresses, reallocate,
+};
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::{Id, Model, Refusal, Row, RowKind, Standard};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgpvpn, router};
 
 /// The binding of an interface to a service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +32,9 @@ pub struct ServicePort {
     pub mac_address: Mac,
     /// The addresses that it has in the network.
     pub fixed_ips: Vec<FixedIp>,
+    /// Whether others of its network that are anycast as well may have the same addresses.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anycast: bool,
     /// Why its host cannot carry it out, if it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding_failure: Option<String>,
@@ -85,6 +90,7 @@ struct Spec {
     interface_id: Id,
     service_id: Id,
     fixed_ips: Option<Vec<FixedIpRequest>>,
+    anycast: bool,
 }
 
 /// The collection of service ports.
@@ -101,6 +107,13 @@ impl ServicePorts {
             AttributeType::List,
             "Addresses: of {subnet_id, ip_address}, either or both",
         ),
+        Attribute::with_default(
+            "anycast",
+            AttributeType::Boolean,
+            "false",
+            "Whether others that are anycast may have the same addresses",
+        )
+        .immutable(),
         Attribute::read_only("mac_address", AttributeType::Mac, "MAC address of the instance port"),
         Attribute::read_only("binding_failure", AttributeType::Text(255), "Why the host cannot carry it out")
             .nullable(),
@@ -132,6 +145,7 @@ impl Resource for ServicePorts {
         map.insert("interface_id".into(), json!(port.interface_id));
         map.insert("service_id".into(), json!(port.service_id));
         map.insert("fixed_ips".into(), json!(port.fixed_ips));
+        map.insert("anycast".into(), json!(port.anycast));
         map.insert("mac_address".into(), json!(port.mac_address));
         map.insert("binding_failure".into(), json!(port.binding_failure));
         map.insert("status".into(), json!(status::of_service_port(model, port, statuses).as_str()));
@@ -145,7 +159,9 @@ impl Resource for ServicePorts {
         };
         check_unbound(change.model(), spec.interface_id, None)?;
         check_mac(change.model(), spec.service_id, vnic.mac_address, None)?;
-        let fixed_ips = allocate(change, spec.service_id, vnic.mac_address, spec.fixed_ips.as_deref())?;
+        let station =
+            Station { network: spec.service_id, mac: vnic.mac_address, part: Part::of(spec.anycast) };
+        let fixed_ips = allocate(change, station, spec.fixed_ips.as_deref())?;
         let id = change.choose_id();
         let port = ServicePort {
             standard: change.standard(id, spec.named),
@@ -153,6 +169,7 @@ impl Resource for ServicePorts {
             service_id: spec.service_id,
             mac_address: vnic.mac_address,
             fixed_ips,
+            anycast: spec.anycast,
             binding_failure: None,
         };
         change.put(Row::ServicePort(Arc::new(port)));
@@ -171,11 +188,14 @@ impl Resource for ServicePorts {
             check_mac(change.model(), spec.service_id, stored.mac_address, Some(stored.standard.id))?;
             // Moved: addresses of the old network mean nothing in the new one, unless new ones are asked for.
             let asked = (!as_stored).then_some(asked.as_slice());
-            port.fixed_ips = allocate(change, spec.service_id, stored.mac_address, asked)?;
+            let station =
+                Station { network: spec.service_id, mac: stored.mac_address, part: Part::of(stored.anycast) };
+            port.fixed_ips = allocate(change, station, asked)?;
             port.service_id = spec.service_id;
         } else if !as_stored {
             port.fixed_ips = reallocate(change, &stored, stored.mac_address, &asked)?;
         }
+        router::check_addresses_stay(change.model(), &stored, &port.fixed_ips)?;
         port.standard.name = spec.named.name;
         port.standard.description = spec.named.description;
         port.standard.touch(change.now());
@@ -190,7 +210,13 @@ impl Resource for ServicePorts {
     }
 
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
+        let Some(key @ RowKey::Resource(_, binding)) = self.row_key(change.model(), id) else {
+            return Err(self.not_found(id));
+        };
+        if let Some(interface) = router::interface_by(change.model(), binding) {
+            router::check_port_is_free(change.model(), interface)?;
+        }
+        bgpvpn::dissociate(change, (RowKind::ServicePort, binding));
         change.delete(key);
         Ok(())
     }

@@ -68,7 +68,7 @@ impl FreeAddresses {
 /// Notes which addresses a binding has, in the place of those that it had, and that they are free no more.
 pub(crate) fn index_addresses(model: &mut Model, before: Option<&ServicePort>, after: Option<&ServicePort>) {
     let had = |port: &ServicePort| (port.service_id, port.fixed_ips.clone());
-    if before.map(had) == after.map(had) && before.is_none_or(|port| owns_all(model, port)) {
+    if before.map(had) == after.map(had) {
         return;
     }
     if let Some(port) = before {
@@ -78,7 +78,7 @@ pub(crate) fn index_addresses(model: &mut Model, before: Option<&ServicePort>, a
     }
     if let Some(port) = after {
         for fixed_ip in &port.fixed_ips {
-            model.index.addresses.insert((port.service_id, fixed_ip.ip_address), port.standard.id);
+            model.index.addresses.insert((port.service_id, fixed_ip.ip_address, port.standard.id));
             if model.subnets.contains_key(&fixed_ip.subnet_id) {
                 model.index.free.take(fixed_ip.subnet_id, fixed_ip.ip_address);
             }
@@ -86,22 +86,16 @@ pub(crate) fn index_addresses(model: &mut Model, before: Option<&ServicePort>, a
     }
 }
 
-fn owns_all(model: &Model, port: &ServicePort) -> bool {
-    port.fixed_ips.iter().all(|fixed_ip| is_owner(model, port, fixed_ip))
-}
-
-fn is_owner(model: &Model, port: &ServicePort, fixed_ip: &FixedIp) -> bool {
-    model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) == Some(&port.standard.id)
-}
-
-/// Gives an address back to its pool. Within one change somebody else may have taken it already.
+/// Gives an address back to its pool, unless somebody else has it: within one change it may have been taken already, and what is
+/// anycast has it besides.
 fn release(model: &mut Model, port: &ServicePort, fixed_ip: &FixedIp) {
-    if !is_owner(model, port, fixed_ip) {
+    let (network, address) = (port.service_id, fixed_ip.ip_address);
+    model.index.addresses.remove(&(network, address, port.standard.id));
+    if model.bindings_at(network, address).next().is_some() {
         return;
     }
-    model.index.addresses.remove(&(port.service_id, fixed_ip.ip_address));
     if let Some(subnet) = model.subnets.get(&fixed_ip.subnet_id).cloned() {
-        model.index.free.give_back(&subnet, fixed_ip.ip_address);
+        model.index.free.give_back(&subnet, address);
     }
 }
 

@@ -317,7 +317,8 @@ fn port_remote(port: &ServicePort, vni: Vni, endpoint: IpAddr) -> Vec<Object> {
         Object::BridgeFdb(BridgeFdb { link: tunnel.clone(), mac }),
         Object::VxlanFdb(VxlanFdb { link: tunnel, mac, destination: endpoint }),
     ];
-    remote.extend(port.fixed_ips.iter().map(|fixed_ip| {
+    // Of what is anycast there is more than one: nobody answers for it but itself.
+    remote.extend(port.fixed_ips.iter().filter(|_| !port.anycast).map(|fixed_ip| {
         Object::Neighbour(Neighbour { link: bridge.clone(), address: fixed_ip.ip_address, mac })
     }));
     remote

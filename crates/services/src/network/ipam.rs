@@ -23,6 +23,31 @@ impl FixedIpRequest {
     }
 }
 
+/// What gets addresses.
+#[derive(Clone, Copy)]
+pub(crate) struct Station {
+    pub(crate) network: Id,
+    pub(crate) mac: Mac,
+    pub(crate) part: Part,
+}
+
+/// What part something that gets addresses has in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is a workload.
+    Workload,
+    /// It is one of several workloads that may have the same addresses.
+    Anycast,
+    /// It is a router: it has the gateway's address, however others get theirs.
+    Router,
+}
+
+impl Part {
+    pub(crate) const fn of(anycast: bool) -> Self {
+        if anycast { Self::Anycast } else { Self::Workload }
+    }
+}
+
 /// The most addresses that one port may ask for, as Neutron's `max_fixed_ips_per_port` had it.
 const FIXED_IPS_MAX: usize = 256;
 
@@ -30,12 +55,10 @@ const FIXED_IPS_MAX: usize = 256;
 /// subnets for them, and one of each subnet in which workloads make their own.
 pub(crate) fn allocate(
     change: &Change,
-    network: Id,
-    mac: Mac,
+    station: Station,
     asked: Option<&[FixedIpRequest]>,
 ) -> Result<Vec<FixedIp>, Refusal> {
-    let mut picker =
-        Picker { model: change.model(), network, mac, picked: Vec::new(), free: Free::default() };
+    let mut picker = Picker { model: change.model(), station, picked: Vec::new(), free: Free::default() };
     match asked {
         Some(asked) => picker.pick_asked(asked)?,
         None => picker.pick_default()?,
@@ -65,7 +88,8 @@ pub(crate) fn reallocate(
             None => fresh.push(request.clone()),
         }
     }
-    result.extend(allocate(change, stored.service_id, mac, Some(&fresh))?);
+    let station = Station { network: stored.service_id, mac, part: Part::of(stored.anycast) };
+    result.extend(allocate(change, station, Some(&fresh))?);
     Ok(result)
 }
 
@@ -78,8 +102,7 @@ fn check_count(asked: &[FixedIpRequest]) -> Result<(), Refusal> {
 
 struct Picker<'a> {
     model: &'a Model,
-    network: Id,
-    mac: Mac,
+    station: Station,
     picked: Vec<FixedIp>,
     free: Free,
 }
@@ -90,7 +113,7 @@ struct Free(Option<crate::network::FreeAddresses>);
 
 impl Picker<'_> {
     fn subnets(&self) -> Vec<Arc<Subnet>> {
-        let ids = self.model.subnets_of(self.network);
+        let ids = self.model.subnets_of(self.station.network);
         ids.filter_map(|id| self.model.subnets.get(&id).cloned()).collect()
     }
 
@@ -110,7 +133,7 @@ impl Picker<'_> {
             }
         }
         for subnet in subnets.iter().filter(|subnet| subnet.is_slaac()) {
-            self.take(subnet, from_mac(subnet, self.mac))?;
+            self.take(subnet, from_mac(subnet, self.station.mac))?;
         }
         Ok(())
     }
@@ -131,7 +154,7 @@ impl Picker<'_> {
             };
             let subnet = self.subnet(id)?;
             let address = if subnet.is_slaac() {
-                from_mac(&subnet, self.mac)
+                from_mac(&subnet, self.station.mac)
             } else {
                 self.lowest(&subnet).ok_or_else(|| self.exhausted())?
             };
@@ -143,14 +166,14 @@ impl Picker<'_> {
     fn subnet(&self, id: Id) -> Result<Arc<Subnet>, Refusal> {
         let subnet =
             self.model.subnets.get(&id).ok_or_else(|| Refusal::not_found("SubnetNotFound", "Subnet", id))?;
-        if subnet.network_id == self.network {
+        if subnet.network_id == self.station.network {
             return Ok(subnet.clone());
         }
         Err(Refusal::invalid(
             "InvalidInput",
             format!(
                 "Invalid input for operation: Failed to create port on network {}, because fixed_ips included invalid subnet {id}.",
-                self.network
+                self.station.network
             ),
         ))
     }
@@ -178,7 +201,8 @@ impl Picker<'_> {
 
     /// Where workloads make their addresses themselves, they have the one that their MAC address makes, and no other.
     fn check_can_be_made(&self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
-        if !subnet.is_slaac() || address == from_mac(subnet, self.mac) {
+        let is_gateway = self.station.part == Part::Router && subnet.gateway_ip == Some(address);
+        if is_gateway || !subnet.is_slaac() || address == from_mac(subnet, self.station.mac) {
             return Ok(());
         }
         Err(Refusal::invalid(
@@ -195,7 +219,8 @@ impl Picker<'_> {
     }
 
     fn take(&mut self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
-        let by_others = self.model.index.addresses.contains_key(&(self.network, address));
+        let mut holders = self.model.bindings_at(self.station.network, address);
+        let by_others = holders.any(|holder| !shares(self.model, self.station.part == Part::Anycast, holder));
         let by_us = self.picked.iter().any(|picked| picked.ip_address == address);
         if by_others || by_us {
             return Err(already_allocated(address, subnet.standard.id));
@@ -206,7 +231,7 @@ impl Picker<'_> {
     }
 
     fn exhausted(&self) -> Refusal {
-        let network = self.network;
+        let network = self.station.network;
         Refusal::conflict(
             "IpAddressGenerationFailure",
             format!("No more IP addresses available on network {network}."),
@@ -233,12 +258,16 @@ pub(crate) fn check_addresses_free(model: &Model, port: &ServicePort) -> Result<
 }
 
 fn check_free(model: &Model, port: &ServicePort, fixed_ip: &FixedIp) -> Result<(), Refusal> {
-    match model.index.addresses.get(&(port.service_id, fixed_ip.ip_address)) {
-        Some(taken) if *taken != port.standard.id => {
-            Err(already_allocated(fixed_ip.ip_address, fixed_ip.subnet_id))
-        }
-        _ => Ok(()),
+    let mut holders = model.bindings_at(port.service_id, fixed_ip.ip_address);
+    match holders.any(|holder| holder != port.standard.id && !shares(model, port.anycast, holder)) {
+        true => Err(already_allocated(fixed_ip.ip_address, fixed_ip.subnet_id)),
+        false => Ok(()),
     }
+}
+
+/// Whether a binding may have the address of another: both are anycast.
+fn shares(model: &Model, anycast: bool, holder: Id) -> bool {
+    anycast && model.service_ports.get(&holder).is_some_and(|holder| holder.anycast)
 }
 
 fn already_allocated(address: IpAddr, subnet: Id) -> Refusal {

@@ -11,14 +11,18 @@ mod resource;
 mod subnet;
 
 pub(crate) use addresses::{FreeAddresses, index_addresses};
-pub(crate) use ipam::{FixedIpRequest, allocate, check_addresses_free, follow_mac, reallocate};
+pub(crate) use ipam::{
+    FixedIpRequest, Part, Station, allocate, check_addresses_free, follow_mac, reallocate,
+};
 pub use port::Ports;
+pub(crate) use port::delete as delete_port;
 pub use resource::{Encapsulation, Network, Networks};
 pub use subnet::{AddressRange, HostRoute, Subnet, Subnets};
 
 /// Neutron's extensions of networks, subnets and ports of which everything works.
 pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[
     ("binding", "Port Binding"),
+    ("l2_adjacency", "L2 Adjacency"),
     ("ip-substring-filtering", "IP address substring filtering"),
     ("net-mtu", "Network MTU"),
     ("net-mtu-writable", "Network MTU (writable)"),

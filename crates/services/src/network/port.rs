@@ -15,9 +15,9 @@ use crate::core::{
     DEFAULT_INTERFACE, FixedIp, InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort,
     VnicKind, check_mac, check_vnic, choose_mac,
 };
-use crate::network::{FixedIpRequest, allocate, reallocate};
+use crate::network::{FixedIpRequest, Part, Station, allocate, reallocate};
 use crate::standard::standard_attributes;
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgpvpn, router};
 
 #[derive(serde::Deserialize)]
 struct Spec {
@@ -35,6 +35,7 @@ struct Spec {
     vnic_type: String,
     #[serde(rename = "binding:profile")]
     profile: Option<Map<String, Value>>,
+    anycast: bool,
 }
 
 /// Neutron shows a port without a host with an empty text.
@@ -68,6 +69,13 @@ impl Ports {
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
         Attribute::optional("fixed_ips", AttributeType::List, "Addresses: of {subnet_id, ip_address}, either or both"),
+        Attribute::with_default(
+            "anycast",
+            AttributeType::Boolean,
+            "false",
+            "Whether other ports that are anycast may have the same addresses",
+        )
+        .immutable(),
         Attribute::with_default("device_id", AttributeType::Text(255), "\"\"", "Device that it belongs to"),
         Attribute::with_default("device_owner", AttributeType::Text(255), "\"\"", "What kind of device that is"),
         Attribute::with_default("binding:host_id", AttributeType::HostName, "null", "Host on which it is").nullable(),
@@ -167,6 +175,7 @@ impl Resource for Ports {
         map.insert("admin_state_up".into(), json!(vnic.admin_state_up));
         map.insert("mac_address".into(), json!(vnic.mac_address));
         map.insert("fixed_ips".into(), json!(binding.fixed_ips));
+        map.insert("anycast".into(), json!(binding.anycast));
         map.insert("device_id".into(), json!(vnic.device_id));
         map.insert("device_owner".into(), json!(vnic.device_owner));
         map.insert("binding:host_id".into(), json!(vnic.host_id.as_ref().map_or("", HostName::as_str)));
@@ -191,7 +200,8 @@ impl Resource for Ports {
         let network = spec.network_id;
         let mac_address = spec.mac_address.unwrap_or_else(|| choose_mac(change, Some(network)));
         check_mac(change.model(), network, mac_address, None)?;
-        let fixed_ips = allocate(change, network, mac_address, spec.fixed_ips.as_deref())?;
+        let station = Station { network, mac: mac_address, part: Part::of(spec.anycast) };
+        let fixed_ips = allocate(change, station, spec.fixed_ips.as_deref())?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
         let id = change.choose_id();
         let standard = change.standard(id, spec.named);
@@ -209,6 +219,7 @@ impl Resource for Ports {
             profile,
         };
         check_vnic(change.model(), &port)?;
+        router::check_stays(change.model(), None, &port)?;
         change.put(Row::InstancePort(Arc::new(port)));
         let interface = Interface {
             standard: plain.clone(),
@@ -222,6 +233,7 @@ impl Resource for Ports {
             service_id: network,
             mac_address,
             fixed_ips,
+            anycast: spec.anycast,
             binding_failure: None,
         };
         let binding = with_binding_failure(change.model(), binding);
@@ -245,8 +257,10 @@ impl Resource for Ports {
         port.vnic_type = spec.vnic_type;
         (port.vnic, port.profile) = (vnic, profile);
         check_vnic(change.model(), &port)?;
+        router::check_stays(change.model(), Some(&stored.vnic), &port)?;
         let asked = spec.fixed_ips.unwrap_or_default();
         let fixed_ips = reallocate(change, &stored.binding, port.mac_address, &asked)?;
+        router::check_addresses_stay(change.model(), &stored.binding, &fixed_ips)?;
         let on_failure = OnFailure::Note.if_host_changes(&stored.vnic, &port);
         let (vnic, standard) = (port.standard.id, port.standard.clone());
         change.put(Row::InstancePort(Arc::new(port)));
@@ -255,25 +269,34 @@ impl Resource for Ports {
     }
 
     fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(rows) = Rows::find(change.model(), id) else { return Err(self.not_found(id)) };
-        let (vnic, interface) = (rows.vnic.standard.id, rows.interface.standard.id);
-        if is_sliced(change.model(), vnic, interface) {
-            return Err(Refusal::conflict(
-                "PortInUse",
-                format!(
-                    "Unable to complete operation on port {id}. Its instance port has other interfaces; delete them first."
-                ),
-            ));
+        if let Ok(id) = id.parse() {
+            router::check_port_is_free(change.model(), id)?;
         }
-        change.delete(RowKey::Resource(RowKind::ServicePort, rows.binding.standard.id));
-        change.delete(RowKey::Resource(RowKind::Interface, interface));
-        change.delete(RowKey::Resource(RowKind::InstancePort, vnic));
-        Ok(())
+        delete(change, id)
     }
 
     fn not_found(&self, id: &str) -> Refusal {
         Refusal::not_found("PortNotFound", "Port", id)
     }
+}
+
+/// Deletes a port, whosever it is.
+pub(crate) fn delete(change: &mut Change, id: &str) -> Result<(), Refusal> {
+    let Some(rows) = Rows::find(change.model(), id) else { return Err(Ports.not_found(id)) };
+    let (vnic, interface) = (rows.vnic.standard.id, rows.interface.standard.id);
+    if is_sliced(change.model(), vnic, interface) {
+        return Err(Refusal::conflict(
+            "PortInUse",
+            format!(
+                "Unable to complete operation on port {id}. Its instance port has other interfaces; delete them first."
+            ),
+        ));
+    }
+    bgpvpn::dissociate(change, (RowKind::ServicePort, rows.binding.standard.id));
+    change.delete(RowKey::Resource(RowKind::ServicePort, rows.binding.standard.id));
+    change.delete(RowKey::Resource(RowKind::Interface, interface));
+    change.delete(RowKey::Resource(RowKind::InstancePort, vnic));
+    Ok(())
 }
 
 /// Writes what of a port is in its interface and its binding: addresses, and the new name of those that were made with it.

@@ -14,7 +14,7 @@ use crate::core::binding::{mended, vxlan_overhead};
 use crate::exclusive::{Exclusive, Taken, check_owned, taken};
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgp, bgpvpn};
 
 /// A layer-2 network.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -29,6 +29,13 @@ pub struct Network {
     pub mtu: u32,
     /// How it is carried between hosts.
     pub encapsulation: Encapsulation,
+    /// Whether its workloads reach each other below IP: otherwise there is nothing but routes between them.
+    #[serde(default = "yes")]
+    pub l2_adjacency: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// How a network is carried between hosts.
@@ -103,6 +110,7 @@ struct Spec {
     named: Named,
     admin_state_up: bool,
     shared: bool,
+    l2_adjacency: bool,
     mtu: Option<u32>,
     #[serde(rename = "provider:network_type")]
     network_type: Option<String>,
@@ -124,6 +132,12 @@ impl Networks {
             AttributeType::Boolean,
             "false",
             "Whether other projects may use it",
+        ),
+        Attribute::with_default(
+            "l2_adjacency",
+            AttributeType::Boolean,
+            "true",
+            "Whether workloads reach each other below IP",
         ),
         Attribute::optional(
             "mtu",
@@ -170,6 +184,7 @@ impl Resource for Networks {
         network.standard.render(&mut map);
         map.insert("admin_state_up".into(), json!(network.admin_state_up));
         map.insert("shared".into(), json!(network.shared));
+        map.insert("l2_adjacency".into(), json!(network.l2_adjacency));
         map.insert("mtu".into(), json!(network.mtu));
         let (kind, physical, segment) = match &network.encapsulation {
             Encapsulation::Vxlan { vni } => ("vxlan", None, vni.get()),
@@ -197,6 +212,7 @@ impl Resource for Networks {
             shared: spec.shared,
             mtu,
             encapsulation,
+            l2_adjacency: spec.l2_adjacency,
         };
         if spec.mtu.is_some_and(|asked| asked == network.mtu) {
             check_mtu_possible(change.model(), &network)?;
@@ -214,6 +230,10 @@ impl Resource for Networks {
         network.standard.description = spec.named.description;
         network.admin_state_up = spec.admin_state_up;
         network.shared = spec.shared;
+        network.l2_adjacency = spec.l2_adjacency;
+        if network.l2_adjacency != stored.l2_adjacency {
+            check_unbound(change.model(), &network)?;
+        }
         network.mtu = choose_mtu(change.model(), &network.encapsulation, spec.mtu)?;
         if network.mtu != stored.mtu {
             check_mtu_possible(change.model(), &network)?;
@@ -242,6 +262,8 @@ impl Resource for Networks {
                 ),
             ));
         }
+        bgpvpn::dissociate(change, (RowKind::Network, network));
+        bgp::forget_network(change, network);
         let subnets: Vec<Id> = change.model().subnets_of(network).collect();
         for subnet in subnets {
             change.delete(RowKey::Resource(RowKind::Subnet, subnet));
@@ -336,6 +358,26 @@ fn room(host: &crate::Host, encapsulation: &Encapsulation) -> Option<u32> {
         }
         (Encapsulation::Vxlan { .. }, None) => None,
         (Encapsulation::Vlan { .. }, _) => Some(host.fact.underlay_mtu),
+    }
+}
+
+/// Refuses what would pull the network away under bound ports.
+fn check_unbound(model: &Model, network: &Network) -> Result<(), Refusal> {
+    let id = network.standard.id;
+    let is_bound = |binding: &Id| {
+        let vnic =
+            model.service_ports.get(binding).and_then(|port| model.instance_port_of(port.interface_id));
+        vnic.is_some_and(|vnic| vnic.host_id.is_some())
+    };
+    match model.bindings_to(id).find(is_bound) {
+        Some(first) => {
+            let first = model.port_of(first);
+            let message = format!(
+                "l2_adjacency: Unable to complete operation on network {id}. There are one or more bound ports on the network. The first is {first}."
+            );
+            Err(Refusal::conflict("NetworkInUse", message))
+        }
+        None => Ok(()),
     }
 }
 

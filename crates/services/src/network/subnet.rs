@@ -237,6 +237,7 @@ impl Resource for Subnets {
         standard.description.clone_from(&spec.named.description);
         standard.touch(change.now());
         let subnet = build(standard, spec, Some(&stored))?;
+        check_gateway_stays(change.model(), &stored, &subnet)?;
         check(change.model(), &subnet)?;
         change.put(Row::Subnet(Arc::new(subnet)));
         Ok(())
@@ -430,6 +431,19 @@ fn check_addresses(subnet: &Subnet, stored: Option<&Subnet>) -> Result<(), Refus
     check_routes(subnet)
 }
 
+/// Refuses to move a gateway that a router has.
+fn check_gateway_stays(model: &Model, stored: &Subnet, now: &Subnet) -> Result<(), Refusal> {
+    let id = stored.standard.id;
+    let mut interfaces = model.referring((RowKind::Subnet, id), RowKind::RouterInterface);
+    match (interfaces.next(), stored.gateway_ip) {
+        (Some(port), Some(gateway)) if now.gateway_ip != stored.gateway_ip => Err(Refusal::conflict(
+            "GatewayIpInUse",
+            format!("Current gateway ip {gateway} already in use by port {port}. Unable to update."),
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn check_routes(subnet: &Subnet) -> Result<(), Refusal> {
     let is_v4 = subnet.cidr.addr().is_ipv4();
     for route in &subnet.host_routes {
@@ -464,7 +478,7 @@ fn check(model: &Model, subnet: &Subnet) -> Result<(), Refusal> {
             ));
         }
     }
-    let gateways_port = subnet.gateway_ip.and_then(|gateway| model.index.addresses.get(&(network, gateway)));
+    let gateways_port = subnet.gateway_ip.and_then(|gateway| model.bindings_at(network, gateway).next());
     if let (Some(gateway), Some(port)) = (subnet.gateway_ip, gateways_port)
         && model.subnets.get(&subnet.standard.id).is_some_and(|stored| stored.gateway_ip != Some(gateway))
     {

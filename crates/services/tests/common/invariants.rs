@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use weft_services::bgpvpn::BgpvpnType;
 use weft_services::core::{InterfaceParent, VnicKind};
+use weft_services::network::Encapsulation;
 use weft_services::{Model, Row, RowKey, RowKind};
 
 /// Checks every rule between rows, and the indexes against a recount.
@@ -45,7 +47,9 @@ pub(crate) fn check(model: &Model) {
                 claim(format!("{} {}", port.service_id, port.mac_address));
                 for fixed_ip in &port.fixed_ips {
                     has(RowKind::Subnet, fixed_ip.subnet_id);
-                    claim(format!("{} {}", port.service_id, fixed_ip.ip_address));
+                    if !port.anycast {
+                        claim(format!("{} {}", port.service_id, fixed_ip.ip_address));
+                    }
                     let Some(Row::Subnet(subnet)) =
                         model.row(&RowKey::Resource(RowKind::Subnet, fixed_ip.subnet_id))
                     else {
@@ -54,6 +58,40 @@ pub(crate) fn check(model: &Model) {
                     assert!(subnet.cidr.contains(&fixed_ip.ip_address));
                     assert_eq!(subnet.network_id, port.service_id);
                 }
+            }
+            Row::Router(router) => {
+                if let Some(vni) = router.evpn_vni {
+                    claim(format!("{:?}", Encapsulation::Vxlan { vni }));
+                }
+            }
+            Row::RouterInterface(interface) => {
+                has(RowKind::Router, interface.router_id);
+                has(RowKind::ServicePort, interface.service_port_id);
+                has(RowKind::InstancePort, interface.standard.id);
+                interface.subnet_ids.iter().for_each(|id| {
+                    has(RowKind::Subnet, *id);
+                    claim(format!("{} {id}", interface.router_id));
+                });
+            }
+            Row::Bgpvpn(_) | Row::BgpPeer(_) => {}
+            Row::BgpvpnNetworkAssociation(row) => {
+                has(RowKind::Bgpvpn, row.bgpvpn_id);
+                has(RowKind::Network, row.network_id);
+                claim(format!("{} {}", row.bgpvpn_id, row.network_id));
+            }
+            Row::BgpvpnRouterAssociation(row) => {
+                has(RowKind::Bgpvpn, row.bgpvpn_id);
+                has(RowKind::Router, row.router_id);
+                claim(format!("{} {}", row.bgpvpn_id, row.router_id));
+            }
+            Row::BgpvpnPortAssociation(row) => {
+                has(RowKind::Bgpvpn, row.bgpvpn_id);
+                has(RowKind::ServicePort, row.service_port_id);
+                claim(format!("{} {}", row.bgpvpn_id, row.service_port_id));
+            }
+            Row::BgpSpeaker(speaker) => {
+                speaker.peers.iter().for_each(|id| has(RowKind::BgpPeer, *id));
+                speaker.networks.iter().for_each(|id| has(RowKind::Network, *id));
             }
             Row::Host(_) => {}
             Row::Departure(departure) => {
@@ -64,6 +102,51 @@ pub(crate) fn check(model: &Model) {
     namespaces_belong_to_one_project(model);
     service_ports_agree_with_their_vnic(model);
     subnets_of_a_network_do_not_overlap(model);
+    interfaces_agree_with_their_ports(model);
+    no_network_is_in_an_l3_vpn_twice(model);
+}
+
+/// The port of a router's interface is the router's, on no host, and has an address of each of its subnets.
+fn interfaces_agree_with_their_ports(model: &Model) {
+    for row in model.rows() {
+        let Row::RouterInterface(interface) = row else { continue };
+        let port = |kind, id| model.row(&RowKey::Resource(kind, id)).unwrap();
+        let Row::InstancePort(vnic) = port(RowKind::InstancePort, interface.standard.id) else { panic!() };
+        let Row::ServicePort(binding) = port(RowKind::ServicePort, interface.service_port_id) else {
+            panic!()
+        };
+        assert_eq!(vnic.device_id, interface.router_id.to_string());
+        assert!(vnic.device_owner.starts_with("network:") && vnic.host_id.is_none(), "{vnic:?}");
+        assert_eq!(binding.service_id, interface.network_id);
+        let subnets: Vec<_> = binding.fixed_ips.iter().map(|fixed_ip| fixed_ip.subnet_id).collect();
+        assert_eq!(subnets, interface.subnet_ids);
+    }
+}
+
+/// A network is in L3 VPNs by itself or by a router, not by both.
+fn no_network_is_in_an_l3_vpn_twice(model: &Model) {
+    let is_l3 = |id| {
+        let Some(Row::Bgpvpn(bgpvpn)) = model.row(&RowKey::Resource(RowKind::Bgpvpn, id)) else { panic!() };
+        bgpvpn.kind == BgpvpnType::L3
+    };
+    let (mut networks, mut routers) = (BTreeSet::new(), BTreeSet::new());
+    for row in model.rows() {
+        match row {
+            Row::BgpvpnNetworkAssociation(row) if is_l3(row.bgpvpn_id) => {
+                networks.insert(row.network_id);
+            }
+            Row::BgpvpnRouterAssociation(row) => {
+                assert!(is_l3(row.bgpvpn_id));
+                routers.insert(row.router_id);
+            }
+            _ => {}
+        }
+    }
+    for row in model.rows() {
+        let Row::RouterInterface(interface) = row else { continue };
+        let both = networks.contains(&interface.network_id) && routers.contains(&interface.router_id);
+        assert!(!both, "network {} is in an L3 VPN twice", interface.network_id);
+    }
 }
 
 fn namespaces_belong_to_one_project(model: &Model) {

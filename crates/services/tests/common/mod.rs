@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use weft_net::{Capability, HostFact};
-use weft_services::catalogue::{NoStatuses, by_path};
+use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::{Change, Choices, Model, Query, Refusal, Timestamp, Write, describe_host};
 
 /// A model, and a seed that moves on with each change.
@@ -117,7 +117,7 @@ impl Site {
 
     pub(crate) fn create(&mut self, path: &str, request: Value) -> Result<Map<String, Value>, Refusal> {
         let mut change = self.change();
-        let id = by_path(path).unwrap().create(&mut change, request.as_object().unwrap())?;
+        let id = by_any_name(path).unwrap().create(&mut change, request.as_object().unwrap())?;
         self.commit(change);
         Ok(self.get(path, &id).unwrap())
     }
@@ -129,20 +129,35 @@ impl Site {
         request: Value,
     ) -> Result<Map<String, Value>, Refusal> {
         let mut change = self.change();
-        by_path(path).unwrap().update(&mut change, id, request.as_object().unwrap(), None)?;
+        by_any_name(path).unwrap().update(&mut change, id, request.as_object().unwrap(), None)?;
         self.commit(change);
         Ok(self.get(path, id).unwrap())
     }
 
     pub(crate) fn delete(&mut self, path: &str, id: &str) -> Result<(), Refusal> {
         let mut change = self.change();
-        by_path(path).unwrap().delete(&mut change, id, None)?;
+        by_any_name(path).unwrap().delete(&mut change, id, None)?;
         self.commit(change);
         Ok(())
     }
 
+    /// Does an action; answers what it answers.
+    pub(crate) fn act(
+        &mut self,
+        (path, id): (&str, &str),
+        action: &str,
+        request: Value,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let mut change = self.change();
+        let entry = by_any_name(path).unwrap();
+        let action = entry.action(action).unwrap();
+        let answer = entry.act(&mut change, (id, action), request.as_object().unwrap(), None)?;
+        self.commit(change);
+        Ok(answer)
+    }
+
     pub(crate) fn get(&self, path: &str, id: &str) -> Option<Map<String, Value>> {
-        by_path(path).unwrap().render(&self.model, id, &NoStatuses)
+        by_any_name(path).unwrap().render(&self.model, id, &NoStatuses)
     }
 }
 
@@ -156,7 +171,7 @@ pub(crate) fn rows(model: &Model) -> BTreeMap<String, String> {
 
 /// All resources of a collection.
 pub(crate) fn all(site: &Site, path: &str) -> Vec<Map<String, Value>> {
-    Query::default().run(by_path(path).unwrap(), &site.model, &NoStatuses).unwrap().items
+    Query::default().run(by_any_name(path).unwrap(), &site.model, &NoStatuses).unwrap().items
 }
 
 /// The identifier of the one resource of this name.

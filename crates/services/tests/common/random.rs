@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use weft_net::{Capability, HostFact, HostName};
-use weft_services::catalogue::{NoStatuses, by_path};
+use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::{Change, Departure, Query, Refusal, confirm_departures, describe_host};
 
 /// One request, as numbers from which it is made.
@@ -20,7 +20,7 @@ type Outcome = Result<(), Refusal>;
 pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome {
     let mut request = Request { change, numbers };
     // As often as the range is wide.
-    match kind % 28 {
+    match kind % 40 {
         0..1 => request.create_network(),
         1..3 => request.create_subnet(),
         3..7 => request.create_port(),
@@ -35,6 +35,13 @@ pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome 
         22..24 => request.delete(),
         24..26 => request.describe_host(),
         26..27 => request.confirm_departures(),
+        27..29 => request.create_router(),
+        29..31 => request.router_interface(),
+        31..32 => request.update_router(),
+        32..34 => request.create_bgpvpn(),
+        34..36 => request.associate(),
+        36..37 => request.update_bgpvpn(),
+        37..38 => request.bgp(),
         _ => request.set_tags(),
     }
 }
@@ -58,7 +65,7 @@ pub(crate) fn fact(host: u8, [a, b, ..]: [u8; 4]) -> HostFact {
 
 impl Request<'_> {
     fn all(&self, path: &str) -> Vec<Map<String, Value>> {
-        Query::default().run(by_path(path).unwrap(), self.change.model(), &NoStatuses).unwrap().items
+        Query::default().run(by_any_name(path).unwrap(), self.change.model(), &NoStatuses).unwrap().items
     }
 
     fn pick(&self, path: &str, number: u8) -> Value {
@@ -70,13 +77,13 @@ impl Request<'_> {
     }
 
     fn create(&mut self, path: &str, request: Value) -> Outcome {
-        by_path(path).unwrap().create(self.change, request.as_object().unwrap()).map(drop)
+        by_any_name(path).unwrap().create(self.change, request.as_object().unwrap()).map(drop)
     }
 
     fn update(&mut self, path: &str, number: u8, request: Value) -> Outcome {
         let id = self.pick(path, number);
         let request = request.as_object().unwrap();
-        by_path(path).unwrap().update(self.change, id.as_str().unwrap(), request, None)
+        by_any_name(path).unwrap().update(self.change, id.as_str().unwrap(), request, None)
     }
 
     fn create_network(&mut self) -> Outcome {
@@ -150,6 +157,7 @@ impl Request<'_> {
         }
         if d % 5 == 0 {
             port["fixed_ips"] = json!([{"ip_address": format!("10.{}.0.{}", c % 3, d % 16)}]);
+            port["anycast"] = json!(c % 2 == 0);
         }
         self.create("ports", port)
     }
@@ -272,10 +280,108 @@ impl Request<'_> {
             "interfaces",
             "service-ports",
             "hosts",
+            "routers",
+            "bgpvpns",
+            "bgpvpn_network_associations",
+            "bgpvpn_router_associations",
+            "bgpvpn_port_associations",
+            "bgp_peers",
+            "bgp_speakers",
         ];
         let path = paths[usize::from(a) % paths.len()];
         let id = self.pick(path, b);
-        by_path(path).unwrap().delete(self.change, id.as_str().unwrap(), None)
+        by_any_name(path).unwrap().delete(self.change, id.as_str().unwrap(), None)
+    }
+
+    fn act(&mut self, path: &str, number: u8, action: &str, request: Value) -> Outcome {
+        let (entry, id) = (by_any_name(path).unwrap(), self.pick(path, number));
+        let action = entry.action(action).unwrap();
+        entry.act(self.change, (id.as_str().unwrap(), action), request.as_object().unwrap(), None).map(drop)
+    }
+
+    fn create_router(&mut self) -> Outcome {
+        let [a, b, ..] = self.numbers;
+        let mut router = json!({"name": format!("router{}", a % 3)});
+        if b % 3 == 0 {
+            router["evpn_vni"] = json!(b % 8);
+        }
+        self.create("routers", router)
+    }
+
+    fn router_interface(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        let action = if c % 4 == 0 { "remove_router_interface" } else { "add_router_interface" };
+        let request = match c % 3 {
+            0 => json!({"port_id": self.pick("ports", b)}),
+            _ => json!({"subnet_id": self.pick("subnets", b)}),
+        };
+        self.act("routers", a, action, request)
+    }
+
+    fn update_router(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let route = |n: u8, host: u8| json!({"destination": format!("198.51.{}.0/24", n % 3), "nexthop": format!("10.{}.0.{}", n % 3, 2 + host % 9)});
+        let routes = json!({"routes": [route(c, d)]});
+        match b % 4 {
+            0 => self.update("routers", a, json!({"admin_state_up": c % 2 == 0})),
+            1 => self.update("routers", a, json!({"routes": [route(c, d), route(d, c)]})),
+            2 => self.act("routers", a, "add_extraroutes", routes),
+            _ => self.act("routers", a, "remove_extraroutes", routes),
+        }
+    }
+
+    fn create_bgpvpn(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let mut bgpvpn =
+            json!({"name": format!("vpn{}", a % 3), "route_targets": [format!("64512:{}", b % 4)]});
+        match c % 6 {
+            0 => bgpvpn["type"] = json!("l2"),
+            1 => bgpvpn["vrf_policy"] = json!("hub-and-spoke"),
+            2 => bgpvpn = json!({"vrf_policy": "any-to-any"}),
+            _ => bgpvpn["local_pref"] = json!(d),
+        }
+        self.create("bgpvpns", bgpvpn)
+    }
+
+    fn associate(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        let (path, mut request) = match c % 3 {
+            0 => ("bgpvpn_network_associations", json!({"network_id": self.pick("networks", b)})),
+            1 => ("bgpvpn_router_associations", json!({"router_id": self.pick("routers", b)})),
+            _ => ("bgpvpn_port_associations", json!({"port_id": self.pick("ports", b)})),
+        };
+        if c % 3 == 2 && d % 2 == 0 {
+            request["routes"] = json!([{"type": "prefix", "prefix": format!("203.0.113.{d}/32")},
+                {"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", d)}]);
+        }
+        if d % 5 == 0 {
+            request["role"] = json!("hub");
+        }
+        request["bgpvpn_id"] = self.pick("bgpvpns", a);
+        self.create(path, request)
+    }
+
+    fn update_bgpvpn(&mut self) -> Outcome {
+        let [a, b, c, _] = self.numbers;
+        match b % 3 {
+            0 => self.update("bgpvpns", a, json!({"import_targets": [format!("64512:{}", c % 4)]})),
+            1 => self.update("bgpvpns", a, json!({"route_targets": []})),
+            _ => {
+                let route = json!({"destination": "192.0.2.0/24", "nexthop": format!("10.0.0.{c}")});
+                self.act("bgpvpns", a, "add_static_routes", json!({"static_routes": [route]}))
+            }
+        }
+    }
+
+    fn bgp(&mut self) -> Outcome {
+        let [a, b, c, d] = self.numbers;
+        match c % 6 {
+            0 => self.create("bgp_peers", json!({"peer_ip": format!("192.0.2.{}", b % 4), "remote_as": 64512, "auth_type": "md5", "password": "secret"})),
+            1 => self.create("bgp_speakers", json!({"local_as": 64512})),
+            2 => self.act("bgp_speakers", a, "add_gateway_network", json!({"network_id": self.pick("networks", d)})),
+            3 => self.act("bgp_speakers", a, "remove_bgp_peer", json!({"bgp_peer_id": self.pick("bgp_peers", d)})),
+            _ => self.act("bgp_speakers", a, "add_bgp_peer", json!({"bgp_peer_id": self.pick("bgp_peers", d)})),
+        }
     }
 
     fn describe_host(&mut self) -> Outcome {
@@ -302,6 +408,6 @@ impl Request<'_> {
         let path = ["networks", "ports", "subnets"][usize::from(a) % 3];
         let id = self.pick(path, b);
         let tags = (0..b % 3).map(|n| format!("tag{n}")).collect();
-        by_path(path).unwrap().set_tags(self.change, id.as_str().unwrap(), tags)
+        by_any_name(path).unwrap().set_tags(self.change, id.as_str().unwrap(), tags)
     }
 }

@@ -1,0 +1,185 @@
+//! What all associations have in common: a BGP VPN, a role in it, and a project.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::resource::{Bgpvpn, BgpvpnType, VrfPolicy};
+use crate::attribute::{Attribute, AttributeType};
+use crate::change::{Change, Named};
+use crate::{Id, Model, Refusal, RowKey, RowKind, Standard};
+
+/// The part of a member where the policy is hub and spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reaches everybody, and is reached by everybody.
+    Hub,
+    /// Reaches hubs, and is reached by them.
+    Spoke,
+}
+
+/// The kinds of association.
+pub(super) const KINDS: [RowKind; 3] =
+    [RowKind::BgpvpnNetworkAssociation, RowKind::BgpvpnRouterAssociation, RowKind::BgpvpnPortAssociation];
+
+/// The attribute of the BGP VPN, which the path says.
+pub(super) const BGPVPN: Attribute =
+    Attribute::required("bgpvpn_id", AttributeType::Reference("bgpvpn"), "BGP VPN that it is in");
+
+/// The attribute of the role.
+pub(super) const ROLE: Attribute =
+    Attribute::optional("role", AttributeType::OneOf(&["hub", "spoke"]), "Part in hub and spoke").nullable();
+
+/// What a request says of every association.
+#[derive(serde::Deserialize)]
+pub(super) struct Common {
+    #[serde(flatten)]
+    pub(super) named: Named,
+    pub(super) bgpvpn_id: Id,
+    pub(super) role: Option<Role>,
+}
+
+/// What is associated: what a message calls it, its identifier, and whose it is.
+pub(super) struct Target<'a> {
+    pub(super) what: &'static str,
+    pub(super) id: Id,
+    pub(super) project_id: &'a str,
+}
+
+/// The BGP VPN of a new association, and the standard attributes of that: of its project, if it names none.
+///
+/// # Errors
+/// If one of the three is another project's.
+pub(super) fn begin(
+    change: &Change,
+    id: Id,
+    common: &Common,
+    target: &Target<'_>,
+) -> Result<(Arc<Bgpvpn>, Standard), Refusal> {
+    let Some(bgpvpn) = change.model().bgpvpns.get(&common.bgpvpn_id).cloned() else {
+        return Err(Refusal::not_found("BGPVPNNotFound", "BGPVPN", common.bgpvpn_id));
+    };
+    let owner = bgpvpn.standard.project_id.clone();
+    let named = Named {
+        project_id: Some(common.named.project_id.clone().unwrap_or_else(|| owner.to_string())),
+        ..common.named.clone()
+    };
+    let standard = change.standard(id, named);
+    let (what, target_id) = (target.what, target.id);
+    let refuse = |message: String| Err(Refusal::forbidden("NotAuthorized", message));
+    if *target.project_id != *owner {
+        return refuse(format!(
+            "Not authorized: {what} {target_id} is not of the project of BGPVPN {}.",
+            common.bgpvpn_id
+        ));
+    }
+    if standard.project_id != owner {
+        return refuse(format!(
+            "Not authorized: project_id: the association is not of the project of BGPVPN {}.",
+            common.bgpvpn_id
+        ));
+    }
+    Ok((bgpvpn, standard))
+}
+
+/// The role of a member: that of a spoke where the policy has roles and none is asked for.
+pub(super) fn role(bgpvpn: &Bgpvpn, asked: Option<Role>) -> Result<Option<Role>, Refusal> {
+    match (bgpvpn.vrf_policy, asked) {
+        (Some(VrfPolicy::HubAndSpoke), asked) => Ok(Some(asked.unwrap_or(Role::Spoke))),
+        (_, None) => Ok(None),
+        (_, Some(_)) => {
+            let id = bgpvpn.standard.id;
+            let rule = format!("the vrf_policy of BGPVPN {id} is not hub-and-spoke");
+            Err(Refusal::attribute("role", rule))
+        }
+    }
+}
+
+/// Adds what every association shows.
+pub(super) fn render(standard: &Standard, bgpvpn: Id, role: Option<Role>) -> Map<String, Value> {
+    let mut map = Map::new();
+    standard.render(&mut map);
+    map.insert("bgpvpn_id".into(), json!(bgpvpn));
+    map.insert("role".into(), json!(role));
+    map
+}
+
+/// The associations of a kind by the attribute that names what they refer to.
+pub(super) fn candidates(
+    model: &Model,
+    kind: RowKind,
+    (attribute, value): (&str, &str),
+    (own, target): (&str, RowKind),
+) -> Option<Vec<String>> {
+    let to = match attribute {
+        "bgpvpn_id" => RowKind::Bgpvpn,
+        name if name == own => target,
+        _ => return crate::catalogue::candidates_by_name(model, kind, attribute, value),
+    };
+    let id = value.parse().ok();
+    Some(id.into_iter().flat_map(|id| model.referring((to, id), kind)).map(|id| id.to_string()).collect())
+}
+
+/// The association of a kind that is between these two, if there is one but this.
+pub(super) fn between(
+    model: &Model,
+    kind: RowKind,
+    (bgpvpn, target): (Id, (RowKind, Id)),
+    but: Option<Id>,
+) -> Option<Id> {
+    let of_target = model.referring(target, kind).filter(|id| Some(*id) != but);
+    of_target.into_iter().find(|id| bgpvpn_of(model, kind, *id) == Some(bgpvpn))
+}
+
+/// The BGP VPN of an association.
+pub(super) fn bgpvpn_of(model: &Model, kind: RowKind, id: Id) -> Option<Id> {
+    match kind {
+        RowKind::BgpvpnNetworkAssociation => Some(model.bgpvpn_network_associations.get(&id)?.bgpvpn_id),
+        RowKind::BgpvpnRouterAssociation => Some(model.bgpvpn_router_associations.get(&id)?.bgpvpn_id),
+        RowKind::BgpvpnPortAssociation => Some(model.bgpvpn_port_associations.get(&id)?.bgpvpn_id),
+        _ => None,
+    }
+}
+
+/// The networks, routers and ports of a BGP VPN, each in order.
+pub(super) fn members(model: &Model, bgpvpn: Id) -> [Vec<Id>; 3] {
+    let of_kind = |kind| model.referring((RowKind::Bgpvpn, bgpvpn), kind);
+    let networks = of_kind(RowKind::BgpvpnNetworkAssociation)
+        .filter_map(|id| Some(model.bgpvpn_network_associations.get(&id)?.network_id));
+    let routers = of_kind(RowKind::BgpvpnRouterAssociation)
+        .filter_map(|id| Some(model.bgpvpn_router_associations.get(&id)?.router_id));
+    // One that only leaks from this BGP VPN refers to it as well.
+    let ports = of_kind(RowKind::BgpvpnPortAssociation)
+        .filter_map(|id| model.bgpvpn_port_associations.get(&id))
+        .filter(|association| association.bgpvpn_id == bgpvpn)
+        .map(|association| association.port_id);
+    let mut members = [networks.collect(), routers.collect(), ports.collect::<Vec<Id>>()];
+    members.iter_mut().for_each(|ids: &mut Vec<Id>| ids.sort());
+    members
+}
+
+/// Deletes the associations of a BGP VPN, a network, a router or a binding that goes.
+pub(crate) fn dissociate(change: &mut Change, of: (RowKind, Id)) {
+    for kind in KINDS {
+        let associations: Vec<Id> = change.model().referring(of, kind).collect();
+        for id in associations {
+            change.delete(RowKey::Resource(kind, id));
+        }
+    }
+}
+
+/// A BGP VPN of type l3 in which a network is by itself.
+pub(crate) fn l3_of_network(model: &Model, network: Id) -> Option<Id> {
+    l3_of(model, RowKind::BgpvpnNetworkAssociation, (RowKind::Network, network))
+}
+
+/// A BGP VPN of type l3 in which a router is.
+pub(crate) fn l3_of_router(model: &Model, router: Id) -> Option<Id> {
+    l3_of(model, RowKind::BgpvpnRouterAssociation, (RowKind::Router, router))
+}
+
+fn l3_of(model: &Model, kind: RowKind, target: (RowKind, Id)) -> Option<Id> {
+    let mut bgpvpns = model.referring(target, kind).filter_map(|id| bgpvpn_of(model, kind, id));
+    bgpvpns.find(|id| model.bgpvpns.get(id).is_some_and(|bgpvpn| bgpvpn.kind == BgpvpnType::L3))
+}

@@ -1,0 +1,47 @@
+//! BGP VPNs, in the words of Neutron's bgpvpn, bgpvpn-routes-control and bgpvpn-vni extensions, and what use cases of operators
+//! (OPNFV NetReady) need beyond them: static routes, a choice between sharing load and failing over, and policies.
+//!
+//! Files: `resource.rs` (BGP VPNs), `targets.rs` (which route targets are chosen), `association.rs` (what all three kinds of
+//! association have in common) and one file for each, `membership.rs` (what they say to the VRF of a network, a router or a port).
+
+mod association;
+mod membership;
+mod network;
+mod port;
+mod resource;
+mod router;
+mod targets;
+
+pub use association::Role;
+pub(crate) use association::{dissociate, l3_of_network, l3_of_router};
+pub use membership::{DeclaredRoute, Leak, Member, Membership, NextHop, membership};
+pub use network::{BgpvpnNetworkAssociation, NetworkAssociations};
+pub use port::{BgpvpnPortAssociation, PortAssociations, PortRoute};
+pub use resource::{Bgpvpn, BgpvpnType, Bgpvpns, Multipath, StaticRoute, VrfPolicy};
+pub use router::{BgpvpnRouterAssociation, RouterAssociations};
+
+/// Neutron's extensions of BGP VPNs of which everything works.
+pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[
+    ("bgpvpn", "BGPVPN Extension"),
+    ("bgpvpn-routes-control", "BGPVPN Routes Control"),
+    ("bgpvpn-vni", "BGPVPN VNI"),
+    ("standard-attr-bgpvpn", "BGPVPN Standard Attributes"),
+    ("standard-attr-bgpvpn-network-association", "BGPVPN Network Association Standard Attributes"),
+    ("standard-attr-bgpvpn-port-association", "BGPVPN Port Association Standard Attributes"),
+    ("standard-attr-bgpvpn-router-association", "BGPVPN Router Association Standard Attributes"),
+];
+
+fn bad_request(message: impl std::fmt::Display) -> crate::Refusal {
+    crate::Refusal::invalid("BadRequest", format!("Bad bgpvpn request: {message}."))
+}
+
+/// Keeps each value once, in the order in which it was given.
+fn once<T: PartialEq>(values: Vec<T>) -> Vec<T> {
+    let mut once = Vec::new();
+    for value in values {
+        if !once.contains(&value) {
+            once.push(value);
+        }
+    }
+    once
+}

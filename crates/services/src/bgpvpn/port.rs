@@ -1,0 +1,292 @@
+//! Port associations: one port is in a BGP VPN, with routes that lead to it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+use super::association::{self, Common, Role, Target};
+use super::resource::{Bgpvpn, LOCAL_PREF};
+use crate::attribute::{Attribute, AttributeType};
+use crate::catalogue::{Resource, Statuses};
+use crate::change::{Change, typed};
+use crate::network::Ports;
+use crate::standard::standard_attributes;
+use crate::stored::{Indexed, Stored, stored_standard};
+use crate::{Id, Model, Refusal, Row, RowKind, Standard};
+
+const KIND: RowKind = RowKind::BgpvpnPortAssociation;
+
+/// The most routes of one association.
+const ROUTES_MAX: usize = 1000;
+
+/// A port in a BGP VPN.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BgpvpnPortAssociation {
+    /// Identifier, project, name …
+    pub standard: Standard,
+    /// The BGP VPN.
+    pub bgpvpn_id: Id,
+    /// The port: its instance port.
+    pub port_id: Id,
+    /// The binding of the port.
+    pub service_port_id: Id,
+    /// Routes that lead to the port.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<PortRoute>,
+    /// Whether its addresses are told to others.
+    pub advertise_fixed_ips: bool,
+    /// Its part in hub and spoke.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// A route that leads to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum PortRoute {
+    /// To a prefix.
+    Prefix {
+        /// The prefix.
+        prefix: IpNet,
+        /// Its preference, in the place of the BGP VPN's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local_pref: Option<u32>,
+    },
+    /// To whatever another BGP VPN has routes to.
+    Bgpvpn {
+        /// The other.
+        bgpvpn_id: Id,
+        /// Their preference, in the place of the BGP VPN's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local_pref: Option<u32>,
+    },
+}
+
+impl Stored for BgpvpnPortAssociation {
+    stored_standard!();
+
+    fn references(&self) -> Vec<(RowKind, Id)> {
+        let leaks = self.leaks().map(|id| (RowKind::Bgpvpn, id)).collect::<BTreeSet<_>>();
+        let own = [(RowKind::Bgpvpn, self.bgpvpn_id), (RowKind::ServicePort, self.service_port_id)];
+        own.into_iter().chain(leaks).collect()
+    }
+
+    fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        check_once(model, self)
+    }
+}
+
+impl Indexed for BgpvpnPortAssociation {
+    fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
+}
+
+impl BgpvpnPortAssociation {
+    /// The other BGP VPNs whose routes lead to the port.
+    fn leaks(&self) -> impl Iterator<Item = Id> + use<'_> {
+        let others = self.routes.iter().filter_map(|route| match route {
+            PortRoute::Bgpvpn { bgpvpn_id, .. } => Some(*bgpvpn_id),
+            PortRoute::Prefix { .. } => None,
+        });
+        others.filter(|id| *id != self.bgpvpn_id)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Spec {
+    #[serde(flatten)]
+    common: Common,
+    port_id: Id,
+    routes: Vec<GivenRoute>,
+    advertise_fixed_ips: bool,
+}
+
+/// A route as it is given: which of its members are needed is said by its type.
+#[derive(serde::Deserialize)]
+struct GivenRoute {
+    r#type: String,
+    prefix: Option<IpNet>,
+    bgpvpn_id: Option<Id>,
+    local_pref: Option<u32>,
+}
+
+const ROUTES: AttributeType = AttributeType::Objects(&[
+    Attribute::required("type", AttributeType::OneOf(&["prefix", "bgpvpn"]), "What it leads to"),
+    Attribute::optional("prefix", AttributeType::Cidr, "Of type prefix: the prefix"),
+    Attribute::optional("bgpvpn_id", AttributeType::Id, "Of type bgpvpn: the other BGP VPN"),
+    Attribute::optional("local_pref", LOCAL_PREF, "Preference of this route"),
+]);
+
+/// The collection of port associations.
+pub struct PortAssociations;
+
+impl PortAssociations {
+    /// The attributes, in the order in which they are shown.
+    pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        association::BGPVPN,
+        Attribute::required("port_id", AttributeType::Reference("port"), "Port that is in it"),
+        Attribute::with_default("routes", ROUTES, "[]", "Routes that lead to the port"),
+        Attribute::with_default(
+            "advertise_fixed_ips",
+            AttributeType::Boolean,
+            "true",
+            "Whether its addresses are told to others",
+        ),
+        association::ROLE,
+    ];
+}
+
+impl Resource for PortAssociations {
+    fn kind(&self) -> Option<RowKind> {
+        Some(KIND)
+    }
+
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        // One that leaks from a BGP VPN is a candidate of that as well; the condition decides.
+        association::candidates(model, KIND, (attribute, value), ("service_port_id", RowKind::ServicePort))
+    }
+
+    fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
+        let row = model.bgpvpn_port_associations.get(&id.parse::<Id>().ok()?)?;
+        let mut map = association::render(&row.standard, row.bgpvpn_id, row.role);
+        map.insert("port_id".into(), json!(row.port_id));
+        map.insert("routes".into(), json!(row.routes));
+        map.insert("advertise_fixed_ips".into(), json!(row.advertise_fixed_ips));
+        Some(map)
+    }
+
+    fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
+        let spec: Spec = typed(merged)?;
+        let port_id = spec.port_id;
+        let Some((service_port_id, project_id)) = binding(change.model(), port_id) else {
+            return Err(Ports.not_found(&port_id.to_string()));
+        };
+        let id = change.choose_id();
+        let target = Target { what: "port", id: port_id, project_id: &project_id };
+        let (bgpvpn, standard) = association::begin(change, id, &spec.common, &target)?;
+        let row = BgpvpnPortAssociation {
+            standard,
+            bgpvpn_id: spec.common.bgpvpn_id,
+            port_id,
+            service_port_id,
+            routes: routes(change.model(), &bgpvpn, spec.routes)?,
+            advertise_fixed_ips: spec.advertise_fixed_ips,
+            role: association::role(&bgpvpn, spec.common.role)?,
+        };
+        check_once(change.model(), &row)?;
+        change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
+        Ok(id.to_string())
+    }
+
+    fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
+        let stored = id.parse::<Id>().ok().and_then(|id| change.model().bgpvpn_port_associations.get(&id));
+        let Some(stored) = stored else { return Err(self.not_found(id)) };
+        let spec: Spec = typed(merged)?;
+        let mut row = BgpvpnPortAssociation::clone(stored);
+        row.standard.name = spec.common.named.name;
+        row.standard.description = spec.common.named.description;
+        if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
+            row.role = association::role(bgpvpn, spec.common.role)?;
+            row.routes = routes(change.model(), bgpvpn, spec.routes)?;
+        }
+        row.advertise_fixed_ips = spec.advertise_fixed_ips;
+        row.standard.touch(change.now());
+        change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
+        Ok(())
+    }
+
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
+        change.delete(key);
+        Ok(())
+    }
+
+    fn not_found(&self, id: &str) -> Refusal {
+        Refusal::not_found("BGPVPNPortAssocNotFound", "BGPVPN port association", id)
+    }
+}
+
+/// The binding of a port, and whose the port is.
+fn binding(model: &Model, port: Id) -> Option<(Id, Arc<str>)> {
+    let vnic = model.instance_ports.get(&port)?;
+    let untagged = model.untagged_interface(port)?.standard.id;
+    Some((model.bindings_of(untagged).next()?, vnic.standard.project_id.clone()))
+}
+
+fn check_once(model: &Model, row: &BgpvpnPortAssociation) -> Result<(), Refusal> {
+    let there = (row.bgpvpn_id, (RowKind::ServicePort, row.service_port_id));
+    match association::between(model, KIND, there, Some(row.standard.id)) {
+        Some(_) => {
+            let message = format!("port {} is already associated to BGPVPN {}", row.port_id, row.bgpvpn_id);
+            Err(Refusal::invalid("BGPVPNPortAssocAlreadyExists", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The routes that are asked for, each once, if they can lead anywhere.
+fn routes(model: &Model, bgpvpn: &Bgpvpn, given: Vec<GivenRoute>) -> Result<Vec<PortRoute>, Refusal> {
+    if given.len() > ROUTES_MAX {
+        return Err(Refusal::attribute("routes", format!("more than {ROUTES_MAX} routes are given")));
+    }
+    let route = |(at, route)| route_at(model, bgpvpn, at, route);
+    let routes: Vec<PortRoute> = given.into_iter().enumerate().map(route).collect::<Result<_, _>>()?;
+    Ok(super::once(routes))
+}
+
+fn route_at(model: &Model, bgpvpn: &Bgpvpn, at: usize, route: GivenRoute) -> Result<PortRoute, Refusal> {
+    let local_pref = route.local_pref;
+    match (route.r#type.as_str(), route.prefix, route.bgpvpn_id) {
+        ("prefix", Some(prefix), None) => Ok(PortRoute::Prefix { prefix: prefix.trunc(), local_pref }),
+        ("prefix", _, _) => {
+            let rule = "a route of type prefix has a prefix, and no bgpvpn_id";
+            Err(Refusal::attribute(&format!("routes[{at}].prefix"), rule))
+        }
+        (_, None, Some(other)) => {
+            check_leak(model, bgpvpn, other)?;
+            Ok(PortRoute::Bgpvpn { bgpvpn_id: other, local_pref })
+        }
+        _ => {
+            let rule = "a route of type bgpvpn has a bgpvpn_id, and no prefix";
+            Err(Refusal::attribute(&format!("routes[{at}].bgpvpn_id"), rule))
+        }
+    }
+}
+
+/// Routes are leaked from a BGP VPN of the same type and project.
+fn check_leak(model: &Model, bgpvpn: &Bgpvpn, other: Id) -> Result<(), Refusal> {
+    let Some(other) = model.bgpvpns.get(&other) else {
+        let message = format!("bgpvpn specified in route does not exist ({other})");
+        return Err(Refusal::invalid("BGPVPNPortAssocRouteNoSuchBGPVPN", message));
+    };
+    let id = other.standard.id;
+    if other.standard.project_id != bgpvpn.standard.project_id {
+        let message = format!("bgpvpn specified in route does not belong to the project ({id})");
+        return Err(Refusal::invalid("BGPVPNPortAssocRouteWrongBGPVPNProject", message));
+    }
+    if other.kind != bgpvpn.kind {
+        let (theirs, ours) = (json!(other.kind), json!(bgpvpn.kind));
+        let message = format!(
+            "bgpvpn specified in route is of type {theirs}, differing from type of associated BGPVPN {ours} ({id})"
+        );
+        return Err(Refusal::invalid("BGPVPNPortAssocRouteBGPVPNTypeDiffer", message));
+    }
+    Ok(())
+}
+
+/// Takes the routes of other associations away that lead to what a BGP VPN that goes has routes to.
+pub(super) fn forget_leaks(change: &mut Change, bgpvpn: Id) {
+    let associations: Vec<Id> = change.model().referring((RowKind::Bgpvpn, bgpvpn), KIND).collect();
+    for id in associations {
+        let Some(stored) = change.model().bgpvpn_port_associations.get(&id) else { continue };
+        if stored.bgpvpn_id == bgpvpn {
+            continue;
+        }
+        let mut row = BgpvpnPortAssociation::clone(stored);
+        row.routes
+            .retain(|route| !matches!(route, PortRoute::Bgpvpn { bgpvpn_id, .. } if *bgpvpn_id == bgpvpn));
+        row.standard.touch(change.now());
+        change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
+    }
+}

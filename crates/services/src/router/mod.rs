@@ -1,0 +1,23 @@
+//! Routers, in Neutron's words: the l3, dvr, extraroute, extraroute-atomic and evpn extensions.
+//!
+//! Files: `resource.rs` (routers), `interface.rs` (what ties a router to the subnets of a network: a port and a row beside it),
+//! `routes.rs` (extra routes). A router is on every host of its networks; there is no place at which it would be central.
+
+mod interface;
+mod resource;
+mod routes;
+
+pub use interface::RouterInterface;
+pub(crate) use interface::{
+    check_addresses_stay, check_port_is_free, check_stays, interface_by, interface_of,
+    remove_all as remove_all_interfaces,
+};
+pub use resource::{Router, Routers};
+
+/// Neutron's extensions of routers of which everything works. `router` itself has external gateways and floating addresses.
+pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[
+    ("dvr", "Distributed Virtual Router"),
+    ("evpn", "EVPN for routers"),
+    ("extraroute", "Neutron Extra Route"),
+    ("extraroute-atomic", "Atomically add/remove extra routes"),
+];

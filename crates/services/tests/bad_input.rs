@@ -46,6 +46,13 @@ fn site() -> (Site, Vec<(&'static str, String)>) {
         ("$freeif", "interfaces", json!({"instance_port_id": "$free"})),
         ("$on2", "instance-ports", json!({"host_id": "host2"})),
         ("$on2if", "interfaces", json!({"instance_port_id": "$on2"})),
+        ("$router", "routers", json!({})),
+        ("$vpn", "bgpvpns", json!({})),
+        ("$netassoc", "bgpvpn_network_associations", json!({"bgpvpn_id": "$vpn", "network_id": "$red"})),
+        ("$rtrassoc", "bgpvpn_router_associations", json!({"bgpvpn_id": "$vpn", "router_id": "$router"})),
+        ("$portassoc", "bgpvpn_port_associations", json!({"bgpvpn_id": "$vpn", "port_id": "$web"})),
+        ("$peer", "bgp_peers", json!({"peer_ip": "192.0.2.99", "remote_as": 64512})),
+        ("$speaker", "bgp_speakers", json!({"local_as": 64512})),
     ] {
         let created = site.create(path, filled(&request, &names)).unwrap();
         names.push((name, id(&created)));
@@ -666,18 +673,23 @@ fn a_condition_on_a_revision_that_does_not_hold_changes_nothing() {
 fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_attribute() {
     let (mut site, names) = site();
     let resource = |member: &str| {
-        let name = ["$blue", "$sub4", "$web", "$vm", "$if", "$blue", "$bound"][[
-            "network",
-            "subnet",
-            "port",
-            "instance_port",
-            "interface",
-            "service",
-            "service_port",
-        ]
-        .iter()
-        .position(|known| *known == member)
-        .unwrap()];
+        let named = [
+            ("network", "$blue"),
+            ("subnet", "$sub4"),
+            ("port", "$web"),
+            ("instance_port", "$vm"),
+            ("interface", "$if"),
+            ("service", "$blue"),
+            ("service_port", "$bound"),
+            ("router", "$router"),
+            ("bgpvpn", "$vpn"),
+            ("bgpvpn_network_association", "$netassoc"),
+            ("bgpvpn_router_association", "$rtrassoc"),
+            ("bgpvpn_port_association", "$portassoc"),
+            ("bgp_peer", "$peer"),
+            ("bgp_speaker", "$speaker"),
+        ];
+        let name = named.iter().find(|(known, _)| *known == member).unwrap().1;
         names.iter().find(|(known, _)| *known == name).unwrap().1.clone()
     };
     for entry in CATALOGUE.iter().filter(|entry| entry.verbs.write) {
@@ -711,7 +723,7 @@ fn a_value_of_the_wrong_type_is_refused_by_the_name_of_its_attribute() {
                 let required = entry.attributes.iter().any(|other| other.on_create == OnCreate::Required);
                 attempts.extend((!required).then_some(None));
                 for on in attempts {
-                    let refusal = attempt(&mut site, entry.path, on.as_deref(), &request).unwrap_err();
+                    let refusal = attempt(&mut site, entry.collection, on.as_deref(), &request).unwrap_err();
                     assert_eq!(refusal.reason, Reason::Invalid, "{} {request}", entry.path);
                     assert!(refusal.message.contains(attribute.name), "{} {request}: {refusal}", entry.path);
                 }

@@ -12,7 +12,9 @@ use crate::change::{Change, Named, typed};
 use crate::core::binding::{self, OnFailure};
 use crate::core::status;
 use crate::index::reclaim;
-use crate::network::{FixedIpRequest, Station, allocate, check_addresses_free, index_addresses, reallocate};
+use crate::network::{
+    FixedIpRequest, Part, Station, allocate, check_addresses_free, index_addresses, reallocate,
+};
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgpvpn, router};
@@ -157,7 +159,8 @@ impl Resource for ServicePorts {
         };
         check_unbound(change.model(), spec.interface_id, None)?;
         check_mac(change.model(), spec.service_id, vnic.mac_address, None)?;
-        let station = Station { network: spec.service_id, mac: vnic.mac_address, anycast: spec.anycast };
+        let station =
+            Station { network: spec.service_id, mac: vnic.mac_address, part: Part::of(spec.anycast) };
         let fixed_ips = allocate(change, station, spec.fixed_ips.as_deref())?;
         let id = change.choose_id();
         let port = ServicePort {
@@ -186,7 +189,7 @@ impl Resource for ServicePorts {
             // Moved: addresses of the old network mean nothing in the new one, unless new ones are asked for.
             let asked = (!as_stored).then_some(asked.as_slice());
             let station =
-                Station { network: spec.service_id, mac: stored.mac_address, anycast: stored.anycast };
+                Station { network: spec.service_id, mac: stored.mac_address, part: Part::of(stored.anycast) };
             port.fixed_ips = allocate(change, station, asked)?;
             port.service_id = spec.service_id;
         } else if !as_stored {
@@ -210,6 +213,9 @@ impl Resource for ServicePorts {
         let Some(key @ RowKey::Resource(_, binding)) = self.row_key(change.model(), id) else {
             return Err(self.not_found(id));
         };
+        if let Some(interface) = router::interface_by(change.model(), binding) {
+            router::check_port_is_free(change.model(), interface)?;
+        }
         bgpvpn::dissociate(change, (RowKind::ServicePort, binding));
         change.delete(key);
         Ok(())

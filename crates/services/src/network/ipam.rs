@@ -28,8 +28,24 @@ impl FixedIpRequest {
 pub(crate) struct Station {
     pub(crate) network: Id,
     pub(crate) mac: Mac,
-    /// Whether others that are anycast as well may have the same.
-    pub(crate) anycast: bool,
+    pub(crate) part: Part,
+}
+
+/// What part something that gets addresses has in its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is a workload.
+    Workload,
+    /// It is one of several workloads that may have the same addresses.
+    Anycast,
+    /// It is a router: it has the gateway's address, however others get theirs.
+    Router,
+}
+
+impl Part {
+    pub(crate) const fn of(anycast: bool) -> Self {
+        if anycast { Self::Anycast } else { Self::Workload }
+    }
 }
 
 /// The most addresses that one port may ask for, as Neutron's `max_fixed_ips_per_port` had it.
@@ -72,7 +88,7 @@ pub(crate) fn reallocate(
             None => fresh.push(request.clone()),
         }
     }
-    let station = Station { network: stored.service_id, mac, anycast: stored.anycast };
+    let station = Station { network: stored.service_id, mac, part: Part::of(stored.anycast) };
     result.extend(allocate(change, station, Some(&fresh))?);
     Ok(result)
 }
@@ -185,7 +201,8 @@ impl Picker<'_> {
 
     /// Where workloads make their addresses themselves, they have the one that their MAC address makes, and no other.
     fn check_can_be_made(&self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
-        if !subnet.is_slaac() || address == from_mac(subnet, self.station.mac) {
+        let is_gateway = self.station.part == Part::Router && subnet.gateway_ip == Some(address);
+        if is_gateway || !subnet.is_slaac() || address == from_mac(subnet, self.station.mac) {
             return Ok(());
         }
         Err(Refusal::invalid(
@@ -203,7 +220,7 @@ impl Picker<'_> {
 
     fn take(&mut self, subnet: &Subnet, address: IpAddr) -> Result<(), Refusal> {
         let mut holders = self.model.bindings_at(self.station.network, address);
-        let by_others = holders.any(|holder| !shares(self.model, self.station.anycast, holder));
+        let by_others = holders.any(|holder| !shares(self.model, self.station.part == Part::Anycast, holder));
         let by_us = self.picked.iter().any(|picked| picked.ip_address == address);
         if by_others || by_us {
             return Err(already_allocated(address, subnet.standard.id));

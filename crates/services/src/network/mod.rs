@@ -11,7 +11,9 @@ mod resource;
 mod subnet;
 
 pub(crate) use addresses::{FreeAddresses, index_addresses};
-pub(crate) use ipam::{FixedIpRequest, Station, allocate, check_addresses_free, follow_mac, reallocate};
+pub(crate) use ipam::{
+    FixedIpRequest, Part, Station, allocate, check_addresses_free, follow_mac, reallocate,
+};
 pub use port::Ports;
 pub(crate) use port::delete as delete_port;
 pub use resource::{Encapsulation, Network, Networks};

@@ -15,7 +15,7 @@ use crate::core::{
     DEFAULT_INTERFACE, FixedIp, InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort,
     VnicKind, check_mac, check_vnic, choose_mac,
 };
-use crate::network::{FixedIpRequest, Station, allocate, reallocate};
+use crate::network::{FixedIpRequest, Part, Station, allocate, reallocate};
 use crate::standard::standard_attributes;
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgpvpn, router};
 
@@ -200,7 +200,7 @@ impl Resource for Ports {
         let network = spec.network_id;
         let mac_address = spec.mac_address.unwrap_or_else(|| choose_mac(change, Some(network)));
         check_mac(change.model(), network, mac_address, None)?;
-        let station = Station { network, mac: mac_address, anycast: spec.anycast };
+        let station = Station { network, mac: mac_address, part: Part::of(spec.anycast) };
         let fixed_ips = allocate(change, station, spec.fixed_ips.as_deref())?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
         let id = change.choose_id();

@@ -12,7 +12,7 @@ use crate::change::{Change, Named, typed};
 use crate::core::{
     FixedIp, InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort, VnicKind, choose_mac,
 };
-use crate::network::{FixedIpRequest, Ports, Station, Subnet, allocate, delete_port};
+use crate::network::{FixedIpRequest, Part, Ports, Station, Subnet, allocate, delete_port};
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
@@ -83,6 +83,11 @@ pub(crate) fn interface_of(model: &Model, port: Id) -> Option<&Arc<RouterInterfa
     model.router_interfaces.get(&port)
 }
 
+/// The interface whose port has this binding.
+pub(crate) fn interface_by(model: &Model, binding: Id) -> Option<Id> {
+    model.referring((RowKind::ServicePort, binding), RowKind::RouterInterface).next()
+}
+
 /// Refuses to delete a port by the ports that is a router's interface.
 pub(crate) fn check_port_is_free(model: &Model, port: Id) -> Result<(), Refusal> {
     match interface_of(model, port) {
@@ -128,9 +133,7 @@ pub(crate) fn check_addresses_stay(
     before: &ServicePort,
     now: &[FixedIp],
 ) -> Result<(), Refusal> {
-    let mut interfaces =
-        model.referring((RowKind::ServicePort, before.standard.id), RowKind::RouterInterface);
-    if before.fixed_ips != now && interfaces.next().is_some() {
+    if before.fixed_ips != now && interface_by(model, before.standard.id).is_some() {
         let rule = "a router's interface has the addresses of its subnets' gateways";
         return Err(Refusal::attribute("fixed_ips", rule));
     }
@@ -224,7 +227,7 @@ fn addresses(model: &Model, interface: &RouterInterface) -> Vec<FixedIp> {
 
 fn allocated(change: &Change, binding: Id, address: FixedIp) -> Result<Vec<FixedIp>, Refusal> {
     let Some(port) = change.model().service_ports.get(&binding) else { return Ok(Vec::new()) };
-    let station = Station { network: port.service_id, mac: port.mac_address, anycast: false };
+    let station = Station { network: port.service_id, mac: port.mac_address, part: Part::Router };
     allocate(change, station, Some(&[FixedIpRequest::exactly(&address)]))
 }
 
@@ -253,7 +256,7 @@ fn make(
     address: FixedIp,
 ) -> Result<RouterInterface, Refusal> {
     let mac = choose_mac(change, Some(network));
-    let station = Station { network, mac, anycast: false };
+    let station = Station { network, mac, part: Part::Router };
     let fixed_ips = allocate(change, station, Some(&[FixedIpRequest::exactly(&address)]))?;
     let id = change.choose_id();
     let project_id = Some(router.standard.project_id.to_string());

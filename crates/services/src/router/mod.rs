@@ -9,7 +9,8 @@ mod routes;
 
 pub use interface::RouterInterface;
 pub(crate) use interface::{
-    check_addresses_stay, check_port_is_free, check_stays, interface_of, remove_all as remove_all_interfaces,
+    check_addresses_stay, check_port_is_free, check_stays, interface_by, interface_of,
+    remove_all as remove_all_interfaces,
 };
 pub use resource::{Router, Routers};
 

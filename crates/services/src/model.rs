@@ -193,8 +193,8 @@ impl Model {
         self.same_as(&anew)?;
         for (network, hosts) in &self.index.service_hosts {
             let mut counted: OrdMap<HostName, u32> = OrdMap::new();
-            for port in self.service_ports.values().filter(|port| !self.is_routed(port)) {
-                match self.live_binding(port) {
+            for port in self.service_ports.values() {
+                match self.bridged_binding(port) {
                     Some((bound_to, host)) if bound_to == *network => *counted.entry(host).or_insert(0) += 1,
                     _ => {}
                 }

@@ -125,8 +125,8 @@ impl Model {
 
     fn count(&mut self, service_ports: &[Id], change: impl Fn(u32) -> u32) {
         for id in service_ports {
-            let port = self.service_ports.get(id).filter(|port| !self.is_routed(port));
-            let Some((service, host)) = port.and_then(|port| self.live_binding(port)) else { continue };
+            let binding = self.service_ports.get(id).and_then(|port| self.bridged_binding(port));
+            let Some((service, host)) = binding else { continue };
             let hosts = self.index.service_hosts.entry(service).or_default();
             match change(hosts.get(&host).copied().unwrap_or(0)) {
                 0 => hosts.remove(&host),
@@ -136,6 +136,11 @@ impl Model {
                 self.index.service_hosts.remove(&service);
             }
         }
+    }
+
+    /// The same of a binding to its network's bridge.
+    pub(crate) fn bridged_binding(&self, service_port: &ServicePort) -> Option<(Id, HostName)> {
+        self.live_binding(service_port).filter(|_| !self.is_routed(service_port))
     }
 
     /// Whether a binding has a bridge of its own and is reached by routing alone, not by its network's.

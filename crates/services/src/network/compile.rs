@@ -44,7 +44,7 @@ impl Service for LayerTwo {
 
     fn followed_by(&self, model: &Model, host: &HostName) -> Vec<Id> {
         let bindings = bindings_on(model, host).filter_map(|id| model.service_ports.get(&id));
-        let networks = bindings.filter_map(|binding| Some(model.live_binding(binding)?.0));
+        let networks = bindings.filter_map(|binding| Some(model.bridged_binding(binding)?.0));
         networks.filter(|network| takes_part(model, *network, host)).collect()
     }
 
@@ -109,7 +109,7 @@ impl Service for LayerTwo {
             RowKey::Resource(RowKind::InstancePort, id) => model.service_ports_on(*id),
             _ => return Vec::new(),
         };
-        let live = bindings.iter().filter_map(|id| model.live_binding(model.service_ports.get(id)?));
+        let live = bindings.iter().filter_map(|id| model.bridged_binding(model.service_ports.get(id)?));
         live.map(|(network, host)| (key(network), host)).collect()
     }
 
@@ -352,7 +352,7 @@ fn port_remote(port: &ServicePort, vni: Vni, endpoint: IpAddr) -> Vec<Object> {
 fn touched_by_binding(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
     let Some(port) = model.service_ports.get(&id) else { return };
     touched.extend(fragment_of(model, id));
-    if let Some((network, host)) = model.live_binding(port) {
+    if let Some((network, host)) = model.bridged_binding(port) {
         touched.insert(fragment(network, RowKey::Host(host)));
     }
     // Which routes it gives to its namespace decides which ones the others give.

@@ -190,7 +190,7 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     }
     // Where none of a network's ports is on a host its subnets are out of reach there.
     let Some(port) = model.service_ports.get(&id).filter(|_| with_importers) else { return };
-    for subnet in port.fixed_ips.iter().filter_map(|fixed_ip| model.subnets.get(&fixed_ip.subnet_id)) {
+    for subnet in model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id)) {
         let vrfs = model.vrfs_of(port).into_iter();
         touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
     }
@@ -216,16 +216,16 @@ fn touched_by_subnet(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>)
 
 /// The subnets that a VRF's gateways are in.
 fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
-    let networks: Vec<Id> = match vrf.scope {
+    let id = vrf.standard.id;
+    let subnets: BTreeSet<Id> = match vrf.scope {
         Scope::Router => {
-            let networks = model.networks_of(vrf.standard.id);
-            networks.filter(|network| !model.vrfs.contains_key(network)).collect()
+            let networks = model.networks_of(id).filter(|network| !model.vrfs.contains_key(network));
+            networks.flat_map(|network| model.subnets_attached(id, network)).collect()
         }
-        Scope::Network => vec![vrf.standard.id],
-        Scope::Port => Vec::new(),
+        Scope::Network => model.subnets_of(id).collect(),
+        Scope::Port => BTreeSet::new(),
     };
-    let subnets = networks.into_iter().flat_map(|network| model.subnets_of(network));
-    subnets.filter_map(|id| Some(model.subnets.get(&id)?.cidr.trunc())).collect()
+    subnets.into_iter().filter_map(|id| Some(model.subnets.get(&id)?.cidr.trunc())).collect()
 }
 
 /// How a port is joined to its VRF.

@@ -10,7 +10,7 @@ use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
 use weft_net::HostName;
 
-use crate::core::ServicePort;
+use crate::core::{FixedIp, ServicePort};
 use crate::vrf::{Scope, Target, Vrf, vpn};
 use crate::{Id, Model, Row, RowKind};
 
@@ -181,29 +181,52 @@ pub(super) fn entries(model: &Model, id: Id) -> Entries {
     let Some(port) = model.service_ports.get(&id) else { return entries };
     let Some((network, host)) = model.live_binding(port) else { return entries };
     for vrf in model.vrfs_of(port) {
-        entries.members.push((vrf, host.clone(), network));
-        if let Some(vrf) = model.vrfs.get(&vrf) {
-            add_paths(model, vrf, port, &mut entries.paths);
+        let Some(vrf) = model.vrfs.get(&vrf) else { continue };
+        let addresses = routed_addresses(model, vrf, port);
+        // A router may have some of a network's subnets, and none that the port has an address of.
+        if addresses.is_empty() && vrf.scope == Scope::Router {
+            continue;
         }
+        entries.members.push((vrf.standard.id, host.clone(), network));
+        add_paths(model, vrf, (port, &addresses), &mut entries.paths);
     }
     entries
 }
 
+/// The addresses of a port that a VRF routes: of a router's, those in subnets that are attached to it.
+fn routed_addresses(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr> {
+    let attached = match vrf.scope {
+        Scope::Router => Some(model.subnets_attached(vrf.standard.id, port.service_id)),
+        Scope::Network | Scope::Port => None,
+    };
+    let is_routed =
+        |fixed_ip: &&FixedIp| attached.as_ref().is_none_or(|subnets| subnets.contains(&fixed_ip.subnet_id));
+    port.fixed_ips.iter().filter(is_routed).map(|fixed_ip| fixed_ip.ip_address).collect()
+}
+
 /// The paths that lead to a port in a VRF that it is in: to its own addresses, and to what is declared to be behind them.
-fn add_paths(model: &Model, vrf: &Vrf, port: &ServicePort, paths: &mut Vec<(IpNet, Path, BTreeSet<Target>)>) {
-    let (id, network) = (port.standard.id, port.service_id);
+fn add_paths(
+    model: &Model,
+    vrf: &Vrf,
+    (port, addresses): (&ServicePort, &[IpAddr]),
+    paths: &mut Vec<(IpNet, Path, BTreeSet<Target>)>,
+) {
+    let id = port.standard.id;
     let path = |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by };
-    let routers: Vec<Id> = model.routers_of(network).collect();
+    let routers: Vec<Id> = match vrf.scope {
+        Scope::Router => vec![vrf.standard.id],
+        Scope::Network | Scope::Port => model.routers_of(port.service_id).collect(),
+    };
     let within: BTreeSet<Target> =
         vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();
     let declared = vpn::declared_for(model, port, &routers);
     let mut own = within.clone();
     own.extend(declared.own_addresses.iter().copied().map(Target::Route));
-    for fixed_ip in &port.fixed_ips {
+    for address in addresses {
         let by = (RowKind::ServicePort, id);
-        paths.push((IpNet::from(fixed_ip.ip_address), path(None, None, by), own.clone()));
+        paths.push((IpNet::from(*address), path(None, None, by), own.clone()));
     }
-    for route in declared.routes {
+    for route in declared.routes.into_iter().filter(|route| addresses.contains(&route.via)) {
         let targets: BTreeSet<Target> = route.export_targets.iter().copied().map(Target::Route).collect();
         let targets = targets.union(&within).copied().collect();
         paths.push((route.destination, path(Some(route.via), route.local_pref, route.by), targets));

@@ -39,6 +39,14 @@ impl Model {
         networks.into_iter()
     }
 
+    /// The subnets of a network that are attached to a router.
+    pub(crate) fn subnets_attached(&self, router: Id, network: Id) -> BTreeSet<Id> {
+        let interfaces = self.referring((RowKind::Network, network), RowKind::RouterInterface);
+        let interfaces = interfaces.filter_map(|id| self.router_interfaces.get(&id));
+        let own = interfaces.filter(|interface| interface.router_id == router);
+        own.flat_map(|interface| interface.subnet_ids.iter().copied()).collect()
+    }
+
     /// The VRFs that the ports of a network are in which have none of their own.
     pub(crate) fn vrfs_of_network(&self, network: Id) -> Vec<Id> {
         if self.vrfs.contains_key(&network) {

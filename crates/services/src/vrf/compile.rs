@@ -85,16 +85,21 @@ impl Service for Vrfs {
             RowKey::Resource(RowKind::Vrf, id) => {
                 self.touch_all(model, *id, touched);
                 // Of a network: then its routers no longer have its subnets, or have them again.
-                let subnets: Vec<Id> = model.subnets_of(*id).collect();
-                subnets.into_iter().for_each(|subnet| touched_by_subnet(model, subnet, touched));
+                touched_by_network(model, *id, touched);
             }
             RowKey::Resource(RowKind::Subnet, id) => touched_by_subnet(model, *id, touched),
             RowKey::Resource(RowKind::RouterInterface, _) => {
                 for row in rows.into_iter().flatten() {
                     let Row::RouterInterface(interface) = row else { continue };
-                    let subnets: Vec<Id> = model.subnets_of(interface.network_id).collect();
-                    subnets.into_iter().for_each(|subnet| touched_by_subnet(model, subnet, touched));
+                    touched_by_network(model, interface.network_id, touched);
                 }
+            }
+            // The port of a router's interface: gateways have its addresses.
+            RowKey::Resource(RowKind::ServicePort, id)
+                if model.referring((RowKind::ServicePort, *id), RowKind::RouterInterface).next().is_some() =>
+            {
+                let network = model.service_ports.get(id).map(|port| port.service_id);
+                network.into_iter().for_each(|network| touched_by_network(model, network, touched));
             }
             RowKey::Resource(RowKind::Network, id) if network_compile::differs(step, *id) => {
                 ports.extend(model.bindings_to(*id));
@@ -194,6 +199,12 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
         let vrfs = model.vrfs_of(port).into_iter();
         touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
     }
+}
+
+/// What all subnets of a network touch.
+fn touched_by_network(model: &Model, network: Id, touched: &mut BTreeSet<FragmentKey>) {
+    let subnets: Vec<Id> = model.subnets_of(network).collect();
+    subnets.into_iter().for_each(|subnet| touched_by_subnet(model, subnet, touched));
 }
 
 /// What a subnet touches: the gateways of its network, and the routes of its ports.

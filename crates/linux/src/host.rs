@@ -69,6 +69,11 @@ impl Place {
         Self { sockets, stale: true, next_index: FIRST_INDEX, next_hop: FIRST_INDEX }
     }
 
+    /// Gives no index up to this one any more.
+    pub(crate) fn raise_index(&mut self, taken: u32) {
+        self.next_index = self.next_index.max(taken);
+    }
+
     /// A number for a new next hop.
     pub(crate) const fn take_next_hop(&mut self) -> u32 {
         self.next_hop += 1;
@@ -220,7 +225,7 @@ impl LinuxHost {
             self.mirror.unsettle(namespace, !settled.unwrap_or(false));
         }
         place.stale = false;
-        place.next_index = place.next_index.max(self.mirror.largest_index(namespace));
+        place.raise_index(self.mirror.largest_index(namespace));
         let largest = self.mirror.routes(namespace).map_or(0, mirror::Routes::largest);
         place.next_hop = place.next_hop.max(largest);
         if !self.mirror.bears_mark(namespace) {

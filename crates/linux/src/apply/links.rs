@@ -20,7 +20,7 @@ impl LinuxHost {
         let netns = self.mirror.netns(&link.id.namespace);
         let (making, site) = self.site(run, step, link)?;
         let at = At { step, namespace: netns };
-        let index = self.place(netns)?.take_index();
+        let index = self.take_index(netns, making.namespace)?;
         if link.kind == LinkKind::Tap {
             return self.create_tap(run, at, link, index);
         }
@@ -147,6 +147,18 @@ impl LinuxHost {
         }
         self.turn_to(run, at.namespace);
         Ok((at, site))
+    }
+
+    /// An index for a new link, free in its namespace and in that where the message goes: older kernels look there as well.
+    fn take_index(&mut self, netns: &Namespace, making: &Namespace) -> Result<u32, StepError> {
+        let index = self.place(making)?.take_index();
+        if netns == making {
+            return Ok(index);
+        }
+        let index = self.place(netns)?.take_index().max(index);
+        self.place(netns)?.raise_index(index);
+        self.place(making)?.raise_index(index);
+        Ok(index)
     }
 
     /// The device of the VRF that a place is, where VRFs are devices.

@@ -48,6 +48,8 @@ struct Run {
     main: Namespace,
     /// The links made by this plan, which the mirror may not know yet.
     created: HashMap<LinkId, u32>,
+    /// Links were made of which not all may be sent: without its other end, a veth has no carrier.
+    has_new_links: bool,
     /// The next hops made by this plan.
     next_hops: routes::Made,
 }
@@ -127,6 +129,7 @@ impl LinuxHost {
             queues: BTreeMap::new(),
             main: Namespace::Host,
             created: HashMap::new(),
+            has_new_links: false,
             next_hops: HashMap::new(),
         };
         for (number, step) in plan.steps.iter().enumerate() {
@@ -160,6 +163,7 @@ impl LinuxHost {
     }
 
     fn flush_all(&mut self, run: &mut Run) {
+        run.has_new_links = false;
         let main = run.main.clone();
         self.flush(run, &main);
         for namespace in run.queues.keys().cloned().collect::<Vec<_>>() {

@@ -31,6 +31,7 @@ impl LinuxHost {
         run.put(at, Care::Must, |batch| finish_link(batch, link, index));
         self.settle_in_vrf(run, at, &link.id, index);
         run.created.insert(link.id.clone(), index);
+        run.has_new_links = true;
         if let (Some((peer, mark)), LinkKind::Veth { peer: id, .. }) = (other, &link.kind) {
             let at = At { step, namespace: self.mirror.netns(&id.namespace) };
             let vrf = self.vrf_of(&id.namespace)?;
@@ -89,11 +90,14 @@ impl LinuxHost {
     pub(super) fn change_link(&mut self, run: &mut Run, step: usize, from: &Link, to: &Link) -> StepOutcome {
         let (index, at) = self.own(run, step, &to.id)?;
         let other = self.mirror.link(&to.id).and_then(|raw| self.mirror.peer(raw, &to.mark));
-        let other = other.map(|(_, other)| other.index);
-        if let (LinkKind::Veth { peer, peer_mac }, Some(other)) = (&to.kind, other) {
+        let other = other.map(|(_, other)| (other.index, other.mac));
+        if let (LinkKind::Veth { peer, peer_mac }, Some((other, mac))) = (&to.kind, other) {
             let at = At { step, namespace: self.mirror.netns(&peer.namespace) };
             run.put(at, Care::Must, |batch| {
-                encode::set_mac(batch, other, *peer_mac);
+                // Even with the address that it has, a link that is given one forgets its neighbours.
+                if mac != *peer_mac {
+                    encode::set_mac(batch, other, *peer_mac);
+                }
                 encode::set_mtu(batch, other, to.mtu);
                 encode::set_up(batch, other);
             });
@@ -110,7 +114,7 @@ impl LinuxHost {
                 }
                 LinkKind::Vxlan { mac, .. } => {
                     encode::set_vxlan(batch, index);
-                    if let Some(mac) = mac {
+                    if let Some(mac) = mac.filter(|_| from.kind != to.kind) {
                         encode::set_mac(batch, index, mac);
                     }
                 }

@@ -93,6 +93,20 @@ pub(crate) fn reach(host: &mut LinuxHost, want: &State) {
     panic!("no rest:\n{}", plan(host, want));
 }
 
+/// Leads a host to a state for which the kernel may not be ready: what it refuses is tried again.
+pub(crate) fn await_rest(host: &mut LinuxHost, want: &State) {
+    for _ in 0..100 {
+        let plan = plan(host, want);
+        if plan.is_at_rest() && plan.waiting.is_empty() {
+            return;
+        }
+        if host.apply(&plan).iter().any(Result::is_err) {
+            host.wait(Duration::from_millis(100), &Waker::new().unwrap()).unwrap();
+        }
+    }
+    panic!("no rest:\n{}", plan(host, want));
+}
+
 pub(crate) fn plan(host: &mut LinuxHost, want: &State) -> Plan {
     diff(host.observe().unwrap(), want)
 }

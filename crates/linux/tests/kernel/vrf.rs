@@ -11,6 +11,19 @@ use weft_net::{IfName, Mac, Vni};
 use crate::common::{Bench, address, bridge, here, on, port, reach, run, state, try_run, veth};
 use crate::traffic::wired;
 
+/// Each test of this, with VRFs of one sort.
+macro_rules! in_both_modes {
+    ($($name:ident => $body:path),* $(,)?) => {
+        mod in_namespaces {
+            $(#[test] fn $name() { $body(weft_linux::VrfMode::Namespace); })*
+        }
+        mod as_devices {
+            $(#[test] #[ignore = "needs VRF devices; runs in a virtual machine"]
+              fn $name() { $body(weft_linux::VrfMode::Device); })*
+        }
+    };
+}
+
 mod damage;
 mod paths;
 
@@ -312,20 +325,6 @@ fn another_vni_and_a_leak(mode: VrfMode) {
     };
     assert_eq!(sysctl("lb-a").unwrap().trim(), "1", "no IPv6 on the bridge's end");
 }
-
-/// Each test of this, with VRFs of one sort.
-macro_rules! in_both_modes {
-    ($($name:ident => $body:path),* $(,)?) => {
-        mod in_namespaces {
-            $(#[test] fn $name() { $body(weft_linux::VrfMode::Namespace); })*
-        }
-        mod as_devices {
-            $(#[test] #[ignore = "needs VRF devices; runs in a virtual machine"]
-              fn $name() { $body(weft_linux::VrfMode::Device); })*
-        }
-    };
-}
-pub(crate) use in_both_modes;
 
 in_both_modes! {
     two_hosts_route_symmetrically => super::symmetric_routing,

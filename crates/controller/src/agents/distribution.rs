@@ -3,12 +3,12 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weft_dataplane::FragmentId;
-use weft_net::HostName;
+use weft_net::{HostName, IfName};
 use weft_protocol::{Basis, encode_objects, updates, wire};
 use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
 use weft_services::{Departure, Model, Row, RowKey, Write};
@@ -64,6 +64,8 @@ pub struct HostState {
     pub reported: Option<Version>,
     /// That report.
     pub outcome: Outcome,
+    /// The host's ends of workloads' links that have no carrier, as it said last.
+    pub without_carrier: BTreeSet<IfName>,
     /// Fragments whose subject is on this host, sent but not yet confirmed.
     pending: BTreeMap<FragmentKey, Version>,
     /// Those that it has carried out, or reported on.
@@ -387,6 +389,18 @@ impl Distribution {
         {
             state.connection = None;
         }
+    }
+
+    /// An agent has said which of the workloads' links have no carrier. Answers whether that is news.
+    pub fn carriers(&mut self, host: &HostName, connection: u64, without: BTreeSet<IfName>) -> bool {
+        let state = self.hosts.get_mut(host).filter(|state| state.connection == Some(connection));
+        state.is_some_and(|state| std::mem::replace(&mut state.without_carrier, without.clone()) != without)
+    }
+
+    /// The host's ends of workloads' links that have no carrier, as far as it has said.
+    #[must_use]
+    pub fn without_carrier(&self, host: &HostName) -> Option<&BTreeSet<IfName>> {
+        self.hosts.get(host).map(|state| &state.without_carrier)
     }
 
     /// An agent has reported. Answers the departures that it has confirmed, and the fragments of which there is news.

@@ -23,6 +23,7 @@ macro_rules! in_both_modes {
         }
     };
 }
+pub(crate) use in_both_modes;
 
 mod damage;
 mod paths;

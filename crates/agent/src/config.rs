@@ -79,7 +79,7 @@ pub struct Config {
     /// An interface from which packets with MPLS labels are taken in, where VRFs are devices; may be repeated.
     #[arg(
         long = "mpls-interface",
-        env = "WEFT_AGENT_MPLS_INTERFACES",
+        env = "WEFT_AGENT_MPLS_INTERFACE",
         value_name = "INTERFACE",
         value_delimiter = ','
     )]

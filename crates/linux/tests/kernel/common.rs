@@ -46,7 +46,7 @@ impl Bench {
             namespace: Some(format!("/run/netns/{}", self.host(host)).into()),
             namespace_prefix: format!("{}.", self.host(host)),
             vrf: self.mode,
-            mpls_interfaces: Vec::new(),
+            mpls_interfaces: ["up0".parse().unwrap()].into(),
         })
         .unwrap()
     }

@@ -26,7 +26,9 @@ macro_rules! in_both_modes {
 pub(crate) use in_both_modes;
 
 mod damage;
+mod labels;
 mod paths;
+mod steering;
 
 const GATEWAY: &str = "00:00:5e:00:01:01";
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
+use weft_linux::VrfMode;
 use weft_net::{Capability, HostName, IfName, NamespaceName};
 use weft_protocol::tls::TlsIdentity;
 
@@ -70,6 +71,20 @@ pub struct Config {
     )]
     pub physical_networks: Vec<(String, IfName)>,
 
+    /// As what VRFs are realised: each as a network namespace, which every kernel has, or as a VRF device, which needs a
+    /// kernel with `CONFIG_NET_VRF` and settings of the whole host.
+    #[arg(long, env = "WEFT_AGENT_VRF", value_name = "SORT", default_value = "namespace")]
+    pub vrf: VrfSort,
+
+    /// An interface from which packets with MPLS labels are taken in, where VRFs are devices; may be repeated.
+    #[arg(
+        long = "mpls-interface",
+        env = "WEFT_AGENT_MPLS_INTERFACE",
+        value_name = "INTERFACE",
+        value_delimiter = ','
+    )]
+    pub mpls_interfaces: Vec<IfName>,
+
     /// What the host is not to offer although its kernel can do it, as `vlan`; may be repeated.
     #[arg(
         long = "without-capability",
@@ -99,6 +114,24 @@ pub struct Config {
 pub enum Command {
     /// Sees whether the agent could run with this configuration, and touches nothing.
     CheckConfig,
+}
+
+/// As what VRFs are realised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VrfSort {
+    /// Each as a network namespace.
+    Namespace,
+    /// Each as a VRF device.
+    Device,
+}
+
+impl From<VrfSort> for VrfMode {
+    fn from(sort: VrfSort) -> Self {
+        match sort {
+            VrfSort::Namespace => Self::Namespace,
+            VrfSort::Device => Self::Device,
+        }
+    }
 }
 
 /// The form of the log.

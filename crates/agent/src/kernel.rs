@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use weft_dataplane::{Driver, ObserveError, Plan, State, StepOutcome};
 use weft_linux::{LinuxHost, Waker};
-use weft_net::{Capability, HostFact};
+use weft_net::{Capability, HostFact, IfName};
 
 use crate::config::Config;
 use crate::runner::{Host, Wake};
@@ -34,6 +34,8 @@ impl Kernel {
         let host = LinuxHost::open(weft_linux::Config {
             namespace: config.namespace.clone(),
             namespace_prefix: config.namespace_prefix.clone(),
+            vrf: config.vrf.into(),
+            mpls_interfaces: config.mpls_interfaces.clone(),
         })?;
         let mut capabilities = host.capabilities();
         capabilities.retain(|capability| !config.without_capabilities.contains(capability));
@@ -74,6 +76,10 @@ impl Host for Kernel {
 
     fn resync(&mut self) {
         self.host.resync();
+    }
+
+    fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError> {
+        self.host.without_carrier()
     }
 
     /// A link that goes for a while does not take the host out of its overlays: what was last known is said.

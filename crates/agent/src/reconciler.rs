@@ -8,7 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use weft_dataplane::{Comparison, Driver, FragmentId, HostIntent, Key, Object, ObserveError, Plan, State};
+use weft_dataplane::{
+    Comparison, Driver, FragmentId, HostIntent, Key, LinkId, LinkKind, Namespace, Object, ObserveError, Plan,
+    State,
+};
+use weft_net::IfName;
 use weft_protocol::{Version, wire};
 
 use crate::assembly::{Assembly, Change, Taken, Upsert};
@@ -251,6 +255,27 @@ impl<D: Driver> Reconciler<D> {
             observe_error: None,
             next_turn: self.retry.due(),
         }
+    }
+
+    /// Of links of the host's own namespace, those that are a workload's by the intent.
+    pub fn of_workloads(&self, links: impl IntoIterator<Item = IfName>) -> BTreeSet<IfName> {
+        let want = self.intent.want();
+        let is_workloads = |name: &IfName| {
+            let id = LinkId::on_host(*name);
+            match want.get(&Key::Link(id.clone())) {
+                Some(Object::Link(link)) => match &link.kind {
+                    LinkKind::Tap => true,
+                    LinkKind::Veth { peer, .. } => matches!(peer.namespace, Namespace::Named(_)),
+                    LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vxlan { .. } => false,
+                },
+                Some(Object::ForeignLink(_)) => {
+                    let port = want.get(&Key::BridgePort(id));
+                    matches!(port, Some(Object::BridgePort(port)) if port.adoption.is_some())
+                }
+                _ => false,
+            }
+        };
+        links.into_iter().filter(is_workloads).collect()
     }
 
     /// Why the host has the objects whose keys contain `filter`, and has not those that it should.

@@ -3,12 +3,13 @@
 //! Everything that has come is taken before the turn, so a burst of updates is one turn; and a turn looks at everything, so
 //! it does not matter what ended the wait.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use weft_dataplane::Driver;
-use weft_net::HostFact;
+use weft_dataplane::{Driver, ObserveError};
+use weft_net::{HostFact, IfName};
 use weft_protocol::{Version, wire};
 
 use crate::assembly::Taken;
@@ -31,6 +32,12 @@ pub trait Host: Driver {
 
     /// What the host says of itself.
     fn facts(&mut self) -> HostFact;
+
+    /// The links of the host's own namespace that are there and have no carrier.
+    ///
+    /// # Errors
+    /// When the host cannot be looked at.
+    fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError>;
 }
 
 /// Ends a host's wait, now or, if it is not waiting, the next time it does. From any thread.
@@ -62,6 +69,8 @@ pub struct Board {
     pub sequence: u64,
     /// What the host says of itself; `None` before the first turn.
     pub facts: Option<HostFact>,
+    /// The host's ends of workloads' links that have no carrier.
+    pub without_carrier: Arc<BTreeSet<IfName>>,
 }
 
 /// Where the loop's results go.
@@ -113,6 +122,7 @@ impl<H: Host> Runner<H> {
                 self.reconciler.driver_mut().resync();
                 resync_at = now + self.resync_interval;
             }
+            self.show_carriers();
             let report = self.reconciler.turn(now);
             let due = report.next_turn.map_or(resync_at, |next| next.min(resync_at));
             log(&report, started.elapsed().saturating_sub(now));
@@ -166,10 +176,24 @@ impl<H: Host> Runner<H> {
         }
     }
 
+    /// Before the turn, which may be long: others wait for this to go around a link that is dead.
+    fn show_carriers(&mut self) {
+        let Ok(links) = self.reconciler.driver_mut().without_carrier() else { return };
+        let without = self.reconciler.of_workloads(links);
+        self.outlets.board.send_if_modified(|board| {
+            let changed = *board.without_carrier != without;
+            if changed {
+                board.without_carrier = Arc::new(without);
+            }
+            changed
+        });
+    }
+
     fn show(&mut self, report: TurnReport) {
+        let without_carrier = Arc::clone(&self.outlets.board.borrow().without_carrier);
         let facts = Some(self.reconciler.driver_mut().facts());
         let (have, asked_for_all, sequence) = (self.reconciler.have(), self.asked_for_all, self.sequence);
-        let new = Board { have, asked_for_all, report: Arc::new(report), sequence, facts };
+        let new = Board { have, asked_for_all, report: Arc::new(report), sequence, facts, without_carrier };
         self.outlets.board.send_if_modified(|board| {
             let changed = *board != new;
             if changed {

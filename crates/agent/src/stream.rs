@@ -1,6 +1,6 @@
 //! The agent's end of the stream: greets, hands on what comes, tells what changes, and comes back when the stream is lost.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
-use weft_net::{HostFact, HostName};
+use weft_net::{HostFact, HostName, IfName};
 use weft_protocol::tls::{TlsError, TlsIdentity};
 use weft_protocol::wire::agent_message::Message as FromAgent;
 use weft_protocol::wire::agents_client::AgentsClient;
@@ -237,6 +237,7 @@ struct Told {
     have: weft_protocol::Version,
     asked_for_all: u64,
     facts: Option<HostFact>,
+    without_carrier: Arc<BTreeSet<IfName>>,
     status: Option<wire::Status>,
     /// The last report of which nothing is left to tell.
     settled: Option<Arc<TurnReport>>,
@@ -244,12 +245,17 @@ struct Told {
 
 enum News {
     Facts(HostFact),
+    Carriers(Arc<BTreeSet<IfName>>),
     Status(wire::Status, Arc<TurnReport>),
 }
 
 impl Told {
-    /// What is to be told: changed facts; a changed outcome of an intent that is persisted.
+    /// What is to be told: changed carriers, which others wait for; changed facts; a changed outcome of an intent that is
+    /// persisted.
     fn news(&mut self, board: &Board, persisted: u64) -> Option<News> {
+        if board.without_carrier != self.without_carrier {
+            return Some(News::Carriers(Arc::clone(&board.without_carrier)));
+        }
         if board.facts != self.facts
             && let Some(facts) = &board.facts
         {
@@ -276,6 +282,11 @@ impl Told {
                 let message = message(FromAgent::Facts((&facts).into()));
                 self.facts = Some(facts);
                 message
+            }
+            News::Carriers(links) => {
+                let without = links.iter().map(ToString::to_string).collect();
+                self.without_carrier = links;
+                message(FromAgent::Carriers(wire::Carriers { without }))
             }
             News::Status(status, report) => {
                 (self.status, self.settled) = (Some(status.clone()), Some(report));
@@ -337,6 +348,20 @@ mod tests {
         assert_eq!(told(&mut state, &board(7, 0, 0), 0), None, "nothing was left to do");
         assert!(told(&mut state, &board(7, 0, 1), 0).is_some(), "damage was healed");
         assert!(told(&mut state, &board(8, 0, 0), 0).is_some(), "another version");
+    }
+
+    #[test]
+    fn a_lost_carrier_is_told_before_all_else_and_once_and_so_is_its_return() {
+        let mut state = Told::default();
+        let lost = Board { without_carrier: Arc::new(["tap1".parse().unwrap()].into()), ..board(7, 2, 1) };
+        // Nothing is persisted: the outcome has to wait, the carrier has not.
+        let carriers = |without: &[&str]| {
+            let without = without.iter().map(ToString::to_string).collect();
+            Some(FromAgent::Carriers(wire::Carriers { without }))
+        };
+        assert_eq!(told(&mut state, &lost, 0), carriers(&["tap1"]));
+        assert_eq!(told(&mut state, &lost, 0), None);
+        assert_eq!(told(&mut state, &board(7, 2, 1), 0), carriers(&[]));
     }
 
     #[test]

@@ -44,6 +44,10 @@ impl Driver for Silent {
 }
 
 impl Host for Silent {
+    fn without_carrier(&mut self) -> Result<Vec<weft_net::IfName>, ObserveError> {
+        Ok(Vec::new())
+    }
+
     fn wait(&mut self, timeout: Duration) {
         let mut longest = self.longest_wait.lock().unwrap();
         *longest = timeout.max(*longest);

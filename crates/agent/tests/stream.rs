@@ -85,6 +85,10 @@ impl Driver for MemoryHost {
 }
 
 impl Host for MemoryHost {
+    fn without_carrier(&mut self) -> Result<Vec<weft_net::IfName>, ObserveError> {
+        Ok(Vec::new())
+    }
+
     fn wait(&mut self, timeout: Duration) {
         let woken = self.shared.woken.lock().unwrap();
         let (mut woken, _) = self.shared.wake.wait_timeout_while(woken, timeout, |woken| !*woken).unwrap();

@@ -216,6 +216,8 @@ impl<'a> Change<'a> {
     fn lose(&mut self, key: &'a Key, object: &'a Object, want: &'a State, early: &HashSet<&Key>) {
         let leaves_something = match object {
             Object::BridgePort(port) => port.adoption.is_some(),
+            // What comes back stays on the other link.
+            Object::Steering(_) => true,
             // It goes with the last of its links.
             Object::Route(route) => route.to.as_paths().len() != 1,
             _ => false,

@@ -355,7 +355,7 @@ impl Object {
                 vec![Key::Link(port.link.clone()), Key::Link(bridge)]
             }
             Self::Steering(steering) => {
-                vec![Key::BridgePort(steering.link.clone()), Key::Link(steering.to.clone())]
+                vec![Key::Link(steering.link.clone()), Key::Link(steering.to.clone())]
             }
             Self::BridgeFdb(entry) => vec![Key::BridgePort(entry.link.clone())],
             Self::Address(link, _) | Self::ProxyNeighbour(link, _) | Self::ProxyArp(link) => {

@@ -48,6 +48,8 @@ struct Run {
     main: Namespace,
     /// The links made by this plan, which the mirror may not know yet.
     created: HashMap<LinkId, u32>,
+    /// Links were made of which not all may be sent: without its other end, a veth has no carrier.
+    has_new_links: bool,
     /// The next hops made by this plan.
     next_hops: routes::Made,
 }
@@ -60,7 +62,8 @@ struct Queue {
     tags: Vec<(usize, Care)>,
     /// IPv6 settings of links, to be set after the batch.
     settings: Vec<(usize, IfName, Setting)>,
-    /// Links to look at after the batch: of a new name of a link that is down the kernel tells nobody.
+    /// Links to look at after all of that: of a new name of a link that is down the kernel tells nobody, and of some settings
+    /// not always.
     look_at: Vec<u32>,
     /// What the kernel tells later than it acknowledges (IPv6 addresses), or not at all (proxies).
     facts: Vec<(usize, Fact)>,
@@ -127,6 +130,7 @@ impl LinuxHost {
             queues: BTreeMap::new(),
             main: Namespace::Host,
             created: HashMap::new(),
+            has_new_links: false,
             next_hops: HashMap::new(),
         };
         for (number, step) in plan.steps.iter().enumerate() {
@@ -160,6 +164,7 @@ impl LinuxHost {
     }
 
     fn flush_all(&mut self, run: &mut Run) {
+        run.has_new_links = false;
         let main = run.main.clone();
         self.flush(run, &main);
         for namespace in run.queues.keys().cloned().collect::<Vec<_>>() {
@@ -192,9 +197,9 @@ impl LinuxHost {
         }
         queue.settings.retain(|(step, ..)| run.outcomes.get(*step).is_some_and(Result::is_ok));
         self.drain_one(namespace);
-        self.look_at(namespace, &queue.look_at);
         self.note_facts(run, namespace, std::mem::take(&mut queue.facts));
         self.set_ipv6(run, namespace, &queue.settings);
+        self.look_at(namespace, &queue.look_at);
         // What was taken is given back, so that its room is used again.
         queue.bytes.clear();
         queue.tags.clear();

@@ -69,6 +69,11 @@ impl Place {
         Self { sockets, stale: true, next_index: FIRST_INDEX, next_hop: FIRST_INDEX }
     }
 
+    /// Gives no index up to this one any more.
+    pub(crate) fn raise_index(&mut self, taken: u32) {
+        self.next_index = self.next_index.max(taken);
+    }
+
     /// A number for a new next hop.
     pub(crate) const fn take_next_hop(&mut self) -> u32 {
         self.next_hop += 1;
@@ -123,6 +128,15 @@ impl LinuxHost {
     #[must_use]
     pub fn underlay(&self, endpoint: IpAddr) -> Option<(IfName, u32)> {
         self.mirror.link_with(&Namespace::Host, endpoint)
+    }
+
+    /// The links of the host's own namespace that are there and have no carrier.
+    ///
+    /// # Errors
+    /// When the host cannot be looked at as a whole.
+    pub fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError> {
+        self.catch_up()?;
+        Ok(self.mirror.without_carrier())
     }
 
     /// Sleeps until the kernel told of a change, `waker` was fired or `timeout` is over.
@@ -220,7 +234,7 @@ impl LinuxHost {
             self.mirror.unsettle(namespace, !settled.unwrap_or(false));
         }
         place.stale = false;
-        place.next_index = place.next_index.max(self.mirror.largest_index(namespace));
+        place.raise_index(self.mirror.largest_index(namespace));
         let largest = self.mirror.routes(namespace).map_or(0, mirror::Routes::largest);
         place.next_hop = place.next_hop.max(largest);
         if !self.mirror.bears_mark(namespace) {

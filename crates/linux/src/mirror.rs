@@ -180,6 +180,8 @@ impl Mirror {
                 self.refresh(namespace, link);
                 self.refresh_routes(namespace, &routes);
                 self.drop_ipv4_routes(namespace, link);
+                let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
+                lost.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
             }
         }
         Ok(())
@@ -272,6 +274,12 @@ impl Mirror {
             link.ipv6_disabled = disabled;
             self.refresh(netns, index);
         }
+    }
+
+    /// The links of the host's own namespace that have no carrier.
+    pub(crate) fn without_carrier(&self) -> Vec<IfName> {
+        let links = self.tables.get(&Namespace::Host).map(|table| table.links.values());
+        links.into_iter().flatten().filter(|link| !link.runs).map(|link| link.name).collect()
     }
 
     /// The link that has this address, and its MTU.

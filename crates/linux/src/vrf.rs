@@ -113,13 +113,18 @@ const PLATFORM_LABELS: &str = "1048576";
 
 /// Has labelled packets taken in from these links, in the network namespace of the calling thread.
 pub(crate) fn take_labels(links: &[IfName]) -> io::Result<()> {
-    if links.is_empty() {
-        return Ok(());
-    }
     if read("mpls/platform_labels")? != PLATFORM_LABELS {
         write("mpls/platform_labels", PLATFORM_LABELS)?;
     }
-    links.iter().try_for_each(|link| write(&format!("mpls/conf/{link}/input"), "1"))
+    for link in links {
+        match write(&format!("mpls/conf/{link}/input"), "1") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(%link, "labelled packets are not taken in: there is no such link");
+            }
+            outcome => outcome?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use weft_dataplane::FragmentId;
-use weft_net::HostName;
+use weft_net::{HostName, IfName};
 use weft_protocol::{Basis, encode_objects, updates, wire};
 use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
 use weft_services::{Departure, Fact, Facts, Model, Row, RowKey, Write};
@@ -73,6 +73,8 @@ pub struct HostState {
     pub reported: Option<Reached>,
     /// That report.
     pub outcome: Outcome,
+    /// The host's ends of workloads' links that have no carrier, as it said last.
+    pub without_carrier: BTreeSet<IfName>,
     /// Fragments whose subject is on this host, sent but not yet confirmed.
     pending: BTreeMap<FragmentKey, Reached>,
     /// Those that it has carried out, or reported on.
@@ -503,6 +505,18 @@ impl Distribution {
         {
             state.connection = None;
         }
+    }
+
+    /// An agent has said which of the workloads' links have no carrier. Answers whether that is news.
+    pub fn carriers(&mut self, host: &HostName, connection: u64, without: BTreeSet<IfName>) -> bool {
+        let state = self.hosts.get_mut(host).filter(|state| state.connection == Some(connection));
+        state.is_some_and(|state| std::mem::replace(&mut state.without_carrier, without.clone()) != without)
+    }
+
+    /// The host's ends of workloads' links that have no carrier, as far as it has said.
+    #[must_use]
+    pub fn without_carrier(&self, host: &HostName) -> Option<&BTreeSet<IfName>> {
+        self.hosts.get(host).map(|state| &state.without_carrier)
     }
 
     /// An agent has reported. Answers the departures that it has confirmed, and the fragments of which there is news.

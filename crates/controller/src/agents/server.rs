@@ -317,9 +317,21 @@ impl Talk {
         match message {
             Some(FromAgent::Facts(facts)) => take_facts(&self.site, &self.host, &facts).await,
             Some(FromAgent::Status(status)) => self.report(&status).await,
+            Some(FromAgent::Carriers(carriers)) => self.carriers(&carriers),
             Some(FromAgent::Hello(_)) => Err(Status::invalid_argument("a second greeting")),
             Some(FromAgent::Explanation(_)) | None => Ok(()),
         }
+    }
+
+    fn carriers(&self, carriers: &wire::Carriers) -> Result<(), Status> {
+        let names = carriers.without.iter().map(|name| name.parse());
+        let without = names
+            .collect::<Result<_, weft_net::ParseError>>()
+            .map_err(|error| Status::invalid_argument(format!("carriers.without: {error}")))?;
+        if self.site.distribution.lock().carriers(&self.host, self.connection, without) {
+            tracing::debug!(host = %self.host, "the carriers of its workloads' links have changed");
+        }
+        Ok(())
     }
 
     async fn report(&self, status: &wire::Status) -> Result<(), Status> {

@@ -74,7 +74,10 @@ impl LinuxHost {
         if let Some(queue) = run.queues.get_mut(at.namespace) {
             queue.facts.push((step, Fact::Proxy { link: index, address, there }));
             let may = ("proxy_ndp", "1");
-            queue.settings.extend((there && address.is_ipv6()).then_some((step, link.name, may)));
+            if there && address.is_ipv6() {
+                queue.settings.push((step, link.name, may));
+                queue.look_at.push(index);
+            }
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ impl LinuxHost {
         let netns = self.mirror.netns(&link.id.namespace);
         let (making, site) = self.site(run, step, link)?;
         let at = At { step, namespace: netns };
-        let index = self.place(netns)?.take_index();
+        let index = self.take_index(netns, making.namespace)?;
         if link.kind == LinkKind::Tap {
             return self.create_tap(run, at, link, index);
         }
@@ -31,6 +31,7 @@ impl LinuxHost {
         run.put(at, Care::Must, |batch| finish_link(batch, link, index));
         self.settle_in_vrf(run, at, &link.id, index);
         run.created.insert(link.id.clone(), index);
+        run.has_new_links = true;
         if let (Some((peer, mark)), LinkKind::Veth { peer: id, .. }) = (other, &link.kind) {
             let at = At { step, namespace: self.mirror.netns(&id.namespace) };
             let vrf = self.vrf_of(&id.namespace)?;
@@ -89,11 +90,14 @@ impl LinuxHost {
     pub(super) fn change_link(&mut self, run: &mut Run, step: usize, from: &Link, to: &Link) -> StepOutcome {
         let (index, at) = self.own(run, step, &to.id)?;
         let other = self.mirror.link(&to.id).and_then(|raw| self.mirror.peer(raw, &to.mark));
-        let other = other.map(|(_, other)| other.index);
-        if let (LinkKind::Veth { peer, peer_mac }, Some(other)) = (&to.kind, other) {
+        let other = other.map(|(_, other)| (other.index, other.mac));
+        if let (LinkKind::Veth { peer, peer_mac }, Some((other, mac))) = (&to.kind, other) {
             let at = At { step, namespace: self.mirror.netns(&peer.namespace) };
             run.put(at, Care::Must, |batch| {
-                encode::set_mac(batch, other, *peer_mac);
+                // Even with the address that it has, a link that is given one forgets its neighbours.
+                if mac != *peer_mac {
+                    encode::set_mac(batch, other, *peer_mac);
+                }
                 encode::set_mtu(batch, other, to.mtu);
                 encode::set_up(batch, other);
             });
@@ -110,7 +114,7 @@ impl LinuxHost {
                 }
                 LinkKind::Vxlan { mac, .. } => {
                     encode::set_vxlan(batch, index);
-                    if let Some(mac) = mac {
+                    if let Some(mac) = mac.filter(|_| from.kind != to.kind) {
                         encode::set_mac(batch, index, mac);
                     }
                 }
@@ -147,6 +151,18 @@ impl LinuxHost {
         }
         self.turn_to(run, at.namespace);
         Ok((at, site))
+    }
+
+    /// An index for a new link, free in its namespace and in that where the message goes: older kernels look there as well.
+    fn take_index(&mut self, netns: &Namespace, making: &Namespace) -> Result<u32, StepError> {
+        let index = self.place(making)?.take_index();
+        if netns == making {
+            return Ok(index);
+        }
+        let index = self.place(netns)?.take_index().max(index);
+        self.place(netns)?.raise_index(index);
+        self.place(making)?.raise_index(index);
+        Ok(index)
     }
 
     /// The device of the VRF that a place is, where VRFs are devices.

@@ -64,6 +64,10 @@ impl LinuxHost {
             run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(hop)));
             return Ok(());
         }
+        // The kernel takes no next hop out of a link without a carrier.
+        if run.has_new_links {
+            self.flush_all(run);
+        }
         let mut members = Vec::with_capacity(hops.len());
         for (hop, path) in hops.into_iter().zip(paths) {
             members.push((self.next_hop(run, at, hop)?, path.weight));

@@ -172,7 +172,8 @@ pub(crate) fn group(batch: &mut Vec<u8>, (id, is_new): (u32, bool), members: &[(
 
 /// Removes a next hop or a group of them.
 pub(crate) fn delete_next_hop(batch: &mut Vec<u8>, id: u32) {
-    Message::begin(batch, RTM_DELNEXTHOP, CHANGE, &next_hop_fixed(AF_UNSPEC, 0)).u32(NHA_ID, id);
+    // With anything in its fixed part, it is refused.
+    Message::begin(batch, RTM_DELNEXTHOP, CHANGE, &[0; 8]).u32(NHA_ID, id);
 }
 
 /// Has packets with a label handed, without it, to a link; or no longer (`link: None`).

@@ -68,8 +68,8 @@ impl Mirror {
         let Some(table) = self.tables.get(namespace) else { return };
         let has_changed = before != after;
         if let Some(before) = before.as_ref().filter(|_| has_changed) {
-            for object in entries(table, index, before) {
-                self.state.remove(&object.key());
+            for entry in entries(table, index) {
+                self.state.remove(&entry_key(before, &entry));
             }
             for key in [own_key(before), Key::BridgePort(before.id.clone()), Key::ProxyArp(before.id.clone())]
             {
@@ -97,7 +97,9 @@ impl Mirror {
                 };
             }
             if has_changed {
-                for object in entries(table, index, view) {
+                for object in
+                    entries(table, index).iter().filter_map(|entry| entry_object(table, view, entry))
+                {
                     self.state.insert(object);
                 }
             }

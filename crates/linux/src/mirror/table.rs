@@ -257,7 +257,6 @@ impl Table {
         if !went_down {
             return if routes.is_empty() { Touched::Link(index) } else { Touched::LinkAnd(index, routes) };
         }
-        drop_of_link(&mut self.proxies, index);
         Touched::LinkDown(index, routes)
     }
 
@@ -307,6 +306,14 @@ impl Table {
 
     pub(super) fn has_own_ipv6(&self, link: u32) -> bool {
         of_link(&self.addresses, link).any(|((_, address), ours)| *ours && address.addr().is_ipv6())
+    }
+
+    /// Drops what a link answered for; answers what that was.
+    pub(super) fn lose_proxies(&mut self, link: u32) -> Vec<Entry> {
+        let lost =
+            of_link(&self.proxies, link).map(|((_, address), ())| Entry::Proxy(link, *address)).collect();
+        drop_of_link(&mut self.proxies, link);
+        lost
     }
 
     /// Drops what belonged to a link that is gone; the kernel does not tell of each.

@@ -46,7 +46,7 @@ impl Bench {
             namespace: Some(format!("/run/netns/{}", self.host(host)).into()),
             namespace_prefix: format!("{}.", self.host(host)),
             vrf: self.mode,
-            mpls_interfaces: Vec::new(),
+            mpls_interfaces: ["up0".parse().unwrap()].into(),
         })
         .unwrap()
     }
@@ -89,6 +89,20 @@ pub(crate) fn reach(host: &mut LinuxHost, want: &State) {
         }
         let outcomes = host.apply(&plan);
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?} of\n{plan}");
+    }
+    panic!("no rest:\n{}", plan(host, want));
+}
+
+/// Leads a host to a state for which the kernel may not be ready: what it refuses is tried again.
+pub(crate) fn await_rest(host: &mut LinuxHost, want: &State) {
+    for _ in 0..100 {
+        let plan = plan(host, want);
+        if plan.is_at_rest() && plan.waiting.is_empty() {
+            return;
+        }
+        if host.apply(&plan).iter().any(Result::is_err) {
+            host.wait(Duration::from_millis(100), &Waker::new().unwrap()).unwrap();
+        }
     }
     panic!("no rest:\n{}", plan(host, want));
 }

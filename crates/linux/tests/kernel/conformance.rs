@@ -3,13 +3,17 @@
 use crate::common::{Bench, address, here, ours, plan, run, state, try_run};
 use weft_dataplane::conformance::{converge, random_state};
 use weft_dataplane::{Driver, Object, State};
+use weft_linux::VrfMode;
 
 /// How many states are gone through, one after the other.
 const STATES: u64 = 36;
 
-#[test]
-fn from_any_state_to_any_other_and_what_the_mirror_says_is_what_a_dump_says() {
-    let bench = Bench::new();
+crate::vrf::in_both_modes! {
+    from_any_state_to_any_other_and_what_the_mirror_says_is_what_a_dump_says => super::from_any_state_to_any_other,
+}
+
+fn from_any_state_to_any_other(mode: VrfMode) {
+    let bench = Bench::with(mode);
     bench.add_host("h");
     let mut host = bench.open("h");
     let capabilities = host.capabilities();

@@ -10,4 +10,5 @@ mod ports;
 mod talk;
 mod traffic;
 mod vlan;
+mod vrf;
 mod wait;

@@ -14,8 +14,8 @@ pub(super) fn settled_by_link(table: &Table, link: u32) -> Vec<Entry> {
     of_link(&table.proxies, link).map(|((_, address), ())| Entry::Proxy(link, *address)).collect()
 }
 
-/// All entries of a link that are ours, if it is what `view` says.
-pub(super) fn entries(table: &Table, link: u32, view: &View) -> Vec<Object> {
+/// All entries of a link, ours or not.
+pub(super) fn entries(table: &Table, link: u32) -> Vec<Entry> {
     let mut found: Vec<Entry> = Vec::new();
     found.extend(of_link(&table.addresses, link).map(|((_, address), _)| Entry::Address(link, *address)));
     found.extend(of_link(&table.neighbours, link).map(|((_, address), _)| Entry::Neighbour(link, *address)));
@@ -24,7 +24,7 @@ pub(super) fn entries(table: &Table, link: u32, view: &View) -> Vec<Object> {
     let fdb = fdb.map(|(key, _)| key).take_while(|(other, ..)| *other == link);
     found.extend(fdb.map(|(_, mac, destination)| Entry::VxlanFdb(link, *mac, *destination)));
     found.extend(settled_by_link(table, link));
-    found.iter().filter_map(|entry| entry_object(table, view, entry)).collect()
+    found
 }
 
 /// The object that an entry of a link is, if it is there and ours.

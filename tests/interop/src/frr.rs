@@ -1,5 +1,6 @@
 //! FRR: zebra and bgpd of one namespace.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -22,6 +23,8 @@ pub struct Frr {
     setup: Setup,
     announced: Vec<Route>,
     bgpd: Option<Process>,
+    /// The route target of the VNI.
+    target: RefCell<Option<String>>,
     _zebra: Process,
     // Last, so that the daemons still have their sockets when they end.
     _directories: Directories,
@@ -67,6 +70,9 @@ impl Frr {
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
         let directories = Directories::new(namespace);
         let zebra = start_daemon(namespace, logs, "zebra", &format!("hostname {namespace}\n"));
+        if setup.families.contains(&Family::Evpn) {
+            make_vni(namespace, setup.address);
+        }
         let socket = Path::new("/run/frr").join(namespace).join("zserv.api");
         until("zebra listens", START, || socket.exists());
         let (setup, announced) = (setup.clone(), announced.to_vec());
@@ -103,6 +109,18 @@ impl Frr {
     }
 
     fn change(&self, route: &Route, prefix: &str) {
+        if let Route::EvpnMac { mac, .. } = route {
+            let verb = if prefix.is_empty() { "replace" } else { "del" };
+            // The target first, so that the route is never said with another.
+            let lines = vni_lines(self.setup.asn, route);
+            let gone = self.target.replace(None).filter(|gone| Some(gone.as_str()) != target_of(route));
+            let gone = gone.map(|gone| format!("no route-target export {gone}"));
+            let lines: Vec<&str> = lines.iter().chain(&gone).map(String::as_str).collect();
+            self.configure(&lines);
+            self.target.replace(target_of(route).map(str::to_owned));
+            bridge(&self.namespace, &format!("fdb {verb} {mac} dev port0 master static"));
+            return;
+        }
         let router = format!("router bgp {}", self.setup.asn);
         let family = format!("address-family {}", family_of(route));
         let map = target_of(route).map(|target| route_map(target)).unwrap_or_default();
@@ -118,6 +136,41 @@ impl Frr {
         lines.extend([router.as_str(), &family, &line]);
         self.configure(&lines);
     }
+}
+
+/// A VNI with a bridge, and a port of that on which hosts seem to be: FRR announces the MAC addresses that the kernel knows.
+fn make_vni(namespace: &str, local: std::net::IpAddr) {
+    for words in [
+        "link add br5000 type bridge".to_owned(),
+        format!("link add vx5000 type vxlan id 5000 dstport 4789 local {local} nolearning"),
+        "link set vx5000 master br5000 addrgenmode none".to_owned(),
+        "link add port0 type veth peer name host0".to_owned(),
+        "link set port0 master br5000 addrgenmode none".to_owned(),
+        "link set br5000 up addrgenmode none".to_owned(),
+        "link set vx5000 up".to_owned(),
+        "link set port0 up".to_owned(),
+        "link set host0 up".to_owned(),
+    ] {
+        crate::fabric::ip(&format!("-n {namespace} {words}"));
+    }
+}
+
+fn bridge(namespace: &str, words: &str) {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let _said = ask(namespace, "bridge", &words).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The distinguisher and the target of a VNI: those of the route that is announced of it.
+fn vni_lines(asn: u32, route: &Route) -> Vec<String> {
+    let Route::EvpnMac { distinguisher, vni, target, .. } = route else { return Vec::new() };
+    let lines = [
+        format!("router bgp {asn}"),
+        "address-family l2vpn evpn".to_owned(),
+        format!("vni {vni}"),
+        format!("rd {distinguisher}"),
+        format!("route-target export {target}"),
+    ];
+    lines.into()
 }
 
 fn start_daemon(namespace: &str, logs: &Path, daemon: &str, configuration: &str) -> Process {
@@ -224,7 +277,18 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
         if setup.has_add_path {
             line(format!("  neighbor {peer} addpath-tx-all-paths"));
         }
-        let of_family = announced.iter().filter(|route| family_of(route) == family_name(family));
+        if family == Family::Evpn {
+            line("  advertise-all-vni".to_owned());
+            announced.iter().flat_map(|route| vni_lines(*asn, route).into_iter().skip(2)).for_each(|words| {
+                line(format!("   {words}"));
+            });
+            if announced.iter().any(|route| matches!(route, Route::EvpnMac { .. })) {
+                line("  exit-vni".to_owned());
+            }
+        }
+        let is_said = |route: &&Route| !matches!(route, Route::EvpnMac { .. });
+        let of_family =
+            announced.iter().filter(is_said).filter(|route| family_of(route) == family_name(family));
         of_family.for_each(|route| line(format!("  {}", statement(route))));
         line(" exit-address-family".to_owned());
     }
@@ -241,6 +305,11 @@ impl Reference for Frr {
     }
 
     fn announce(&mut self, route: &Route) {
+        let known = self.announced.iter().find(|announced| announced.text() == route.text()).cloned();
+        if let Some(known) = known.filter(|known| !matches!(known, Route::EvpnMac { .. })) {
+            // What is there cannot be changed.
+            self.change(&known, "no ");
+        }
         self.announced.retain(|announced| announced.text() != route.text());
         self.announced.push(route.clone());
         self.change(route, "");

@@ -60,6 +60,10 @@ impl Gobgp {
         let log = self.logs.join(format!("{}-gobgpd.log", self.namespace));
         self.daemon = Some(Process::start(&self.namespace, "gobgpd", &arguments, &log));
         until("gobgpd answers", START, || self.gobgp("global").is_ok());
+        if self.setup.families.contains(&Family::RouteTarget) {
+            // A VRF asks for its route target.
+            let _said = self.ask("vrf add one rd 65000:9 rt both 65000:100");
+        }
         for route in self.announced.clone() {
             self.change("add", &route);
         }
@@ -173,7 +177,8 @@ impl Reference for Gobgp {
             Family::Evpn => "evpn",
             Family::RouteTarget => "rtc",
         };
-        self.ask(&format!("neighbor {} adj-in -a {family}", self.setup.peer))
+        // It does not always answer while a neighbour is away.
+        self.gobgp(&format!("neighbor {} adj-in -a {family}", self.setup.peer)).unwrap_or_default()
     }
 
     fn crash(&mut self) {

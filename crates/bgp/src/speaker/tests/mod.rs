@@ -1,0 +1,6 @@
+//! Whole speakers with each other: sessions, routes, restarts, limits.
+
+mod convergence;
+mod network;
+mod restart;
+mod sessions;

@@ -44,6 +44,15 @@ impl Bird {
         self.birdc(words).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.daemon.as_ref().expect("it runs")
+    }
+
     fn birdc(&self, words: &str) -> Result<String, String> {
         let socket = self.file("ctl");
         let arguments: Vec<&str> = ["-s", &socket].into_iter().chain(words.split_whitespace()).collect();

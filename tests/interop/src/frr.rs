@@ -77,8 +77,16 @@ impl Frr {
         until("zebra listens", START, || socket.exists());
         let (setup, announced) = (setup.clone(), announced.to_vec());
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
-        let mut frr =
-            Self { namespace, logs, setup, announced, bgpd: None, _zebra: zebra, _directories: directories };
+        let mut frr = Self {
+            namespace,
+            logs,
+            setup,
+            announced,
+            bgpd: None,
+            target: RefCell::new(None),
+            _zebra: zebra,
+            _directories: directories,
+        };
         frr.restart();
         frr
     }
@@ -100,6 +108,15 @@ impl Frr {
         let commands: Vec<&str> = ["configure terminal"].into_iter().chain(lines.iter().copied()).collect();
         let said = self.vtysh(&commands).unwrap_or_else(|error| panic!("{error}"));
         assert!(!said.contains('%'), "{lines:?}: {said}");
+    }
+
+    /// The process of bgpd.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.bgpd.as_ref().expect("it runs")
     }
 
     fn vtysh(&self, commands: &[&str]) -> Result<String, String> {
@@ -270,7 +287,7 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     of_peer.into_iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
     for &family in &setup.families {
         line(format!(" address-family {}", family_name(family)));
-        line(format!("  neighbor {peer} activate\n  neighbor {peer} soft-reconfiguration inbound"));
+        line(format!("  neighbor {peer} activate"));
         if setup.reflects {
             line(format!("  neighbor {peer} route-reflector-client"));
         }

@@ -44,6 +44,15 @@ impl Gobgp {
         self.gobgp(words).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.daemon.as_ref().expect("it runs")
+    }
+
     fn gobgp(&self, words: &str) -> Result<String, String> {
         ask(&self.namespace, "gobgp", &words.split_whitespace().collect::<Vec<_>>())
     }
@@ -177,8 +186,8 @@ impl Reference for Gobgp {
             Family::Evpn => "evpn",
             Family::RouteTarget => "rtc",
         };
-        // It does not always answer while a neighbour is away.
-        self.gobgp(&format!("neighbor {} adj-in -a {family}", self.setup.peer)).unwrap_or_default()
+        // What a neighbour has announced it does not always say while that is away; its own routes are among these.
+        self.ask(&format!("global rib -a {family}"))
     }
 
     fn crash(&mut self) {

@@ -200,7 +200,9 @@ impl Session {
     /// connection of ours comes to be, but not when one of the neighbour's does: so neither side can be established on the connection
     /// that the other one closes.
     fn resolve_collision(&mut self, opening: &mut Opening, now: Instant) {
-        let (Outgoing::Open(outgoing), Some(incoming)) = (&opening.outgoing, &opening.incoming) else { return };
+        let (Outgoing::Open(outgoing), Some(incoming)) = (&opening.outgoing, &opening.incoming) else {
+            return;
+        };
         let Some(theirs) = outgoing.negotiated().or(incoming.negotiated()) else { return };
         let ours = (self.config.router_id, self.config.local_as);
         let is_ours_lower = ours < (theirs.open.router_id, theirs.peer_as);

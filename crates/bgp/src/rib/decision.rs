@@ -189,3 +189,7 @@ impl Contest<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -251,14 +251,8 @@ fn statement(route: &Route) -> String {
         Route::Vpn { distinguisher, prefix, label, target } => {
             format!("network {prefix} rd {distinguisher} label {label} route-map {}", map_name(target))
         }
-        Route::EvpnPrefix { distinguisher, prefix, vni, target } => format!(
-            "network {prefix} rd {distinguisher} ethtag 0 label {vni} esi 00:00:00:00:00:00:00:00:00:00 \
-             gwip {} routermac 02:00:00:00:00:01 route-map {}",
-            if prefix.contains(':') { "::" } else { "0.0.0.0" },
-            map_name(target)
-        ),
-        Route::EvpnMac { .. } => {
-            unreachable!("FRR learns MAC addresses from a bridge: no statement says one")
+        Route::EvpnPrefix { .. } | Route::EvpnMac { .. } => {
+            unreachable!("no statement of FRR 8.4 says one as a whole")
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Attribute sets, each kept once however many routes have it.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -76,9 +76,7 @@ impl Interner {
 
     /// The one set with these attributes.
     pub(crate) fn intern(&mut self, attributes: Attributes) -> Arc<AttributeSet> {
-        let mut hasher = self.hasher.build_hasher();
-        attributes.hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = self.hasher.hash_one(&attributes);
         if let Some(set) = self.sets.find(hash, |set| set.hash == hash && set.attributes == attributes) {
             return Arc::clone(set);
         }

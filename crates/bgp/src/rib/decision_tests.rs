@@ -56,13 +56,22 @@ fn decided(rows: &[Row]) -> (usize, Step) {
     first
 }
 
+/// The better one, the worse one, the rule. Each worse one is better by all later rules.
+type Case = (Row, Row, Step);
+
 #[test]
 fn each_rule_decides_what_the_ones_before_leave_open() {
+    for (better, worse, step) in of_preference().into_iter().chain(of_ties()) {
+        assert_eq!(decided(&[better, worse]), (0, step));
+    }
+    assert_eq!(decided(&[row(|_| {})]), (0, Step::OnlyPath));
+}
+
+fn of_preference() -> Vec<Case> {
     let mobility = |row: &mut Row, sequence, is_sticky| {
         row.attributes.set_extended_communities([ExtendedCommunity::mac_mobility(sequence, is_sticky)]);
     };
-    // The better one, the worse one, the rule. Each worse one is better by all later rules.
-    let cases: Vec<(Row, Row, Step)> = vec![
+    vec![
         (row(|r| mobility(r, 2, false)), row(|r| mobility(r, 1, false)), Step::MacMobility),
         (row(|r| mobility(r, 0, true)), row(|r| mobility(r, 9, false)), Step::MacMobility),
         (
@@ -95,6 +104,11 @@ fn each_rule_decides_what_the_ones_before_leave_open() {
             row(|r| r.attributes.origin = Origin::Egp),
             Step::Origin,
         ),
+    ]
+}
+
+fn of_ties() -> Vec<Case> {
+    vec![
         (
             row(|r| r.attributes.as_path = path(&[1])),
             row(|r| {
@@ -128,11 +142,7 @@ fn each_rule_decides_what_the_ones_before_leave_open() {
         ),
         (row(|r| r.path_id = 7), row(|r| r.source.address = [192, 0, 2, 2].into()), Step::PeerAddress),
         (row(|r| r.path_id = 1), row(|r| r.path_id = 2), Step::PathId),
-    ];
-    for (better, worse, step) in cases {
-        assert_eq!(decided(&[better, worse]), (0, step));
-    }
-    assert_eq!(decided(&[row(|_| {})]), (0, Step::OnlyPath));
+    ]
 }
 
 #[test]

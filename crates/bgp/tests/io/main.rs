@@ -1,5 +1,7 @@
 //! Neighbours that do what they should not, on real sockets: the others do not notice.
 
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "real sockets are what is tried")]
+
 mod rude;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -77,6 +77,7 @@ pub(super) fn route(prefix: &str, from: usize) -> Route {
 }
 
 impl Network {
+    #[expect(clippy::disallowed_methods, reason = "any time does as the first one")]
     pub(super) fn new(seed: u64, configs: Vec<SpeakerConfig>) -> Self {
         let now = Instant::now();
         let mut random = ChaCha8Rng::seed_from_u64(seed);

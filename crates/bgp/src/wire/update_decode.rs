@@ -219,6 +219,7 @@ impl<'a> Walk<'a> {
         announced: Vec<Route>,
     ) -> Result<(Update, Vec<Fault>), Notification> {
         self.missing(&announced);
+        self.next_hop(&announced);
         let reaches = self.reaches || !announced.is_empty();
         if let Some(reset) = self.reset.take().filter(|_| !reaches) {
             // Routes may be hidden by what is wrong: without one to be seen, nothing can be trusted (RFC 7606 §5.2).
@@ -235,6 +236,17 @@ impl<'a> Walk<'a> {
             update.treat_as_withdraw();
         }
         Ok((update, self.faults))
+    }
+
+    /// A next hop that no host can have (RFC 4271 §6.3). Where no route needs it, it is ignored (RFC 4760 §3).
+    fn next_hop(&mut self, announced: &[Route]) {
+        let is_no_host = |attribute: &Attribute| match attribute.value {
+            AttributeValue::NextHop(address) => matches!(address.octets(), [0 | 127 | 224.., ..]),
+            _ => false,
+        };
+        if !announced.is_empty() && self.attributes.iter().any(is_no_host) {
+            self.withdraw(Some(AttributeCode::NextHop as u8), Rule::Value, &[]);
+        }
     }
 
     /// Routes without an attribute that every route has (RFC 7606 §3.d).
@@ -284,7 +296,6 @@ impl Rule {
             (Self::Missing, _) => NotificationCode::MISSING_WELL_KNOWN_ATTRIBUTE,
             (Self::Value, Some(AttributeCode::Origin)) => NotificationCode::INVALID_ORIGIN,
             (Self::Value, Some(AttributeCode::AsPath)) => NotificationCode::MALFORMED_AS_PATH,
-            (Self::Value, Some(AttributeCode::NextHop)) => NotificationCode::INVALID_NEXT_HOP,
             (Self::Value, _) => NotificationCode::OPTIONAL_ATTRIBUTE_ERROR,
             _ => NotificationCode::MALFORMED_ATTRIBUTE_LIST,
         }

@@ -287,22 +287,30 @@ fn four_octet_numbers_from_before_an_aggregation_are_not_used() {
         attribute(0xe0, 18, &[0, 1, 0x38, 0x80, 192, 0, 2, 8]),
     ];
     let codec = Codec { four_octet_as: false, ..codec(&[Family::Ipv4Unicast]) };
-    check(&update(&[], &attributes, &[8, 10]), &codec, &expect![[r#"
+    check(
+        &update(&[], &attributes, &[8, 10]),
+        &codec,
+        &expect![[r#"
         + 10.0.0.0/8 None
           next hop 192.0.2.1 path 5 23456
           RareAttributes { aggregator: Some(Aggregator { asn: AS5, router_id: 192.0.2.7 }), originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: None, unknown: [] }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_not_spoken_here_is_passed_on_only_if_it_is_transitive() {
     let unknown = [attribute(0x80, 99, &[1]), attribute(0xc0, 98, &[2])];
     let bytes = update(&[], &[&[origin(), as_path(), next_hop()], &unknown[..]].concat(), &[8, 10]);
-    check(&bytes, &codec(&[Family::Ipv4Unicast]), &expect![[r#"
+    check(
+        &bytes,
+        &codec(&[Family::Ipv4Unicast]),
+        &expect![[r#"
         + 10.0.0.0/8 None
           next hop 192.0.2.1 path 65001
           RareAttributes { aggregator: None, originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: None, unknown: [RawAttribute { code: 98, flags: AttributeFlags(192), value: [2] }] }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -263,6 +263,14 @@ fn usual_attributes() -> Vec<Row> {
             replacing(attribute(0x40, 3, &[224, 0, 0, 1])),
             WITHDRAW,
         ),
+        row(
+            "4760 §3",
+            "NEXT_HOP 0.0.0.0 beside MP_REACH_NLRI",
+            update(&[], &[origin(), as_path(), attribute(0x40, 3, &[0; 4]), reach()], &[]),
+            ACCEPTED,
+        ),
+        row("7607 §2", "AS 0 in AS_PATH", path(&[2, 1, 0, 0, 0, 0]), WITHDRAW),
+        row("7607 §2", "AS 0 in AGGREGATOR", with(&[attribute(0xc0, 7, &[0; 8])]), DISCARD),
         row("7606 §7.4", "MULTI_EXIT_DISC of three octets", with(&[attribute(0x80, 4, &[0; 3])]), WITHDRAW),
         from(
             internal(),
@@ -497,4 +505,34 @@ fn ipv4_routes_are_dropped_where_both_did_not_announce_them() {
     assert_eq!(faults, [fault]);
     let marker = decode(&crate::raw::update(&[], &[], &[]), &codec).unwrap();
     assert!(marker.faults.is_empty());
+}
+
+/// Of attributes of all types, cut off after each octet with lengths that are right for what is left.
+#[test]
+fn an_attribute_cut_off_is_not_taken_for_a_whole_one() {
+    let sid = [&[5, 0, 34, 0, 1, 0, 30][..], &[0; 21], &[1, 0, 6, 32, 16, 16, 0, 0, 0]].concat();
+    let rows: [(u8, u8, &[u8], &[usize]); 14] = [
+        (0x40, 1, &[0], &[]),
+        (0x40, 2, &[2, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 2], &[0, 6]),
+        (0x40, 3, &[192, 0, 2, 1], &[]),
+        (0x80, 4, &[0; 4], &[]),
+        (0x40, 5, &[0; 4], &[]),
+        (0xc0, 7, &[0, 0, 0, 1, 192, 0, 2, 1], &[]),
+        (0xc0, 8, &[0; 8], &[4]),
+        (0x80, 9, &[0; 4], &[]),
+        (0x80, 10, &[0; 8], &[4]),
+        (0x80, 15, &[0, 2, 1, 16, 0x20, 1, 8, 0x20], &[3, 6]),
+        (0xc0, 16, &[0; 16], &[8]),
+        (0xc0, 22, &[0, 6, 0, 0, 1, 192, 0, 2, 1], &[]),
+        (0xc0, 32, &[0; 24], &[12]),
+        (0xc0, 40, &sid, &[0]),
+    ];
+    for (flags, code, value, whole_at) in rows {
+        for length in 0..=value.len() {
+            let attribute = attribute(flags, code, &value[..length]);
+            let bytes = if code <= 3 { replacing(attribute) } else { with(&[attribute]) };
+            let is_whole = decode(&bytes, &internal()).is_ok_and(|received| received.faults.is_empty());
+            assert_eq!(is_whole, length == value.len() || whole_at.contains(&length), "{code}: {length}");
+        }
+    }
 }

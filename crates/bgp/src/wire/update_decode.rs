@@ -235,6 +235,13 @@ impl<'a> Walk<'a> {
         if self.faults.iter().any(|fault| fault.consequence == Consequence::TreatAsWithdraw) {
             update.treat_as_withdraw();
         }
+        if let Some(fault) = self.faults.first()
+            && update.is_end_of_rib().is_some()
+        {
+            // What is left must not look like the marker that all routes have been sent.
+            let value = AttributeValue::Unknown { code: fault.attribute.unwrap_or(0), value: [].into() };
+            update.attributes.push(Attribute { flags: AttributeFlags(AttributeFlags::OPTIONAL), value });
+        }
         Ok((update, self.faults))
     }
 

@@ -536,3 +536,21 @@ fn an_attribute_cut_off_is_not_taken_for_a_whole_one() {
         }
     }
 }
+
+#[test]
+fn what_is_left_of_a_bad_update_is_no_end_of_rib_marker() {
+    let only = |attribute: Vec<u8>| update(&[], &[attribute], &[]);
+    let without_ipv4 = Codec { families: [Family::Evpn].into_iter().collect(), ..external() };
+    for (bytes, codec) in [
+        (only(attribute(0x80, 15, &[0, 2, 128])), external()),
+        (only(attribute(0x80, 15, &[0, 2, 1, 64, 0x20])), external()),
+        (only(attribute(0xc0, 7, &[0])), external()),
+        (update(&[8, 10], &[], &[]), without_ipv4),
+    ] {
+        let Received { message: Message::Update(update), faults } = decode(&bytes, &codec).unwrap() else {
+            panic!()
+        };
+        assert_eq!((update.is_end_of_rib(), faults.len()), (None, 1), "{update:?}");
+        assert_eq!((update.withdrawals().count(), update.announcements().len()), (0, 0));
+    }
+}

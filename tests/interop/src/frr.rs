@@ -140,7 +140,7 @@ impl Frr {
         }
         let router = format!("router bgp {}", self.setup.asn);
         let family = format!("address-family {}", family_of(route));
-        let map = target_of(route).map(|target| route_map(target)).unwrap_or_default();
+        let map = target_of(route).map(route_map).unwrap_or_default();
         let mut lines: Vec<&str> = map.iter().map(String::as_str).collect();
         let statement = statement(route);
         // What is taken back is said without its route map.

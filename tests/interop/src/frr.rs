@@ -258,7 +258,7 @@ fn statement(route: &Route) -> String {
 }
 
 fn configuration(setup: &Setup, announced: &[Route]) -> String {
-    let Setup { asn, address, peer, peer_asn, .. } = setup;
+    let Setup { asn, address, peer_asn, .. } = setup;
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
     announced.iter().filter_map(target_of).flat_map(route_map).for_each(&mut line);
@@ -278,15 +278,19 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     of_peer.extend(setup.password.as_ref().map(|password| format!("password {password}")));
     of_peer.extend(setup.has_ttl_security.then(|| "ttl-security hops 1".into()));
     of_peer.extend(setup.has_extended_next_hop.then(|| "capability extended-nexthop".into()));
-    of_peer.into_iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
+    for peer in setup.peers() {
+        of_peer.iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
+    }
     for &family in &setup.families {
         line(format!(" address-family {}", family_name(family)));
-        line(format!("  neighbor {peer} activate"));
-        if setup.reflects {
-            line(format!("  neighbor {peer} route-reflector-client"));
-        }
-        if setup.has_add_path {
-            line(format!("  neighbor {peer} addpath-tx-all-paths"));
+        for peer in setup.peers() {
+            line(format!("  neighbor {peer} activate"));
+            if setup.reflects {
+                line(format!("  neighbor {peer} route-reflector-client"));
+            }
+            if setup.has_add_path {
+                line(format!("  neighbor {peer} addpath-tx-all-paths"));
+            }
         }
         if family == Family::Evpn {
             line("  advertise-all-vni".to_owned());
@@ -311,10 +315,6 @@ pub(crate) fn last_octet(address: &str) -> &str {
 }
 
 impl Reference for Frr {
-    fn lacks(&self, family: Family) -> Option<&'static str> {
-        (family == Family::RouteTarget).then_some("FRR 8.4 has no route target constraint")
-    }
-
     fn announce(&mut self, route: &Route) {
         let known = self.announced.iter().find(|announced| announced.text() == route.text()).cloned();
         if let Some(known) = known.filter(|known| !matches!(known, Route::EvpnMac { .. })) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,13 +115,21 @@ const fn family_name(family: Family) -> &'static str {
 }
 
 fn configuration(setup: &Setup) -> String {
-    let Setup { asn, address, peer, peer_asn, .. } = setup;
+    let Setup { asn, address, .. } = setup;
     let router_id = last_octet(&address.to_string()).to_owned();
-    let mut text = format!(
-        "[global.config]\n as = {asn}\n router-id = \"10.0.0.{router_id}\"\n\
-         [[neighbors]]\n [neighbors.config]\n  neighbor-address = \"{peer}\"\n  peer-as = {peer_asn}\n"
-    );
+    let mut text = format!("[global.config]\n as = {asn}\n router-id = \"10.0.0.{router_id}\"\n");
+    for peer in setup.peers() {
+        neighbor(&mut text, setup, peer);
+    }
+    text
+}
+
+fn neighbor(text: &mut String, setup: &Setup, peer: IpAddr) {
+    let Setup { address, peer_asn, .. } = setup;
     let mut add = |more: &str| text.write_str(more).expect("a string can be written to");
+    add(&format!(
+        "[[neighbors]]\n [neighbors.config]\n  neighbor-address = \"{peer}\"\n  peer-as = {peer_asn}\n"
+    ));
     if let Some(password) = &setup.password {
         add(&format!("  auth-password = \"{password}\"\n"));
     }
@@ -153,14 +162,9 @@ fn configuration(setup: &Setup) -> String {
             add("  [neighbors.afi-safis.add-paths.config]\n   receive = true\n   send-max = 8\n");
         }
     }
-    text
 }
 
 impl Reference for Gobgp {
-    fn lacks(&self, _family: Family) -> Option<&'static str> {
-        None
-    }
-
     fn announce(&mut self, route: &Route) {
         self.announced.retain(|announced| announced.text() != route.text());
         self.announced.push(route.clone());

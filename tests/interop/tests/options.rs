@@ -58,12 +58,10 @@ fn only_near_neighbours_are_heard_with_ttl_security() {
     drop(frr);
     until("down", PATIENCE, || !weft.is_established(setup.address));
     let far = Setup { has_ttl_security: false, ..setup.clone() };
-    let frr = Frr::start(&fabric.namespace(2), fabric.directory(), &far, &[]);
+    let _far = Frr::start(&fabric.namespace(2), fabric.directory(), &far, &[]);
     std::thread::sleep(Duration::from_secs(3));
-    assert!(
-        !weft.is_established(setup.address) && !frr.is_established(),
-        "a packet with a TTL of 1 has come from far"
-    );
+    // FRR may think it is: its OPEN can come before the kernel is told of whom it is. Its KEEPALIVE is not heard.
+    assert!(!weft.is_established(setup.address), "a packet with a TTL of 1 has come from far");
 }
 
 /// Two announce the same prefix; a third gets both paths from our speaker, or gives both to it.
@@ -162,7 +160,7 @@ fn a_refresh_brings_all_routes_again_in_both_directions() {
     let statistics = || weft.neighbor_status(setup.address)["statistics"].clone();
     let (sent, received) = (statistics()["updates_sent"].clone(), statistics()["updates_received"].clone());
     // FRR asks us.
-    let _said = frr.show(&format!("clear bgp ipv4 unicast {} in", setup.address));
+    let _said = frr.show(&format!("clear bgp ipv4 unicast {} soft in", setup.peer));
     until("asked", PATIENCE, || statistics()["refreshes_received"] != 0);
     until("sent again", PATIENCE, || statistics()["updates_sent"].as_u64() > sent.as_u64());
     // A change of policy makes us ask FRR: what came before is judged anew.

@@ -6,15 +6,17 @@
 //!
 //! A new target is a function here, a line in [`TARGETS`], and a file in `libfuzzer/src/`.
 
+mod bgp_session;
 mod bgp_wire;
 
+pub use bgp_session::bgp_session;
 pub use bgp_wire::bgp_wire;
 
 /// A target's name, which is that of its corpus, and the target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: &[Target] = &[("bgp_wire", bgp_wire)];
+pub const TARGETS: &[Target] = &[("bgp_session", bgp_session), ("bgp_wire", bgp_wire)];
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,11 @@
 //! ```
 
 #[cfg(feature = "io")]
+#[expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the one place with sockets and a clock"
+)]
 pub mod io;
 pub mod policy;
 mod rib;

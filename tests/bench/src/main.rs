@@ -8,11 +8,13 @@
 //!  the driver alone, beside a bare loop ───────── kernel.rs
 //!  agent process      ◄── gRPC ── restart.rs      agent_restart
 //!  Distribution, in process ───────────────────── scale.rs
+//!  BGP speakers in namespaces ◄── TCP ─────────── bgp.rs          bgp_ingest, bgp_reflect
 //! ```
 
 mod allocation;
 mod api;
 mod api_to_kernel;
+mod bgp;
 mod daemon;
 mod figure;
 mod http;
@@ -43,6 +45,8 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement { rows: &["agent_restart"], run: restart::run },
     Measurement { rows: &["scale"], run: scale::run },
     Measurement { rows: &["idle"], run: idle::run },
+    Measurement { rows: &["bgp_ingest"], run: bgp::ingest },
+    Measurement { rows: &["bgp_reflect"], run: bgp::reflect },
 ];
 
 /// Measures how fast Weft is. Needs root: it makes network namespaces.

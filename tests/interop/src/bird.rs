@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,15 @@ impl Bird {
     #[must_use]
     pub fn show(&self, words: &str) -> String {
         self.birdc(words).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.daemon.as_ref().expect("it runs")
     }
 
     fn birdc(&self, words: &str) -> Result<String, String> {
@@ -104,7 +114,7 @@ fn static_route(route: &Route, setup: &Setup) -> String {
 }
 
 fn configuration(setup: &Setup, announced: &[Route]) -> String {
-    let Setup { asn, address, peer, peer_asn, .. } = setup;
+    let address = setup.address;
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
     line(format!(
@@ -125,7 +135,16 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
         of_kind.for_each(|route| line(static_route(route, setup)));
         line("}".to_owned());
     }
-    line(format!("protocol bgp weft {{ local {address} as {asn}; neighbor {peer} as {peer_asn}; direct;"));
+    for (name, peer) in ["weft", "second"].into_iter().zip(setup.peers()) {
+        neighbor(&mut text, setup, (name, peer));
+    }
+    text
+}
+
+fn neighbor(text: &mut String, setup: &Setup, (name, peer): (&str, IpAddr)) {
+    let Setup { asn, address, peer_asn, .. } = setup;
+    let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
+    line(format!("protocol bgp {name} {{ local {address} as {asn}; neighbor {peer} as {peer_asn}; direct;"));
     line(
         " connect delay time 0; connect retry time 1; hold time 9; keepalive time 3; error wait time 1, 2;"
             .to_owned(),
@@ -155,18 +174,9 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
         line(format!(" {kind} {{ table {table}; import all; export all; {next_hop}{add_paths}{extended}}};"));
     }
     line("}".to_owned());
-    text
 }
 
 impl Reference for Bird {
-    fn lacks(&self, family: Family) -> Option<&'static str> {
-        match family {
-            Family::Evpn => Some("BIRD 2.0.12 has no EVPN"),
-            Family::RouteTarget => Some("BIRD 2.0.12 has no route target constraint"),
-            Family::Ipv4Unicast | Family::Ipv6Unicast | Family::VpnIpv4 | Family::VpnIpv6 => None,
-        }
-    }
-
     fn announce(&mut self, route: &Route) {
         self.announced.retain(|announced| announced.text() != route.text());
         self.announced.push(route.clone());

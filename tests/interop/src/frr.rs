@@ -1,5 +1,6 @@
 //! FRR: zebra and bgpd of one namespace.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::chown;
@@ -22,6 +23,8 @@ pub struct Frr {
     setup: Setup,
     announced: Vec<Route>,
     bgpd: Option<Process>,
+    /// The route target of the VNI.
+    target: RefCell<Option<String>>,
     _zebra: Process,
     // Last, so that the daemons still have their sockets when they end.
     _directories: Directories,
@@ -67,12 +70,23 @@ impl Frr {
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
         let directories = Directories::new(namespace);
         let zebra = start_daemon(namespace, logs, "zebra", &format!("hostname {namespace}\n"));
+        if setup.families.contains(&Family::Evpn) {
+            make_vni(namespace, setup.address);
+        }
         let socket = Path::new("/run/frr").join(namespace).join("zserv.api");
         until("zebra listens", START, || socket.exists());
         let (setup, announced) = (setup.clone(), announced.to_vec());
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
-        let mut frr =
-            Self { namespace, logs, setup, announced, bgpd: None, _zebra: zebra, _directories: directories };
+        let mut frr = Self {
+            namespace,
+            logs,
+            setup,
+            announced,
+            bgpd: None,
+            target: RefCell::new(None),
+            _zebra: zebra,
+            _directories: directories,
+        };
         frr.restart();
         frr
     }
@@ -96,6 +110,15 @@ impl Frr {
         assert!(!said.contains('%'), "{lines:?}: {said}");
     }
 
+    /// The process of bgpd.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.bgpd.as_ref().expect("it runs")
+    }
+
     fn vtysh(&self, commands: &[&str]) -> Result<String, String> {
         let mut arguments = vec!["-N", &self.namespace];
         arguments.extend(commands.iter().flat_map(|command| ["-c", command]));
@@ -103,9 +126,21 @@ impl Frr {
     }
 
     fn change(&self, route: &Route, prefix: &str) {
+        if let Route::EvpnMac { mac, .. } = route {
+            let verb = if prefix.is_empty() { "replace" } else { "del" };
+            // The target first, so that the route is never said with another.
+            let lines = vni_lines(self.setup.asn, route);
+            let gone = self.target.replace(None).filter(|gone| Some(gone.as_str()) != target_of(route));
+            let gone = gone.map(|gone| format!("no route-target export {gone}"));
+            let lines: Vec<&str> = lines.iter().chain(&gone).map(String::as_str).collect();
+            self.configure(&lines);
+            self.target.replace(target_of(route).map(str::to_owned));
+            bridge(&self.namespace, &format!("fdb {verb} {mac} dev port0 master static"));
+            return;
+        }
         let router = format!("router bgp {}", self.setup.asn);
         let family = format!("address-family {}", family_of(route));
-        let map = target_of(route).map(|target| route_map(target)).unwrap_or_default();
+        let map = target_of(route).map(route_map).unwrap_or_default();
         let mut lines: Vec<&str> = map.iter().map(String::as_str).collect();
         let statement = statement(route);
         // What is taken back is said without its route map.
@@ -118,6 +153,41 @@ impl Frr {
         lines.extend([router.as_str(), &family, &line]);
         self.configure(&lines);
     }
+}
+
+/// A VNI with a bridge, and a port of that on which hosts seem to be: FRR announces the MAC addresses that the kernel knows.
+fn make_vni(namespace: &str, local: std::net::IpAddr) {
+    for words in [
+        "link add br5000 type bridge".to_owned(),
+        format!("link add vx5000 type vxlan id 5000 dstport 4789 local {local} nolearning"),
+        "link set vx5000 master br5000 addrgenmode none".to_owned(),
+        "link add port0 type veth peer name host0".to_owned(),
+        "link set port0 master br5000 addrgenmode none".to_owned(),
+        "link set br5000 up addrgenmode none".to_owned(),
+        "link set vx5000 up".to_owned(),
+        "link set port0 up".to_owned(),
+        "link set host0 up".to_owned(),
+    ] {
+        crate::fabric::ip(&format!("-n {namespace} {words}"));
+    }
+}
+
+fn bridge(namespace: &str, words: &str) {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let _said = ask(namespace, "bridge", &words).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// The distinguisher and the target of a VNI: those of the route that is announced of it.
+fn vni_lines(asn: u32, route: &Route) -> Vec<String> {
+    let Route::EvpnMac { distinguisher, vni, target, .. } = route else { return Vec::new() };
+    let lines = [
+        format!("router bgp {asn}"),
+        "address-family l2vpn evpn".to_owned(),
+        format!("vni {vni}"),
+        format!("rd {distinguisher}"),
+        format!("route-target export {target}"),
+    ];
+    lines.into()
 }
 
 fn start_daemon(namespace: &str, logs: &Path, daemon: &str, configuration: &str) -> Process {
@@ -181,20 +251,14 @@ fn statement(route: &Route) -> String {
         Route::Vpn { distinguisher, prefix, label, target } => {
             format!("network {prefix} rd {distinguisher} label {label} route-map {}", map_name(target))
         }
-        Route::EvpnPrefix { distinguisher, prefix, vni, target } => format!(
-            "network {prefix} rd {distinguisher} ethtag 0 label {vni} esi 00:00:00:00:00:00:00:00:00:00 \
-             gwip {} routermac 02:00:00:00:00:01 route-map {}",
-            if prefix.contains(':') { "::" } else { "0.0.0.0" },
-            map_name(target)
-        ),
-        Route::EvpnMac { .. } => {
-            unreachable!("FRR learns MAC addresses from a bridge: no statement says one")
+        Route::EvpnPrefix { .. } | Route::EvpnMac { .. } => {
+            unreachable!("no statement of FRR 8.4 says one as a whole")
         }
     }
 }
 
 fn configuration(setup: &Setup, announced: &[Route]) -> String {
-    let Setup { asn, address, peer, peer_asn, .. } = setup;
+    let Setup { asn, address, peer_asn, .. } = setup;
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
     announced.iter().filter_map(target_of).flat_map(route_map).for_each(&mut line);
@@ -214,17 +278,32 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     of_peer.extend(setup.password.as_ref().map(|password| format!("password {password}")));
     of_peer.extend(setup.has_ttl_security.then(|| "ttl-security hops 1".into()));
     of_peer.extend(setup.has_extended_next_hop.then(|| "capability extended-nexthop".into()));
-    of_peer.into_iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
+    for peer in setup.peers() {
+        of_peer.iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
+    }
     for &family in &setup.families {
         line(format!(" address-family {}", family_name(family)));
-        line(format!("  neighbor {peer} activate\n  neighbor {peer} soft-reconfiguration inbound"));
-        if setup.reflects {
-            line(format!("  neighbor {peer} route-reflector-client"));
+        for peer in setup.peers() {
+            line(format!("  neighbor {peer} activate"));
+            if setup.reflects {
+                line(format!("  neighbor {peer} route-reflector-client"));
+            }
+            if setup.has_add_path {
+                line(format!("  neighbor {peer} addpath-tx-all-paths"));
+            }
         }
-        if setup.has_add_path {
-            line(format!("  neighbor {peer} addpath-tx-all-paths"));
+        if family == Family::Evpn {
+            line("  advertise-all-vni".to_owned());
+            announced.iter().flat_map(|route| vni_lines(*asn, route).into_iter().skip(2)).for_each(|words| {
+                line(format!("   {words}"));
+            });
+            if announced.iter().any(|route| matches!(route, Route::EvpnMac { .. })) {
+                line("  exit-vni".to_owned());
+            }
         }
-        let of_family = announced.iter().filter(|route| family_of(route) == family_name(family));
+        let is_said = |route: &&Route| !matches!(route, Route::EvpnMac { .. });
+        let of_family =
+            announced.iter().filter(is_said).filter(|route| family_of(route) == family_name(family));
         of_family.for_each(|route| line(format!("  {}", statement(route))));
         line(" exit-address-family".to_owned());
     }
@@ -236,11 +315,12 @@ pub(crate) fn last_octet(address: &str) -> &str {
 }
 
 impl Reference for Frr {
-    fn lacks(&self, family: Family) -> Option<&'static str> {
-        (family == Family::RouteTarget).then_some("FRR 8.4 has no route target constraint")
-    }
-
     fn announce(&mut self, route: &Route) {
+        let known = self.announced.iter().find(|announced| announced.text() == route.text()).cloned();
+        if let Some(known) = known.filter(|known| !matches!(known, Route::EvpnMac { .. })) {
+            // What is there cannot be changed.
+            self.change(&known, "no ");
+        }
         self.announced.retain(|announced| announced.text() != route.text());
         self.announced.push(route.clone());
         self.change(route, "");

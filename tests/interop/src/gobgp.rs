@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +45,15 @@ impl Gobgp {
         self.gobgp(words).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// The process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        self.daemon.as_ref().expect("it runs")
+    }
+
     fn gobgp(&self, words: &str) -> Result<String, String> {
         ask(&self.namespace, "gobgp", &words.split_whitespace().collect::<Vec<_>>())
     }
@@ -60,6 +70,10 @@ impl Gobgp {
         let log = self.logs.join(format!("{}-gobgpd.log", self.namespace));
         self.daemon = Some(Process::start(&self.namespace, "gobgpd", &arguments, &log));
         until("gobgpd answers", START, || self.gobgp("global").is_ok());
+        if self.setup.families.contains(&Family::RouteTarget) {
+            // A VRF asks for its route target.
+            let _said = self.ask("vrf add one rd 65000:9 rt both 65000:100");
+        }
         for route in self.announced.clone() {
             self.change("add", &route);
         }
@@ -101,13 +115,21 @@ const fn family_name(family: Family) -> &'static str {
 }
 
 fn configuration(setup: &Setup) -> String {
-    let Setup { asn, address, peer, peer_asn, .. } = setup;
+    let Setup { asn, address, .. } = setup;
     let router_id = last_octet(&address.to_string()).to_owned();
-    let mut text = format!(
-        "[global.config]\n as = {asn}\n router-id = \"10.0.0.{router_id}\"\n\
-         [[neighbors]]\n [neighbors.config]\n  neighbor-address = \"{peer}\"\n  peer-as = {peer_asn}\n"
-    );
+    let mut text = format!("[global.config]\n as = {asn}\n router-id = \"10.0.0.{router_id}\"\n");
+    for peer in setup.peers() {
+        neighbor(&mut text, setup, peer);
+    }
+    text
+}
+
+fn neighbor(text: &mut String, setup: &Setup, peer: IpAddr) {
+    let Setup { address, peer_asn, .. } = setup;
     let mut add = |more: &str| text.write_str(more).expect("a string can be written to");
+    add(&format!(
+        "[[neighbors]]\n [neighbors.config]\n  neighbor-address = \"{peer}\"\n  peer-as = {peer_asn}\n"
+    ));
     if let Some(password) = &setup.password {
         add(&format!("  auth-password = \"{password}\"\n"));
     }
@@ -140,14 +162,9 @@ fn configuration(setup: &Setup) -> String {
             add("  [neighbors.afi-safis.add-paths.config]\n   receive = true\n   send-max = 8\n");
         }
     }
-    text
 }
 
 impl Reference for Gobgp {
-    fn lacks(&self, _family: Family) -> Option<&'static str> {
-        None
-    }
-
     fn announce(&mut self, route: &Route) {
         self.announced.retain(|announced| announced.text() != route.text());
         self.announced.push(route.clone());
@@ -173,7 +190,8 @@ impl Reference for Gobgp {
             Family::Evpn => "evpn",
             Family::RouteTarget => "rtc",
         };
-        self.ask(&format!("neighbor {} adj-in -a {family}", self.setup.peer))
+        // What a neighbour has announced it does not always say while that is away; its own routes are among these.
+        self.ask(&format!("global rib -a {family}"))
     }
 
     fn crash(&mut self) {

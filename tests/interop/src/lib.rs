@@ -13,6 +13,7 @@
 mod bird;
 mod fabric;
 mod frr;
+mod generator;
 mod gobgp;
 mod process;
 mod reference;
@@ -21,6 +22,7 @@ mod weft;
 pub use bird::Bird;
 pub use fabric::Fabric;
 pub use frr::Frr;
+pub use generator::Generator;
 pub use gobgp::Gobgp;
 pub use process::{Process, until};
 pub use reference::{Family, Reference, Route, Setup};

@@ -50,6 +50,8 @@ pub struct Setup {
     pub peer_asn: u32,
     /// The neighbour's address.
     pub peer: IpAddr,
+    /// The address of a second neighbour that is the same in all else.
+    pub second_peer: Option<IpAddr>,
     /// The families of the session.
     pub families: Vec<Family>,
     /// The key of TCP MD5 signatures (RFC 2385).
@@ -75,6 +77,7 @@ impl Setup {
             address,
             peer_asn: 65000,
             peer,
+            second_peer: None,
             families: families.to_vec(),
             password: None,
             has_ttl_security: false,
@@ -83,6 +86,10 @@ impl Setup {
             has_extended_next_hop: false,
             reflects: false,
         }
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = IpAddr> {
+        [self.peer].into_iter().chain(self.second_peer)
     }
 }
 
@@ -166,8 +173,6 @@ impl Route {
 
 /// A daemon that our speaker is tried against.
 pub trait Reference {
-    /// Why it cannot do this with this family; nothing if it can.
-    fn lacks(&self, family: Family) -> Option<&'static str>;
     /// Announces a route, or announces it anew with other attributes.
     fn announce(&mut self, route: &Route);
     /// Withdraws it.

@@ -18,7 +18,7 @@ fn routes_of(family: Family, node: u8) -> Route {
             Route::Vpn { distinguisher, prefix: format!("2001:db8:10{node}::/48"), label: 1000, target }
         }
         Family::Evpn | Family::RouteTarget => {
-            Route::EvpnPrefix { distinguisher, prefix: format!("10.20{node}.0.0/16"), vni: 5000, target }
+            Route::EvpnMac { distinguisher, mac: format!("02:00:00:00:00:0{node}"), vni: 5000, target }
         }
     }
 }

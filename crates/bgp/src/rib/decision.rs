@@ -22,6 +22,13 @@ pub(crate) struct Source {
     pub(crate) is_client: bool,
 }
 
+impl Source {
+    /// A neighbour that has not opened a session yet.
+    pub(crate) const fn unknown(address: IpAddr) -> Self {
+        Self { kind: SourceKind::Internal, router_id: Ipv4Addr::UNSPECIFIED, address, is_client: false }
+    }
+}
+
 /// What a source is to us; better ones are greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SourceKind {
@@ -182,3 +189,7 @@ impl Contest<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

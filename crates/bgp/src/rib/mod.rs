@@ -127,7 +127,7 @@ impl Rib {
     ) -> Option<u32> {
         let mut released = Vec::new();
         let table = &mut self.tables[family as usize];
-        let next = table.sweep(peer, sweep, slots, &self.sources, &mut released);
+        let next = table.sweep((peer, sweep), slots, &self.sources, &mut released);
         self.counts[peer.as_usize()][family as usize] -=
             u32::try_from(released.len()).expect("slots are u32");
         released.into_iter().for_each(|set| self.interner.release(set));

@@ -281,8 +281,7 @@ pub(crate) trait FamilyTable: fmt::Debug + Send {
     /// Walks through some slots; answers where to go on, if there are more. What went out is in `released`.
     fn sweep(
         &mut self,
-        peer: PeerIndex,
-        sweep: Sweep,
+        walk: (PeerIndex, Sweep),
         slots: std::ops::Range<u32>,
         sources: &[Source],
         released: &mut Vec<Arc<AttributeSet>>,
@@ -355,8 +354,7 @@ impl<K: Key> FamilyTable for Table<K> {
 
     fn sweep(
         &mut self,
-        peer: PeerIndex,
-        sweep: Sweep,
+        (peer, sweep): (PeerIndex, Sweep),
         slots: std::ops::Range<u32>,
         sources: &[Source],
         released: &mut Vec<Arc<AttributeSet>>,

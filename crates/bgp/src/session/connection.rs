@@ -48,6 +48,11 @@ impl Connection {
         self.output.extend(encode(message, &self.codec));
     }
 
+    /// What has not been taken is not sent.
+    pub(crate) fn forget_output(&mut self) {
+        self.output.clear();
+    }
+
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
     }

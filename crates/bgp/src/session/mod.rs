@@ -20,8 +20,6 @@ mod handshake;
 mod negotiate;
 mod opening;
 mod statistics;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -61,6 +59,7 @@ pub struct Session {
     failures: u32,
     statistics: Statistics,
     last_error: Option<String>,
+    last_attempt: Option<String>,
     random: ChaCha8Rng,
 }
 
@@ -87,6 +86,7 @@ impl Session {
             failures: 0,
             statistics: Statistics::default(),
             last_error: None,
+            last_attempt: None,
             random: ChaCha8Rng::seed_from_u64(seed),
         }
     }
@@ -235,6 +235,12 @@ impl Session {
     #[must_use]
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
+    }
+
+    /// What came of the last connection that did not become a session, in words.
+    #[must_use]
+    pub fn last_attempt(&self) -> Option<&str> {
+        self.last_attempt.as_deref()
     }
 
     /// How it is to be.

@@ -95,6 +95,7 @@ impl Session {
                     let connection = Connection::new(id, Direction::Outgoing, Codec::new(PeerKind::External));
                     let handshake = Handshake::begin(connection, &self.config, self.restart, now);
                     opening.outgoing = Outgoing::Open(Box::new(handshake));
+                    self.resolve_collision(&mut opening, now);
                 }
                 Outgoing::Dialing(..) | Outgoing::Passive | Outgoing::Waiting(_) | Outgoing::Open(_) => {
                     self.outputs.push_back(Output::Close(id));
@@ -103,9 +104,9 @@ impl Session {
             Input::Closed(id, reason) => {
                 if matches!(opening.outgoing, Outgoing::Dialing(dialed, _) if dialed == id) {
                     opening.outgoing = self.retry(now);
-                    self.last_error = Some(reason.to_owned());
+                    self.last_attempt = Some(reason.to_owned());
                 } else if opening.take(id, Outgoing::Passive).is_some() {
-                    self.last_error = Some(DownReason::Lost(reason.to_owned()).to_string());
+                    self.last_attempt = Some(DownReason::Lost(reason.to_owned()).to_string());
                     if matches!(opening.outgoing, Outgoing::Passive) && !self.config.is_passive {
                         opening.outgoing = self.retry(now);
                     }
@@ -167,7 +168,7 @@ impl Session {
             if notification.code == NotificationCode::COLLISION_RESOLUTION
                 || notification.code == NotificationCode::CONNECTION_REJECTED);
         if opening.handshakes_ref().next().is_some() || is_collision {
-            self.last_error = Some(reason.to_string());
+            self.last_attempt = Some(reason.to_string());
             if matches!(opening.outgoing, Outgoing::Passive) && !self.config.is_passive {
                 opening.outgoing = self.retry(now);
             }
@@ -190,29 +191,30 @@ impl Session {
             self.give_up(*opening, &Notification::new(NotificationCode::COLLISION_RESOLUTION));
             return self.establish(done, now);
         }
-        let loser = match (&opening.outgoing, &opening.incoming) {
-            (Outgoing::Open(outgoing), Some(incoming)) => self.loser(outgoing, incoming),
-            _ => None,
-        };
-        if let Some(mut handshake) = loser.and_then(|id| opening.take(id, Outgoing::Passive)) {
-            let notification = Notification::new(NotificationCode::COLLISION_RESOLUTION);
-            handshake.connection.send(&Message::Notification(notification));
-            self.close(handshake.connection);
-            if matches!(opening.outgoing, Outgoing::Passive) && !self.config.is_passive {
-                opening.outgoing = self.retry(now);
-            }
-        }
+        self.resolve_collision(&mut opening, now);
         State::Opening(opening)
     }
 
-    /// Which of two connections goes, once both have got OPEN: that of the side with the lower identifier (RFC 4271 §6.8), or
-    /// with the lower AS if they are equal (RFC 6286 §2.3).
-    fn loser(&self, outgoing: &Handshake, incoming: &Handshake) -> Option<ConnectionId> {
-        outgoing.negotiated()?;
-        let theirs = incoming.negotiated()?;
+    /// Leaves one of two connections, as soon as one of them has told who the neighbour is (RFC 4271 §6.8): that of the side with the
+    /// higher identifier, or with the higher AS if they are equal (RFC 6286 §2.3). It is done before KEEPALIVE goes out, and when a
+    /// connection of ours comes to be, but not when one of the neighbour's does: so neither side can be established on the connection
+    /// that the other one closes.
+    fn resolve_collision(&mut self, opening: &mut Opening, now: Instant) {
+        let (Outgoing::Open(outgoing), Some(incoming)) = (&opening.outgoing, &opening.incoming) else {
+            return;
+        };
+        let Some(theirs) = outgoing.negotiated().or(incoming.negotiated()) else { return };
         let ours = (self.config.router_id, self.config.local_as);
         let is_ours_lower = ours < (theirs.open.router_id, theirs.peer_as);
-        Some(if is_ours_lower { outgoing.connection.id } else { incoming.connection.id })
+        let loser = if is_ours_lower { outgoing.connection.id } else { incoming.connection.id };
+        let Some(mut handshake) = opening.take(loser, Outgoing::Passive) else { return };
+        handshake.connection.forget_output();
+        let notification = Notification::new(NotificationCode::COLLISION_RESOLUTION);
+        handshake.connection.send(&Message::Notification(notification));
+        self.close(handshake.connection);
+        if matches!(opening.outgoing, Outgoing::Passive) && !self.config.is_passive {
+            opening.outgoing = self.retry(now);
+        }
     }
 
     fn opening_timeout(&mut self, mut opening: Box<Opening>, now: Instant) -> State {

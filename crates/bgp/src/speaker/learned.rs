@@ -13,7 +13,7 @@ use weft_net::{RouteDistinguisher, RouteTarget};
 
 use super::export::CONSTRAINED;
 use super::{Route, Speaker};
-use crate::rib::{AttributeSet, Candidate, PathView, PeerIndex, Rib, decide};
+use crate::rib::{AttributeSet, Candidate, PathView, PeerIndex, Rib, Scope, decide};
 use crate::wire::{
     Attributes, Destination, EvpnDestination, Family, Membership, NextHop, Payload, VpnDestination,
 };
@@ -115,7 +115,17 @@ impl Speaker {
     }
 
     /// At most about so many changes since the last time; empty if there are none. While routes are awaited after a restart there are none.
+    ///
+    /// The first time all that is there is a change. Whoever has asked once has to go on asking: for each destination that has gone, a
+    /// little is kept until it was told.
     pub fn poll_learned(&mut self, count_max: usize, now: Instant) -> Vec<Learned> {
+        if !self.is_followed {
+            self.is_followed = true;
+            for family in Family::ALL {
+                self.rib.table_mut(family).subscribe(PeerIndex::LOCAL, Scope::All);
+                let _end = self.rib.table_mut(family).mark(PeerIndex::LOCAL, 0..u32::MAX, &|_| true);
+            }
+        }
         if self.settling_until.is_some() {
             return Vec::new();
         }

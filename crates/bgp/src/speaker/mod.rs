@@ -36,9 +36,9 @@ pub use query::{Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStat
 use learned::Instances;
 use peer::{Life, Peer};
 
-use crate::rib::{NewPath, PeerIndex, Rib, Scope};
+use crate::rib::{NewPath, PeerIndex, Rib, Source};
 use crate::session::{ConnectionId, Input, Output, Restart, Session};
-use crate::wire::{Attributes, Destination, Family, FamilySet, Notification, NotificationCode, Payload};
+use crate::wire::{Attributes, Destination, FamilySet, Notification, NotificationCode, Payload};
 
 /// A speaker.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Speaker {
     rib: Rib,
     instances: Instances,
     actions: VecDeque<Action>,
+    /// Somebody asks for what is learned.
+    is_followed: bool,
     /// Until when routes are awaited after a restart (RFC 4724 §4.1).
     settling_until: Option<Instant>,
     /// Where [`Speaker::work`] goes on.
@@ -101,10 +103,7 @@ impl Speaker {
     pub fn new(config: SpeakerConfig, now: Instant, seed: u64) -> Result<Self, ConfigError> {
         config.check()?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut rib = Rib::new(config.router_id, random.random());
-        for family in Family::ALL {
-            rib.table_mut(family).subscribe(PeerIndex::LOCAL, Scope::All);
-        }
+        let rib = Rib::new(config.router_id, random.random());
         let settling_until =
             config.restarted.map(|restarted| now + Duration::from_secs(restarted.deferral_time_s.into()));
         Ok(Self {
@@ -113,6 +112,7 @@ impl Speaker {
             rib,
             instances: Instances::default(),
             actions: VecDeque::new(),
+            is_followed: false,
             settling_until,
             work_cursor: (0, 0),
             random,
@@ -281,6 +281,7 @@ impl Speaker {
     fn insert_peer(&mut self, config: PeerConfig, index: u16, life: Life) {
         let mut session = Session::new(config.session(&self.config), index, self.random.random());
         session.set_restart(self.restart());
+        self.rib.set_source(PeerIndex(index), Source::unknown(config.address));
         self.peers.insert(index, Peer::new(config, session, PeerIndex(index), life));
     }
 
@@ -304,7 +305,10 @@ impl Speaker {
         let index = self.free_index()?;
         let config = PeerConfig { address: remote, is_passive: true, ..accept.neighbor };
         self.insert_peer(config, index, Life::Dynamic);
-        self.tell(index, Input::Start, now);
+        // What follows is done when the connection is there: without one the neighbour would be taken for gone.
+        if let Some(peer) = self.peers.get_mut(&index) {
+            peer.session.handle(Input::Start, now);
+        }
         Some(index)
     }
 

@@ -43,6 +43,8 @@ pub struct NeighborStatus {
     pub established_s: Option<u64>,
     /// What ended it last.
     pub last_error: Option<String>,
+    /// What came of the last connection that did not become a session.
+    pub last_attempt: Option<String>,
     /// The hold time that was agreed on, in seconds.
     pub hold_time_s: Option<u64>,
     /// What the neighbour can.
@@ -161,6 +163,7 @@ impl Speaker {
             state: peer.session.state(),
             established_s: peer.session.established_since().map(|since| now.duration_since(since).as_secs()),
             last_error: peer.session.last_error().map(ToOwned::to_owned),
+            last_attempt: peer.session.last_attempt().map(ToOwned::to_owned),
             hold_time_s: negotiated.and_then(|negotiated| negotiated.hold_time).map(|time| time.as_secs()),
             capabilities: negotiated.map_or_else(Vec::new, |negotiated| {
                 negotiated.open.capabilities.iter().map(capability).collect()

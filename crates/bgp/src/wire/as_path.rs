@@ -178,14 +178,17 @@ impl fmt::Debug for AsPath {
 
 impl AsPath {
     /// Reads the value of AS_PATH or AS4_PATH: numbers of two octets or of four. `None` if a segment is of no kind that is known outside
-    /// confederations, has no system, or more than are there (RFC 7606 §7.2).
+    /// confederations, has no system, or more than are there (RFC 7606 §7.2), or if a system is 0 (RFC 7607).
     pub(super) fn read(value: &[u8], four_octets: bool) -> Option<Self> {
         let mut reader = Reader::new(value);
         let size = if four_octets { 4 } else { 2 };
         while !reader.is_empty() {
             let (kind, count) = (reader.u8()?, reader.u8()?);
             SegmentKind::from_number(kind)?;
-            reader.slice((count > 0).then_some(usize::from(count) * size)?)?;
+            let asns = reader.slice((count > 0).then_some(usize::from(count) * size)?)?;
+            if asns.chunks_exact(size).any(|asn| asn.iter().all(|octet| *octet == 0)) {
+                return None;
+            }
         }
         if four_octets {
             return Some(Self(value.into()));

@@ -119,7 +119,7 @@ impl AttributeValue {
             AttributeCode::AsPath => {
                 Self::AsPath(AsPath::read(value, codec.four_octet_as).ok_or(Rule::Value)?)
             }
-            AttributeCode::NextHop => Self::NextHop(host(exactly::<4>(value)?.into())?),
+            AttributeCode::NextHop => Self::NextHop(exactly::<4>(value)?.into()),
             AttributeCode::MultiExitDisc => Self::MultiExitDisc(u32::from_be_bytes(exactly(value)?)),
             AttributeCode::LocalPref => Self::LocalPref(u32::from_be_bytes(exactly(value)?)),
             AttributeCode::AtomicAggregate => {
@@ -265,18 +265,14 @@ fn list<const N: usize, T>(value: &[u8], item: impl Fn([u8; N]) -> T) -> Result<
     Ok(items.iter().map(|octets| item(*octets)).collect())
 }
 
-/// An address that a host can have (RFC 4271 §6.3).
-fn host(address: Ipv4Addr) -> Result<Ipv4Addr, Rule> {
-    match address.octets() {
-        [0 | 127 | 224.., ..] => Err(Rule::Value),
-        _ => Ok(address),
-    }
-}
-
+/// Nobody has AS number 0 (RFC 7607).
 fn aggregator(value: &[u8], four_octets: bool) -> Result<Aggregator, Rule> {
     let mut reader = Reader::new(value);
     let asn = if four_octets { reader.u32() } else { reader.u16().map(u32::from) };
     let (asn, router_id) = (asn.ok_or(Rule::Length)?, exactly::<4>(reader.rest())?);
+    if asn == 0 {
+        return Err(Rule::Value);
+    }
     Ok(Aggregator { asn: asn.into(), router_id: router_id.into() })
 }
 

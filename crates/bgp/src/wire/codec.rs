@@ -26,7 +26,7 @@ pub struct Codec {
     pub add_path_receive: FamilySet,
     /// The families whose routes go with path identifiers.
     pub add_path_send: FamilySet,
-    /// The IPv4 families whose next hop may be an IPv6 address (RFC 8950).
+    /// The IPv4 families whose next hop may be an IPv6 address (RFC 8950): for who chooses a next hop to send. One that comes is read anyway.
     pub extended_next_hop: FamilySet,
 }
 

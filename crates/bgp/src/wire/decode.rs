@@ -55,8 +55,8 @@ impl MessageType {
 /// A message that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// What it says. Of an UPDATE with faults, what is to be acted on: discarded attributes are not in it, and routes that are to be
-    /// treated as withdrawn are among the withdrawn.
+    /// What it says. Of an UPDATE with faults, what is to be acted on: what discarded attributes said is not in it, routes that are to be
+    /// treated as withdrawn are among the withdrawn, and it is no End-of-RIB marker.
     pub message: Message,
     /// What was wrong with it, in the order in which it was found; empty for a message in good form.
     pub faults: Vec<Fault>,

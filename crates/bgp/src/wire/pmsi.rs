@@ -41,3 +41,17 @@ impl PmsiTunnel {
         v4.or_else(|_| <[u8; 16]>::try_from(&self.identifier[..]).map(IpAddr::from)).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ingress_replication_alone_has_a_receiver() {
+        for receiver in ["192.0.2.1", "2001:db8::1"].map(|text| text.parse().expect("an address")) {
+            let tunnel = PmsiTunnel::ingress_replication(LabelField::from_bits(100), receiver);
+            assert_eq!(tunnel.receiver(), Some(receiver));
+            assert_eq!(PmsiTunnel { tunnel_type: 1, ..tunnel }.receiver(), None);
+        }
+    }
+}

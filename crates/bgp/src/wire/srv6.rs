@@ -254,3 +254,43 @@ fn put_tlv(out: &mut Vec<u8>, kind: u8, value: impl FnOnce(&mut Vec<u8>)) {
     out.push(kind);
     put_with_length_u16(out, value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sid(text: &str) -> Srv6Sid {
+        let sid = text.parse().expect("an address");
+        Srv6Sid { sid, flags: 0, behavior: 19, structure: None, unknown: Vec::new() }
+    }
+
+    #[test]
+    fn a_layer_has_the_first_sid_of_its_first_service() {
+        let (l3, l2) = (PrefixSid::l3(sid("fc00::3")), PrefixSid::l2(sid("fc00::2")));
+        assert_eq!((l3.l3_sid(), l3.l2_sid()), (Some(&sid("fc00::3")), None));
+        assert_eq!((l2.l3_sid(), l2.l2_sid()), (None, Some(&sid("fc00::2"))));
+        let unknown = PrefixSidTlv::Unknown { kind: 1, value: [0; 7].into() };
+        let service = |tlvs| PrefixSidTlv::Srv6L3(Srv6Service { tlvs });
+        let both = vec![Srv6ServiceTlv::Sid(sid("fc00::4")), Srv6ServiceTlv::Sid(sid("fc00::5"))];
+        let tlvs = vec![unknown, service(both), service(vec![Srv6ServiceTlv::Sid(sid("fc00::6"))])];
+        assert_eq!(PrefixSid { tlvs }.l3_sid(), Some(&sid("fc00::4")));
+        // All but the first TLV are ignored, also if the first has no SID.
+        let tlvs = vec![service(Vec::new()), service(vec![Srv6ServiceTlv::Sid(sid("fc00::6"))])];
+        assert_eq!(PrefixSid { tlvs }.l3_sid(), None);
+    }
+
+    #[test]
+    fn parts_of_a_sid_stay_in_their_order() {
+        let structure = [1, 0, 6, 32, 16, 16, 0, 0, 0];
+        let other = [9, 0, 1, 7];
+        let information = |parts: &[u8]| [&[0; 17][..], &[0, 0, 19, 0], parts].concat();
+        for parts in
+            [[&structure[..], &other].concat(), [&other[..], &structure].concat(), structure.repeat(2)]
+        {
+            let octets = information(&parts);
+            let mut written = Vec::new();
+            Srv6Sid::read(Reader::new(&octets)).expect("in good form").write(&mut written);
+            assert_eq!(written, octets);
+        }
+    }
+}

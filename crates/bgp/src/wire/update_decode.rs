@@ -219,6 +219,7 @@ impl<'a> Walk<'a> {
         announced: Vec<Route>,
     ) -> Result<(Update, Vec<Fault>), Notification> {
         self.missing(&announced);
+        self.next_hop(&announced);
         let reaches = self.reaches || !announced.is_empty();
         if let Some(reset) = self.reset.take().filter(|_| !reaches) {
             // Routes may be hidden by what is wrong: without one to be seen, nothing can be trusted (RFC 7606 §5.2).
@@ -234,7 +235,25 @@ impl<'a> Walk<'a> {
         if self.faults.iter().any(|fault| fault.consequence == Consequence::TreatAsWithdraw) {
             update.treat_as_withdraw();
         }
+        if let Some(fault) = self.faults.first()
+            && update.is_end_of_rib().is_some()
+        {
+            // What is left must not look like the marker that all routes have been sent.
+            let value = AttributeValue::Unknown { code: fault.attribute.unwrap_or(0), value: [].into() };
+            update.attributes.push(Attribute { flags: AttributeFlags(AttributeFlags::OPTIONAL), value });
+        }
         Ok((update, self.faults))
+    }
+
+    /// A next hop that no host can have (RFC 4271 §6.3). Where no route needs it, it is ignored (RFC 4760 §3).
+    fn next_hop(&mut self, announced: &[Route]) {
+        let is_no_host = |attribute: &Attribute| match attribute.value {
+            AttributeValue::NextHop(address) => matches!(address.octets(), [0 | 127 | 224.., ..]),
+            _ => false,
+        };
+        if !announced.is_empty() && self.attributes.iter().any(is_no_host) {
+            self.withdraw(Some(AttributeCode::NextHop as u8), Rule::Value, &[]);
+        }
     }
 
     /// Routes without an attribute that every route has (RFC 7606 §3.d).
@@ -284,7 +303,6 @@ impl Rule {
             (Self::Missing, _) => NotificationCode::MISSING_WELL_KNOWN_ATTRIBUTE,
             (Self::Value, Some(AttributeCode::Origin)) => NotificationCode::INVALID_ORIGIN,
             (Self::Value, Some(AttributeCode::AsPath)) => NotificationCode::MALFORMED_AS_PATH,
-            (Self::Value, Some(AttributeCode::NextHop)) => NotificationCode::INVALID_NEXT_HOP,
             (Self::Value, _) => NotificationCode::OPTIONAL_ATTRIBUTE_ERROR,
             _ => NotificationCode::MALFORMED_ATTRIBUTE_LIST,
         }

@@ -151,14 +151,14 @@ pub(crate) fn next_hop(family: Family) -> BoxedStrategy<NextHop> {
 
 /// A path; with numbers that fit two octets unless `four_octets`.
 pub(crate) fn as_path(four_octets: bool) -> impl Strategy<Value = AsPath> {
-    let asn = if four_octets { any::<u32>().boxed() } else { any::<u16>().prop_map(u32::from).boxed() };
+    let asn = if four_octets { (1..=u32::MAX).boxed() } else { (1..=u16::MAX).prop_map(u32::from).boxed() };
     let kind = prop_oneof![Just(SegmentKind::Set), Just(SegmentKind::Sequence)];
     vec((kind, vec(asn.prop_map(Asn::new), 1..6)), 0..4)
         .prop_map(|segments| AsPath::from_segments(segments.iter().map(|(kind, asns)| (*kind, &asns[..]))))
 }
 
 fn aggregator(four_octets: bool) -> impl Strategy<Value = Aggregator> {
-    let asn = if four_octets { any::<u32>().boxed() } else { any::<u16>().prop_map(u32::from).boxed() };
+    let asn = if four_octets { (1..=u32::MAX).boxed() } else { (1..=u16::MAX).prop_map(u32::from).boxed() };
     (asn, any::<Ipv4Addr>()).prop_map(|(asn, router_id)| Aggregator { asn: asn.into(), router_id })
 }
 

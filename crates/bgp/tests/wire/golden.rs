@@ -274,3 +274,69 @@ fn communities_name_what_evpn_needs() {
     assert_eq!(ExtendedCommunity::from_octets(TARGET).to_string(), "target:65000:100");
     assert!(!ExtendedCommunity::from_octets([0x40, 2, 0, 0, 0, 0, 0, 0]).is_transitive());
 }
+
+/// RFC 6793 §4.2.3: an aggregator with a number of its own knows nothing of what stands beside.
+#[test]
+fn four_octet_numbers_from_before_an_aggregation_are_not_used() {
+    let attributes = [
+        origin(),
+        attribute(0x40, 2, &[2, 2, 0, 5, 0x5b, 0xa0]),
+        next_hop(),
+        attribute(0xc0, 7, &[0, 5, 192, 0, 2, 7]),
+        attribute(0xe0, 17, &[2, 1, 0, 1, 0x11, 0x70]),
+        attribute(0xe0, 18, &[0, 1, 0x38, 0x80, 192, 0, 2, 8]),
+    ];
+    let codec = Codec { four_octet_as: false, ..codec(&[Family::Ipv4Unicast]) };
+    check(
+        &update(&[], &attributes, &[8, 10]),
+        &codec,
+        &expect![[r#"
+        + 10.0.0.0/8 None
+          next hop 192.0.2.1 path 5 23456
+          RareAttributes { aggregator: Some(Aggregator { asn: AS5, router_id: 192.0.2.7 }), originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: None, unknown: [] }
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_not_spoken_here_is_passed_on_only_if_it_is_transitive() {
+    let unknown = [attribute(0x80, 99, &[1]), attribute(0xc0, 98, &[2])];
+    let bytes = update(&[], &[&[origin(), as_path(), next_hop()], &unknown[..]].concat(), &[8, 10]);
+    check(
+        &bytes,
+        &codec(&[Family::Ipv4Unicast]),
+        &expect![[r#"
+        + 10.0.0.0/8 None
+          next hop 192.0.2.1 path 65001
+          RareAttributes { aggregator: None, originator_id: None, cluster_list: [], pmsi_tunnel: None, large_communities: [], prefix_sid: None, unknown: [RawAttribute { code: 98, flags: AttributeFlags(192), value: [2] }] }
+    "#]],
+    );
+}
+
+#[test]
+fn what_belongs_inside_an_as_does_not_leave_it() {
+    let mut attributes = Attributes::new(NextHop::Ipv4([192, 0, 2, 1].into()));
+    attributes.local_pref = Some(200);
+    attributes.edit_rare(|rare| {
+        rare.originator_id = Some([192, 0, 2, 9].into());
+        rare.cluster_list = vec![[192, 0, 2, 8].into()];
+    });
+    let codes = |peer| {
+        let codec = Codec { peer, ..codec(&[Family::Ipv4Unicast]) };
+        attributes.to_wire(&codec).iter().map(|attribute| attribute.value.code()).collect::<Vec<u8>>()
+    };
+    assert_eq!(codes(PeerKind::Internal), [1, 2, 5, 9, 10]);
+    assert_eq!(codes(PeerKind::External), [1, 2]);
+}
+
+#[test]
+fn attributes_without_anything_rare_are_equal_however_they_came_about() {
+    let plain = Attributes::new(NextHop::Ipv4([192, 0, 2, 1].into()));
+    let mut edited = plain.clone();
+    edited.edit_rare(|rare| rare.cluster_list.push([192, 0, 2, 8].into()));
+    assert_ne!(edited, plain);
+    edited.edit_rare(|rare| rare.cluster_list.clear());
+    assert_eq!(edited, plain);
+    edited.set_communities([Community(2), Community(1), Community(2)]);
+    assert_eq!(edited.communities(), [Community(1), Community(2)]);
+}

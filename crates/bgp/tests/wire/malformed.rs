@@ -73,6 +73,7 @@ fn with_reach(value: &[u8]) -> Vec<u8> {
 fn framing() -> Vec<Row> {
     let withdrawn_too_long = crate::raw::message(2, &[0, 9, 0, 0]);
     let attributes_too_long = crate::raw::message(2, &[0, 0, 0, 9, 0x40, 1, 1, 0]);
+    let empty = attribute(0x80, 14, &[0, 25, 70, 4, 192, 0, 2, 1, 0]);
     let cut = |attribute: &[u8]| update(&[], &[origin(), as_path(), next_hop(), attribute.to_vec()], PREFIX);
     vec![
         row("7606 §3.a", "Withdrawn Routes longer than the message", withdrawn_too_long, MALFORMED),
@@ -91,6 +92,12 @@ fn framing() -> Vec<Row> {
             "7606 §5.2",
             "a wrong ORIGIN, and no route in sight",
             update(&[], &[attribute(0x40, 1, &[9]), as_path()], &[]),
+            "the session ends: 3/6 invalid ORIGIN attribute",
+        ),
+        row(
+            "7606 §5.2",
+            "a wrong ORIGIN, and MP_REACH_NLRI without routes",
+            update(&[], &[attribute(0x40, 1, &[9]), as_path(), empty], &[]),
             "the session ends: 3/6 invalid ORIGIN attribute",
         ),
         row(
@@ -203,7 +210,7 @@ fn nlri() -> Vec<Row> {
         row(
             "7606 §5.3",
             "an EVPN MAC address of 40 bits",
-            evpn(&[&[2, 32][..], &[0; 22], &[40], &[0; 9]].concat()),
+            evpn(&[&[2, 33][..], &[0; 22], &[40], &[0; 10]].concat()),
             DISABLE,
         ),
         row("7432 §7", "an EVPN route of an unknown type", evpn(&[99, 1, 0]), ACCEPTED),
@@ -219,6 +226,7 @@ fn nlri() -> Vec<Row> {
             with_reach(&[&[0, 2, 1, 15][..], &[0x20; 20]].concat()),
             DISABLE,
         ),
+        row("7606 §7.11", "an IPv6 next hop of 4 octets", with_reach(&head([0, 2, 1])), DISABLE),
         row("7606 §7.11", "a next hop longer than its attribute", with_reach(&[0, 2, 1, 16, 0x20]), DISABLE),
         row("7606 §5.3", "MP_REACH_NLRI of two octets", with_reach(&[0, 2]), OPTIONAL),
         row("7606 §5.3", "MP_UNREACH_NLRI of two octets", with(&[attribute(0x80, 15, &[0, 2])]), OPTIONAL),
@@ -255,6 +263,14 @@ fn usual_attributes() -> Vec<Row> {
             replacing(attribute(0x40, 3, &[224, 0, 0, 1])),
             WITHDRAW,
         ),
+        row(
+            "4760 §3",
+            "NEXT_HOP 0.0.0.0 beside MP_REACH_NLRI",
+            update(&[], &[origin(), as_path(), attribute(0x40, 3, &[0; 4]), reach()], &[]),
+            ACCEPTED,
+        ),
+        row("7607 §2", "AS 0 in AS_PATH", path(&[2, 1, 0, 0, 0, 0]), WITHDRAW),
+        row("7607 §2", "AS 0 in AGGREGATOR", with(&[attribute(0xc0, 7, &[0; 8])]), DISCARD),
         row("7606 §7.4", "MULTI_EXIT_DISC of three octets", with(&[attribute(0x80, 4, &[0; 3])]), WITHDRAW),
         from(
             internal(),
@@ -310,6 +326,8 @@ fn later_attributes() -> Vec<Row> {
         let head = [5, 0, length + 4, 0, 1, 0, length];
         attribute(0xc0, 40, &[&head[..], &vec![0; length.into()]].concat())
     };
+    let structure = [&[5, 0, 35, 0, 1, 0, 31][..], &[0; 21], &[1, 0, 7], &[0; 7]].concat();
+    let structure = attribute(0xc0, 40, &structure);
     vec![
         row(
             "7606 §7.14",
@@ -353,6 +371,7 @@ fn later_attributes() -> Vec<Row> {
             with(&[attribute(0xc0, 40, &[5, 0, 0])]),
             WITHDRAW,
         ),
+        row("9252 §7", "an SRv6 SID structure of 7 octets", with(&[structure]), WITHDRAW),
         row("9252 §7", "an SRv6 SID of 21 octets", with(&[sid(21)]), ACCEPTED),
     ]
 }
@@ -452,4 +471,86 @@ fn a_disabled_family_costs_no_other() {
     };
     assert_eq!(faults[0].consequence, Consequence::DisableFamily(Family::Evpn.raw()));
     assert_eq!(update.announcements()[0].1[0].destination.to_string(), "10.1.0.0/16");
+}
+
+/// Where the attributes are cut off, nobody knows which of them are missing.
+#[test]
+fn what_is_cut_off_is_not_missed_as_well() {
+    let bytes = update(&[], &[as_path(), vec![0x40, 1, 9, 0]], PREFIX);
+    let Received { faults, .. } = decode(&bytes, &external()).unwrap();
+    assert_eq!(
+        faults,
+        [Fault { attribute: Some(1), rule: Rule::Overrun, consequence: Consequence::TreatAsWithdraw }]
+    );
+    let bytes = update(&[], &[as_path()], PREFIX);
+    let Received { faults, .. } = decode(&bytes, &external()).unwrap();
+    let missing = |attribute| Fault {
+        attribute: Some(attribute),
+        rule: Rule::Missing,
+        consequence: Consequence::TreatAsWithdraw,
+    };
+    assert_eq!(faults, [missing(1), missing(3)]);
+}
+
+#[test]
+fn ipv4_routes_are_dropped_where_both_did_not_announce_them() {
+    let codec = Codec { families: [Family::Evpn].into_iter().collect(), ..external() };
+    let bytes = update(&[8, 11], &[origin(), as_path(), next_hop()], PREFIX);
+    let Received { message: Message::Update(update), faults } = decode(&bytes, &codec).unwrap() else {
+        panic!()
+    };
+    assert_eq!((update.withdrawals().count(), update.announcements().len()), (0, 0));
+    let fault =
+        Fault { attribute: None, rule: Rule::NotNegotiated, consequence: Consequence::AttributeDiscard };
+    assert_eq!(faults, [fault]);
+    let marker = decode(&crate::raw::update(&[], &[], &[]), &codec).unwrap();
+    assert!(marker.faults.is_empty());
+}
+
+/// Of attributes of all types, cut off after each octet with lengths that are right for what is left.
+#[test]
+fn an_attribute_cut_off_is_not_taken_for_a_whole_one() {
+    let sid = [&[5, 0, 34, 0, 1, 0, 30][..], &[0; 21], &[1, 0, 6, 32, 16, 16, 0, 0, 0]].concat();
+    let rows: [(u8, u8, &[u8], &[usize]); 14] = [
+        (0x40, 1, &[0], &[]),
+        (0x40, 2, &[2, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 2], &[0, 6]),
+        (0x40, 3, &[192, 0, 2, 1], &[]),
+        (0x80, 4, &[0; 4], &[]),
+        (0x40, 5, &[0; 4], &[]),
+        (0xc0, 7, &[0, 0, 0, 1, 192, 0, 2, 1], &[]),
+        (0xc0, 8, &[0; 8], &[4]),
+        (0x80, 9, &[0; 4], &[]),
+        (0x80, 10, &[0; 8], &[4]),
+        (0x80, 15, &[0, 2, 1, 16, 0x20, 1, 8, 0x20], &[3, 6]),
+        (0xc0, 16, &[0; 16], &[8]),
+        (0xc0, 22, &[0, 6, 0, 0, 1, 192, 0, 2, 1], &[]),
+        (0xc0, 32, &[0; 24], &[12]),
+        (0xc0, 40, &sid, &[0]),
+    ];
+    for (flags, code, value, whole_at) in rows {
+        for length in 0..=value.len() {
+            let attribute = attribute(flags, code, &value[..length]);
+            let bytes = if code <= 3 { replacing(attribute) } else { with(&[attribute]) };
+            let is_whole = decode(&bytes, &internal()).is_ok_and(|received| received.faults.is_empty());
+            assert_eq!(is_whole, length == value.len() || whole_at.contains(&length), "{code}: {length}");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_of_a_bad_update_is_no_end_of_rib_marker() {
+    let only = |attribute: Vec<u8>| update(&[], &[attribute], &[]);
+    let without_ipv4 = Codec { families: [Family::Evpn].into_iter().collect(), ..external() };
+    for (bytes, codec) in [
+        (only(attribute(0x80, 15, &[0, 2, 128])), external()),
+        (only(attribute(0x80, 15, &[0, 2, 1, 64, 0x20])), external()),
+        (only(attribute(0xc0, 7, &[0])), external()),
+        (update(&[8, 10], &[], &[]), without_ipv4),
+    ] {
+        let Received { message: Message::Update(update), faults } = decode(&bytes, &codec).unwrap() else {
+            panic!()
+        };
+        assert_eq!((update.is_end_of_rib(), faults.len()), (None, 1), "{update:?}");
+        assert_eq!((update.withdrawals().count(), update.announcements().len()), (0, 0));
+    }
 }

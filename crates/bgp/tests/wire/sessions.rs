@@ -29,6 +29,7 @@ fn a_header_that_is_not_one_ends_the_session() {
         ("longer than 4096", message(2, &[0; 4096])),
         ("less than the header says", message(2, &[0; 4])[..22].to_vec()),
         ("more than the header says", [message(4, &[]), vec![0]].concat()),
+        ("ROUTE-REFRESH cut off", message(5, &[0, 1, 0])),
         ("ROUTE-REFRESH with more", message(5, &[0, 1, 1, 1, 0])),
     ];
     let table: Vec<String> =
@@ -44,6 +45,7 @@ fn a_header_that_is_not_one_ends_the_session() {
         longer than 4096: 1/2 bad message length: 10 13
         less than the header says: 1/2 bad message length: 00 17
         more than the header says: 1/2 bad message length: 00 13
+        ROUTE-REFRESH cut off: 1/2 bad message length: 00 16
         ROUTE-REFRESH with more: 7/1 invalid ROUTE-REFRESH length: ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff 00 18 05 00 01 01 01 00
     "#]].assert_eq(&table.concat());
 }
@@ -167,6 +169,10 @@ fn a_shutdown_says_why() {
     assert_eq!(notification.to_string(), "6/2 administrative shutdown: \"Wartung — bis 3 Uhr\"");
     let long = Notification::shutdown(NotificationCode::ADMINISTRATIVE_RESET, &"ä".repeat(200));
     assert_eq!(long.shutdown_communication(), Some("ä".repeat(127).as_str()));
+    let silent = Notification::shutdown(NotificationCode::ADMINISTRATIVE_SHUTDOWN, "");
+    assert_eq!((&silent.data[..], silent.shutdown_communication()), (&[0][..], None));
+    let other = Notification::shutdown(NotificationCode::HARD_RESET, "x");
+    assert_eq!(other.shutdown_communication(), None);
     let bad = Notification::with_data(NotificationCode::ADMINISTRATIVE_SHUTDOWN, &[9, b'x']);
     assert_eq!(
         (bad.shutdown_communication(), bad.to_string()),

@@ -34,6 +34,7 @@ enum Request {
     Learned,
     Originate(Box<RouteConfig>),
     Withdraw(Box<RouteConfig>),
+    SetInstance(String, std::collections::BTreeSet<weft_net::RouteTarget>),
     SetNeighbor(Box<PeerConfig>),
     RemoveNeighbor(IpAddr),
     ShutDown(IpAddr, String),
@@ -60,9 +61,12 @@ pub(crate) fn serve(path: &Path, handle: Handle) -> anyhow::Result<()> {
 /// Keeps what is learned.
 async fn follow(handle: Handle, learned: Learned) {
     loop {
-        handle.learned().await;
         let changes = handle.with(|speaker, now| speaker.poll_learned(LEARNED_MAX, now)).await;
         let Some(changes) = changes else { return };
+        if changes.is_empty() {
+            handle.learned().await;
+            continue;
+        }
         let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             let key = format!("{} {}", change.instance.as_deref().unwrap_or("-"), change.destination);
@@ -113,6 +117,10 @@ fn act(speaker: &mut Speaker, request: Request, now: std::time::Instant) -> anyh
             Value::Null
         }
         Request::Withdraw(route) => json!(speaker.withdraw(&route.route()?.destination)),
+        Request::SetInstance(name, targets) => {
+            speaker.set_instance(&name, targets);
+            Value::Null
+        }
         Request::SetNeighbor(config) => {
             speaker.set_peer(*config, now)?;
             Value::Null

@@ -2,6 +2,8 @@
 //!
 //! Never here: anything that acts on routes.
 
+#![expect(clippy::disallowed_methods, reason = "a process has a clock")]
+
 mod control;
 mod route;
 

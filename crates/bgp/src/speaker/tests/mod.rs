@@ -1,0 +1,7 @@
+//! Whole speakers with each other: sessions, routes, restarts, limits.
+
+mod convergence;
+mod instances;
+mod network;
+mod restart;
+mod sessions;

@@ -1,0 +1,132 @@
+//! Sessions come up and go down as they should.
+
+use std::time::Duration;
+
+use super::network::{Network, address, config, peer, route, unicast};
+use crate::session::FsmState;
+use crate::speaker::{AcceptConfig, FamilyConfig, PeerAsn, PeerConfig};
+use crate::wire::Family;
+
+fn state(network: &Network, speaker: usize) -> FsmState {
+    network.speakers[speaker].neighbors(network.now)[0].state
+}
+
+fn last_error(network: &Network, speaker: usize) -> String {
+    network.speakers[speaker].neighbors(network.now)[0].last_error.clone().unwrap_or_default()
+}
+
+#[test]
+fn both_sides_connect_at_once_and_one_session_is_left_whatever_the_delays() {
+    for seed in weft_soak::seeds(40) {
+        let mut network = Network::mesh(seed, 2, |_| {});
+        network.until_established();
+        network.run(Duration::from_secs(60));
+        assert_eq!((state(&network, 0), state(&network, 1)), (FsmState::Established, FsmState::Established));
+        let statistics = &network.speakers[0].neighbors(network.now)[0].statistics;
+        assert_eq!((statistics.established, statistics.ended), (1, 0), "seed {seed}");
+        assert!(statistics.keepalives_received >= 18, "{statistics:?}");
+    }
+}
+
+#[test]
+fn a_neighbour_that_falls_silent_is_given_up_after_the_hold_time() {
+    let mut network = Network::mesh(1, 2, |_| {});
+    network.until_established();
+    network.stalled = vec![0, 1];
+    network.run(Duration::from_secs(8));
+    assert_eq!(state(&network, 0), FsmState::Established);
+    network.run(Duration::from_millis(3500));
+    assert_ne!(state(&network, 0), FsmState::Established);
+    assert!(last_error(&network, 0).contains("4/0 hold timer expired"), "{}", last_error(&network, 0));
+    network.stalled.clear();
+    network.until_established();
+}
+
+#[test]
+fn a_wrong_as_is_refused_and_the_pause_between_attempts_grows() {
+    let mut network = Network::new(1, vec![config(0, 65_000), config(1, 65_001)]);
+    let now = network.now;
+    network.speakers[0].set_peer(peer(1, 65_009, &[Family::Ipv4Unicast]), now).unwrap();
+    network.speakers[1].set_peer(peer(0, 65_000, &[Family::Ipv4Unicast]), now).unwrap();
+    network.run(Duration::from_secs(10));
+    assert!(last_error(&network, 0).contains("2/2 bad peer AS"), "{}", last_error(&network, 0));
+    network.run(Duration::from_secs(300));
+    assert_eq!(network.speakers[0].neighbors(network.now)[0].statistics.established, 0);
+}
+
+#[test]
+fn an_administrator_shuts_down_and_the_other_reads_why() {
+    let mut network = Network::mesh(1, 2, |_| {});
+    network.until_established();
+    let now = network.now;
+    assert!(network.speakers[0].shut_down(address(1), "new power supply", now));
+    network.run(Duration::from_secs(1));
+    assert_eq!(state(&network, 0), FsmState::Idle);
+    assert!(last_error(&network, 1).contains("new power supply"), "{}", last_error(&network, 1));
+    network.run(Duration::from_secs(60));
+    assert_eq!(state(&network, 0), FsmState::Idle);
+    let now = network.now;
+    assert!(network.speakers[0].start(address(1), now));
+    network.until_established();
+}
+
+#[test]
+fn one_route_more_than_allowed_ends_the_session_and_takes_the_routes_with_it() {
+    let mut network = Network::mesh(1, 2, |config| config.prefix_limit_idle_hold_s = Some(30));
+    let limited = PeerConfig {
+        families: vec![FamilyConfig { prefix_limit: Some(4), ..FamilyConfig::new(Family::Ipv4Unicast) }],
+        ..peer(1, 65_000, &[])
+    };
+    let now = network.now;
+    network.speakers[0].set_peer(PeerConfig { prefix_limit_idle_hold_s: Some(30), ..limited }, now).unwrap();
+    for number in 0..4 {
+        network.speakers[1].originate(route(&format!("10.{number}.0.0/16"), 1));
+    }
+    network.until_established();
+    network.run(Duration::from_secs(1));
+    let family = &network.speakers[0].neighbors(network.now)[0].families[0];
+    assert_eq!((family.received, family.is_near_limit), (4, true));
+    network.speakers[1].originate(route("10.4.0.0/16", 1));
+    network.run(Duration::from_secs(1));
+    assert_eq!(state(&network, 0), FsmState::Idle);
+    assert!(
+        last_error(&network, 1).contains("6/1 maximum number of prefixes"),
+        "{}",
+        last_error(&network, 1)
+    );
+    assert_eq!(network.speakers[0].routes(Family::Ipv4Unicast, 0, 10).0, []);
+    // With fewer routes it may come back, after its rest.
+    assert!(network.speakers[1].withdraw(&unicast("10.4.0.0/16")));
+    network.run(Duration::from_secs(20));
+    assert_eq!(state(&network, 0), FsmState::Idle);
+    network.until_established();
+}
+
+#[test]
+fn neighbours_of_a_prefix_may_come_until_there_are_enough_and_go_without_a_trace() {
+    let mut template = peer(0, 65_000, &[Family::Ipv4Unicast]);
+    template.asn = PeerAsn::Any;
+    let accept =
+        AcceptConfig { prefix: "192.0.2.0/28".parse().unwrap(), neighbors_max: 2, neighbor: template };
+    let mut hub = config(0, 65_000);
+    hub.accept = vec![accept];
+    let mut network = Network::new(1, vec![hub, config(1, 65_000), config(2, 65_000), config(3, 65_000)]);
+    let now = network.now;
+    for speaker in 1..4 {
+        network.speakers[speaker].set_peer(peer(0, 65_000, &[Family::Ipv4Unicast]), now).unwrap();
+    }
+    network.run(Duration::from_secs(30));
+    let established = (1..4).filter(|speaker| state(&network, *speaker) == FsmState::Established);
+    let established: Vec<usize> = established.collect();
+    assert_eq!(established.len(), 2);
+    network.speakers[established[0]].originate(route("10.0.0.0/8", 1));
+    network.run(Duration::from_secs(1));
+    assert_eq!(network.speakers[0].routes(Family::Ipv4Unicast, 0, 10).0.len(), 1);
+    let now = network.now;
+    assert!(network.speakers[established[0]].shut_down(address(0), "", now));
+    // The third now has room.
+    network.run(Duration::from_secs(90));
+    assert_eq!((1..4).filter(|speaker| state(&network, *speaker) == FsmState::Established).count(), 2);
+    assert_eq!(network.speakers[0].neighbors(network.now).len(), 2);
+    assert_eq!(network.speakers[0].routes(Family::Ipv4Unicast, 0, 10).0, []);
+}

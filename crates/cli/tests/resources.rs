@@ -33,10 +33,10 @@ fn a_list_in_a_pipe_is_a_table_without_lines_and_with_names_for_ids() {
         &blue(),
         &["get", "network", "-o", "wide"],
         expect![[r#"
-        exit 0
-        out| NAME   ADMIN STATE UP   SHARED   MTU    NETWORK TYPE   PHYSICAL NETWORK   SEGMENTATION ID   SUBNETS                                STATUS   PROJECT ID   ID
-        out| blue                             1450                                                       10000000-0000-4000-8000-000000000011   ACTIVE                10000000-0000-4000-8000-000000000001
-    "#]],
+            exit 0
+            out| NAME   ADMIN STATE UP   SHARED   L2 ADJACENCY   MTU    NETWORK TYPE   PHYSICAL NETWORK   SEGMENTATION ID   SUBNETS                                STATUS   PROJECT ID   ID
+            out| blue                                            1450                                                       10000000-0000-4000-8000-000000000011   ACTIVE                10000000-0000-4000-8000-000000000001
+        "#]],
     );
 }
 
@@ -187,13 +187,20 @@ fn what_can_be_made_is_described_in_sentences() {
     let help = text(&fake, &weft(&fake, &["create", "-h"]).output().unwrap());
     let of_kinds = help.lines().filter(|line| line.contains("  Make "));
     expect![[r#"
-        out|   network        Make a network
-        out|   subnet         Make a subnet
-        out|   port           Make a port
-        out|   instance-port  Make an instance port
-        out|   interface      Make an interface
-        out|   service        Make a service
-        out|   service-port   Make a service port
+        out|   network                     Make a network
+        out|   subnet                      Make a subnet
+        out|   port                        Make a port
+        out|   instance-port               Make an instance port
+        out|   interface                   Make an interface
+        out|   service                     Make a service
+        out|   service-port                Make a service port
+        out|   router                      Make a router
+        out|   bgpvpn                      Make a bgpvpn
+        out|   bgpvpn-network-association  Make a bgpvpn network association
+        out|   bgpvpn-router-association   Make a bgpvpn router association
+        out|   bgpvpn-port-association     Make a bgpvpn port association
+        out|   bgp-peer                    Make a bgp peer
+        out|   bgp-speaker                 Make a bgp speaker
     "#]]
     .assert_eq(&of_kinds.map(|line| format!("{line}\n")).collect::<String>());
     let output = weft(&fake, &["create", "port", "--help"]).output().unwrap();
@@ -243,7 +250,7 @@ fn what_is_not_there_is_an_error() {
             exit 2
             err| error: unrecognized subcommand 'netwroks'
             err|
-            err|   tip: some similar subcommands exist: 'network', 'networks'
+            err|   tip: some similar subcommands exist: 'bgpvpn-network-associations', 'bgpvpn_network_associations', 'bgpvpn-network-association', 'bgpvpn_network_association', 'network', 'networks'
             err|
             err| Usage: weft get [OPTIONS] <KIND>
             err|

@@ -9,7 +9,10 @@
 //! Within a set of a project, a resource is known by kind and name. What a document does not mention is left alone.
 
 mod document;
+mod inline;
 mod names;
+
+pub use inline::{Inline, inline};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -270,11 +273,52 @@ impl<'d> Plan<'d> {
             let stored = document.entry.render(change.model(), id, &NoStatuses)?;
             Some((id.clone(), stored))
         });
-        let request = self.request(change.model(), document, stored.as_ref().map(|(_, stored)| stored))?;
-        match stored {
-            None => create(change, document, &request),
-            Some((id, stored)) => update(change, document, &request, (id, stored)),
+        let mut request =
+            self.request(change.model(), document, stored.as_ref().map(|(_, stored)| stored))?;
+        let late = request.split_late(document.entry);
+        let mut declared = match stored {
+            None => create(change, document, &request)?,
+            Some((id, stored)) => update(change, document, &request, (id, stored))?,
+        };
+        let id = declared.id.clone().unwrap_or_default();
+        let differing = self.carry_out_inline(change, document, &id, &late)?;
+        if declared.action == Action::None && !differing.is_empty() {
+            declared.action = Action::Update;
         }
+        declared.attributes.extend(differing);
+        Ok(declared)
+    }
+
+    /// What a resource has by other requests, and what can be said of it only when it is there: its routes are by its interfaces.
+    fn carry_out_inline(
+        &self,
+        change: &mut Change,
+        document: &Document<'_>,
+        id: &str,
+        late: &Request<'_>,
+    ) -> Result<BTreeMap<String, Difference>, DeclareError> {
+        let entry = document.entry;
+        let steps = inline::Steps::read(self, change.model(), document, id)?;
+        let shown = |model: &Model| {
+            let rendered = entry.render(model, id, &NoStatuses).unwrap_or_default();
+            let late = late.attributes.keys().map(|name| (name.clone(), rendered.get(name).cloned()));
+            let late = late.map(|(name, value)| (name, value.unwrap_or_default()));
+            steps.shown(model).into_iter().chain(late).collect::<BTreeMap<String, Value>>()
+        };
+        let before = shown(change.model());
+        steps.add(change)?;
+        if !late.attributes.is_empty() {
+            let done = entry.update(change, id, &late.attributes, None);
+            done.map_err(|refusal| document.blame(refusal, late))?;
+        }
+        steps.remove(change)?;
+        let after = shown(change.model());
+        let differing = before.into_iter().filter(|(name, from)| after.get(name) != Some(from));
+        let difference = |(name, from): (String, Value)| {
+            let to = after.get(&name).cloned().unwrap_or_default();
+            (name, Difference { from, to })
+        };
+        Ok(differing.map(difference).collect())
     }
 
     /// What the set made and no document declares.
@@ -284,9 +328,11 @@ impl<'d> Plan<'d> {
             .collect();
         let made =
             in_set(model, &self.scope.set).filter(|key| self.scope.has(model, key) && !kept.contains(key));
-        // The ports of a router's interfaces go with them.
+        // The ports of a router's interfaces go with them, and so does what a document says inline.
         let made = made.filter(|key| {
-            !matches!(key, RowKey::Resource(RowKind::InstancePort, id) if interface_of(model, *id).is_some())
+            let is_interface = |id| interface_of(model, id).is_some();
+            let of_router = matches!(key, RowKey::Resource(RowKind::InstancePort, id) if is_interface(*id));
+            !of_router && !inline::is_inline(model, key)
         });
         let mut doomed: Vec<Doomed> = made.filter_map(|key| Doomed::find(model, &key)).collect();
         doomed.sort_by_key(|doomed| std::cmp::Reverse(rank(doomed.entry)));

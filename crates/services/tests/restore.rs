@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn a_rollback_of_any_rows_breaks_no_rule(first in numbers(), then in numbers(), scope in any::<[u8; 7]>()) {
+    fn a_rollback_of_any_rows_breaks_no_rule(first in numbers(), then in numbers(), scope in any::<[u8; RowKind::ALL.len()]>()) {
         let mut site = Site::after(&first);
         let past = site.model.clone();
         then.iter().for_each(|numbers| { site.random(&[*numbers]); });

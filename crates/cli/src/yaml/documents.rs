@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use weft_client::{Object, Refusal};
 use weft_services::catalogue::CATALOGUE;
+use weft_services::declare::inline;
 use weft_services::{Attribute, AttributeType, OnCreate};
 
 use super::problem::{Problem, Problems, Source};
@@ -188,6 +189,9 @@ fn value_place(key: &Key, value: &Node) -> Place {
 /// The value of one key, or what is wrong with it and where.
 fn attribute(kind: Kind, key: &Key, node: &Node) -> Result<Value, (Place, String)> {
     let name = key.text.as_str();
+    if inline(kind).any(|inline| inline.key == name) {
+        return Ok(scalar::texts(node));
+    }
     if let Some(attribute) = kind.attribute(name) {
         if attribute.on_create == OnCreate::ReadOnly && !attribute.on_update && name != "tags" {
             return Err((
@@ -204,7 +208,9 @@ fn attribute(kind: Kind, key: &Key, node: &Node) -> Result<Value, (Place, String
         };
     }
     let settable = kind.attributes.iter().filter(|attribute| attribute.on_create != OnCreate::ReadOnly);
-    let candidates = settable.map(|attribute| attribute.name).chain(short_names(kind)).chain(["kind"]);
+    let keys = inline(kind).map(|inline| inline.key);
+    let candidates =
+        settable.map(|attribute| attribute.name).chain(short_names(kind)).chain(keys).chain(["kind"]);
     let hint = suggest::hint(name, candidates);
     Err((key.place, format!("a {} has no attribute '{name}'{hint}", kind.member)))
 }

@@ -56,12 +56,10 @@ fn object(attributes: &[Attribute], node: &Node) -> Value {
     Value::Object(entries.collect())
 }
 
-/// A list of texts: its items as they are written.
+/// A list of texts, its items as they are written; maps among them say more.
 pub(crate) fn texts(node: &Node) -> Value {
     match &node.content {
-        Content::List(items) => {
-            Value::Array(items.iter().map(|item| typed(AttributeType::Text(0), item)).collect())
-        }
+        Content::List(items) => items.iter().map(|item| typed(AttributeType::Text(0), item)).collect(),
         _ => untyped(node),
     }
 }

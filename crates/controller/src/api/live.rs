@@ -1,8 +1,6 @@
 //! What hosts reported, asked for one status at a time: however long a list is, agents are not kept waiting for it.
 
 use weft_net::HostName;
-use weft_services::Id;
-use weft_services::bgp::AdvertisedRoute;
 use weft_services::catalogue::{Status, Statuses};
 use weft_services::compile::FragmentKey;
 
@@ -18,10 +16,5 @@ impl Statuses for Live<'_> {
 
     fn is_connected(&self, host: &HostName) -> bool {
         self.0.distribution.lock().is_connected(host)
-    }
-
-    /// Nobody speaks BGP yet.
-    fn advertised_routes(&self, _: Id) -> Vec<AdvertisedRoute> {
-        Vec::new()
     }
 }

@@ -83,7 +83,7 @@ pub(crate) async fn create(api: &Api, asked: &Asked, place: &Place<'_>) -> Resul
     if let Some(many) = body.remove(entry.collection_in_json()) {
         return create_many(api, asked, place, many).await;
     }
-    let request = place.within(member(&mut body, entry)?);
+    let request = place.within(member(&mut body, entry)?)?;
     let make = |change: &mut Change| {
         place.check(change.model())?;
         Ok::<_, Refusal>((entry.create(change, &request)?, change.model().clone()))
@@ -104,7 +104,7 @@ async fn create_many(api: &Api, asked: &Asked, place: &Place<'_>, many: Value) -
     if many.len() > BULK_MAX {
         return Err(Problem::malformed(format!("More than {BULK_MAX} {collection} are asked for at once")));
     }
-    let within = |one| unwrap_member(one, entry).map(|request| place.within(request));
+    let within = |one| Ok::<_, Problem>(place.within(unwrap_member(one, entry)?)?);
     let requests: Vec<Map<String, Value>> = many.into_iter().map(within).collect::<Result<_, _>>()?;
     let make = |change: &mut Change| {
         place.check(change.model())?;

@@ -6,6 +6,7 @@ mod disk;
 mod explain;
 mod history;
 mod http;
+mod places;
 mod rollback;
 mod status;
 mod support;

@@ -7,14 +7,14 @@ use tokio::net::TcpStream;
 use crate::support::Controller;
 
 /// A stream of events.
-struct Feed {
+pub(crate) struct Feed {
     stream: TcpStream,
     read: String,
 }
 
 impl Feed {
     /// A watch that has begun.
-    async fn open(controller: &Controller, path: &str) -> Self {
+    pub(crate) async fn open(controller: &Controller, path: &str) -> Self {
         let mut feed = Self { stream: controller.open(path).await, read: String::new() };
         feed.until(": alive").await;
         feed
@@ -35,7 +35,7 @@ impl Feed {
     }
 
     /// The next event: what it is called, and what it says.
-    async fn next(&mut self) -> (String, Value) {
+    pub(crate) async fn next(&mut self) -> (String, Value) {
         self.until("event: ").await;
         let name = self.until("\n").await.trim().to_owned();
         self.until("data: ").await;
@@ -44,7 +44,7 @@ impl Feed {
     }
 
     /// The next event as `event name`, which is that of the object.
-    async fn told(&mut self) -> String {
+    pub(crate) async fn told(&mut self) -> String {
         let (event, data) = self.next().await;
         format!("{event} {}", data["object"]["name"].as_str().unwrap_or("-"))
     }

@@ -341,12 +341,10 @@ fn built(standard: Standard, spec: Spec) -> Result<Bgpvpn, Refusal> {
 /// The targets that a policy asks for and nobody has named.
 fn with_chosen_targets(change: &mut Change, mut bgpvpn: Bgpvpn) -> Bgpvpn {
     match bgpvpn.vrf_policy {
-        None => {}
-        Some(VrfPolicy::AnyToAny | VrfPolicy::EcmpAnycast) => {
-            if bgpvpn.targets().is_empty() {
-                bgpvpn.route_targets.push(targets::choose(change));
-            }
+        Some(VrfPolicy::AnyToAny | VrfPolicy::EcmpAnycast) if bgpvpn.targets().is_empty() => {
+            bgpvpn.route_targets.push(targets::choose(change));
         }
+        None | Some(VrfPolicy::AnyToAny | VrfPolicy::EcmpAnycast) => {}
         Some(VrfPolicy::HubAndSpoke) => {
             let hub = targets::choose(change);
             // Two that are drawn in one go could be the same.

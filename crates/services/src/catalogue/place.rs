@@ -110,12 +110,17 @@ impl<'p> Place<'p> {
     }
 
     /// A request for a new resource here: it is the parent's.
-    #[must_use]
-    pub fn within(&self, mut request: Map<String, Value>) -> Map<String, Value> {
+    ///
+    /// # Errors
+    /// If the request says that it is another's.
+    pub fn within(&self, mut request: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
         if let Some((_, attribute, id)) = self.of_parent() {
-            request.insert(attribute.to_owned(), id.into());
+            let said = request.insert(attribute.to_owned(), id.into());
+            if said.is_some_and(|said| said != id) {
+                return Err(Refusal::attribute(attribute, "the path says otherwise"));
+            }
         }
-        request
+        Ok(request)
     }
 
     /// Refuses a parent that is not there, and a resource that is another one's.

@@ -39,8 +39,10 @@ pub trait Statuses {
     fn fragment(&self, host: &weft_net::HostName, fragment: &FragmentKey) -> Status;
     /// Whether a host's agent is connected.
     fn is_connected(&self, host: &weft_net::HostName) -> bool;
-    /// The routes that a BGP speaker tells its peers.
-    fn advertised_routes(&self, speaker: Id) -> Vec<AdvertisedRoute>;
+    /// The routes that a BGP speaker tells its peers; none, for who hears nothing of it.
+    fn advertised_routes(&self, _speaker: Id) -> Vec<AdvertisedRoute> {
+        Vec::new()
+    }
 }
 
 /// Nothing has been reported.
@@ -52,8 +54,5 @@ impl Statuses for NoStatuses {
     }
     fn is_connected(&self, _: &weft_net::HostName) -> bool {
         false
-    }
-    fn advertised_routes(&self, _: Id) -> Vec<AdvertisedRoute> {
-        Vec::new()
     }
 }

@@ -68,6 +68,7 @@ impl Stored for InstancePort {
     }
 
     fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
+        router::check_vnic_agrees(model, self)?;
         check_vnic(model, self)
     }
 }

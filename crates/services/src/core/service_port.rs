@@ -64,6 +64,7 @@ impl Stored for ServicePort {
         let id = Some(self.standard.id);
         check_mac(model, self.service_id, self.mac_address, id)?;
         check_unbound(model, self.interface_id, id)?;
+        router::check_binding_agrees(model, self)?;
         check_addresses_free(model, self)
     }
 

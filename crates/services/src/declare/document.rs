@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{DeclareError, Plan, names, rank};
+use super::{DeclareError, Inline, Plan, inline, names, rank};
 use crate::catalogue::{Entry, by_any_name, by_member};
-use crate::{Attribute, AttributeType, Model, Refusal};
+use crate::{Attribute, AttributeType, Model, OnCreate, Refusal};
 
 /// A document, as far as it can be read by itself.
 pub(super) struct Document<'d> {
@@ -58,6 +58,15 @@ impl<'d> Document<'d> {
         said.filter(|(key, _)| !["kind", "name"].contains(key))
     }
 
+    /// What it says of what other requests make.
+    pub(super) fn inline(&self) -> impl Iterator<Item = (&'static Inline, &'d str, &'d Value)> + use<'d> {
+        let entry = self.entry;
+        self.said().filter_map(move |(key, value)| {
+            let inline = inline(entry).find(|inline| inline.key == key)?;
+            Some((inline, key, value))
+        })
+    }
+
     /// The attribute that is a reference under this key, and the kind of what it refers to.
     fn reference(&self, key: &str) -> Option<(&'static Attribute, &'static Entry)> {
         let attribute = self.entry.attribute(key).or_else(|| self.entry.attribute(&format!("{key}_id")))?;
@@ -68,6 +77,12 @@ impl<'d> Document<'d> {
     /// What it refers to: by which key, of which kind, by which name.
     pub(super) fn references(&self) -> Vec<(&'d str, &'static Entry, &'d str)> {
         let mut found = Vec::new();
+        for (inline, key, value) in self.inline() {
+            let items = value.as_array().into_iter().flatten();
+            found.extend(
+                items.filter_map(|item| inline.named(item)).map(|(target, name)| (key, target, name)),
+            );
+        }
         for (key, value) in self.said() {
             match (self.reference(key), value) {
                 (Some((_, target)), Value::String(name)) => found.push((key, target, name.as_str())),
@@ -128,6 +143,22 @@ impl<'d> Document<'d> {
     }
 }
 
+impl Request<'_> {
+    /// Takes what can be said only of a resource that is there.
+    pub(super) fn split_late(&mut self, entry: &Entry) -> Self {
+        let mut late = Self { attributes: Map::new(), tags: None, keys: self.keys.clone() };
+        let is_late = |name: &String| {
+            let attribute = entry.attribute(name);
+            attribute.is_some_and(|one| one.on_create == OnCreate::ReadOnly && one.on_update)
+        };
+        for (name, value) in std::mem::take(&mut self.attributes) {
+            let of = if is_late(&name) { &mut late } else { &mut *self };
+            of.attributes.insert(name, value);
+        }
+        late
+    }
+}
+
 impl Plan<'_> {
     /// What a document asks for: names looked up, short keys in the place where they belong.
     pub(super) fn request<'d>(
@@ -138,7 +169,8 @@ impl Plan<'_> {
     ) -> Result<Request<'d>, DeclareError> {
         let mut request = Request { attributes: Map::new(), tags: None, keys: BTreeMap::new() };
         request.attributes.insert("name".into(), document.name.into());
-        for (key, value) in document.said() {
+        let is_inline = |key: &str| document.inline().any(|(_, inline, _)| inline == key);
+        for (key, value) in document.said().filter(|(key, _)| !is_inline(key)) {
             let wrong = |refusal| DeclareError::at(document.index, key, refusal);
             if key == "tags" && document.entry.attribute("tags").is_some() {
                 request.tags = Some(crate::tags(value).map_err(wrong)?);

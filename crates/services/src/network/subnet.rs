@@ -236,8 +236,8 @@ impl Resource for Subnets {
         standard.name.clone_from(&spec.named.name);
         standard.description.clone_from(&spec.named.description);
         standard.touch(change.now());
+        check_gateway_stays(change.model(), &stored, spec.gateway_ip.unwrap_or(stored.gateway_ip))?;
         let subnet = build(standard, spec, Some(&stored))?;
-        check_gateway_stays(change.model(), &stored, &subnet)?;
         check(change.model(), &subnet)?;
         change.put(Row::Subnet(Arc::new(subnet)));
         Ok(())
@@ -432,11 +432,11 @@ fn check_addresses(subnet: &Subnet, stored: Option<&Subnet>) -> Result<(), Refus
 }
 
 /// Refuses to move a gateway that a router has.
-fn check_gateway_stays(model: &Model, stored: &Subnet, now: &Subnet) -> Result<(), Refusal> {
+fn check_gateway_stays(model: &Model, stored: &Subnet, now: Option<IpAddr>) -> Result<(), Refusal> {
     let id = stored.standard.id;
     let mut interfaces = model.referring((RowKind::Subnet, id), RowKind::RouterInterface);
     match (interfaces.next(), stored.gateway_ip) {
-        (Some(port), Some(gateway)) if now.gateway_ip != stored.gateway_ip => Err(Refusal::conflict(
+        (Some(port), Some(gateway)) if now != stored.gateway_ip => Err(Refusal::conflict(
             "GatewayIpInUse",
             format!("Current gateway ip {gateway} already in use by port {port}. Unable to update."),
         )),

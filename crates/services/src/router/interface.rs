@@ -51,11 +51,51 @@ impl Stored for RouterInterface {
 
     fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
         let own = Some(self.standard.id);
+        let binding = model.service_ports.get(&self.service_port_id);
+        binding.map_or(Ok(()), |binding| self.check_binding(binding))?;
+        let vnic = model.instance_ports.get(&self.standard.id);
+        vnic.map_or(Ok(()), |vnic| self.check_vnic(vnic))?;
         self.subnet_ids.iter().filter_map(|id| model.subnets.get(id)).try_for_each(|subnet| {
             check_subnet(model, self.router_id, subnet, own)?;
             check_bgpvpns(model, self.router_id, self.network_id)
         })
     }
+}
+
+impl RouterInterface {
+    /// Refuses a vNIC that is not the interface's.
+    fn check_vnic(&self, vnic: &InstancePort) -> Result<(), Refusal> {
+        let is_ours = vnic.device_id == self.router_id.to_string()
+            && vnic.device_owner == DEVICE_OWNER
+            && vnic.host_id.is_none();
+        if is_ours { Ok(()) } else { Err(self.differs()) }
+    }
+
+    /// Refuses a binding that is not the interface's.
+    fn check_binding(&self, binding: &ServicePort) -> Result<(), Refusal> {
+        let subnets = binding.fixed_ips.iter().map(|fixed_ip| &fixed_ip.subnet_id);
+        let is_ours = binding.service_id == self.network_id && subnets.eq(&self.subnet_ids);
+        if is_ours { Ok(()) } else { Err(self.differs()) }
+    }
+
+    fn differs(&self) -> Refusal {
+        let message = format!(
+            "Port {} is an interface of router {} and would differ from it.",
+            self.standard.id, self.router_id
+        );
+        Refusal::conflict("ServicePortInUse", message)
+    }
+}
+
+/// Refuses a vNIC that is not what the interface that it belongs to says, if it belongs to one.
+pub(crate) fn check_vnic_agrees(model: &Model, vnic: &InstancePort) -> Result<(), Refusal> {
+    interface_of(model, vnic.standard.id).map_or(Ok(()), |interface| interface.check_vnic(vnic))
+}
+
+/// The same of a binding.
+pub(crate) fn check_binding_agrees(model: &Model, binding: &ServicePort) -> Result<(), Refusal> {
+    let interface = interface_by(model, binding.standard.id).and_then(|id| interface_of(model, id));
+    interface.map_or(Ok(()), |interface| interface.check_binding(binding))
 }
 
 impl Indexed for RouterInterface {

@@ -9,8 +9,8 @@ mod routes;
 
 pub use interface::RouterInterface;
 pub(crate) use interface::{
-    check_addresses_stay, check_port_is_free, check_stays, interface_by, interface_of,
-    remove_all as remove_all_interfaces,
+    check_addresses_stay, check_binding_agrees, check_port_is_free, check_stays, check_vnic_agrees,
+    interface_by, interface_of, remove_all as remove_all_interfaces,
 };
 pub use resource::{Router, Routers};
 

@@ -101,8 +101,8 @@ fn learned_route(path: &LearnedPath) -> Option<LearnedRoute> {
     Some(LearnedRoute { next_hop: attributes.next_hop.address(), encapsulation, local_pref })
 }
 
-/// Of what was learned of a prefix by several kinds of route, what is preferred most.
-pub(super) fn best(by: &BTreeMap<By, Vec<LearnedRoute>>) -> Vec<LearnedRoute> {
+/// Of what was learned of a prefix by several kinds of route, what is preferred most; of equals the first.
+pub(super) fn best<K>(by: &BTreeMap<K, Vec<LearnedRoute>>) -> Vec<LearnedRoute> {
     let preference = |routes: &[LearnedRoute]| routes.iter().map(|route| route.local_pref).max();
     let mut best: &[LearnedRoute] = &[];
     for routes in by.values() {

@@ -26,7 +26,7 @@ use crate::{Host, Id, names};
 /// The bridge by which VRFs of one host reach one another.
 const LEAK_BRIDGE: &str = "weft-leak";
 /// The largest packet between VRFs of one host: none is cut there.
-const LEAK_MTU: u32 = 65_535;
+const LEAK_MTU: u32 = 65_000;
 
 /// The MAC address of a VRF on a host: locally administered, with its VNI and the host's number.
 pub(super) fn router_mac(vni: Vni, host: &Host) -> Mac {
@@ -70,8 +70,7 @@ pub(super) fn leak(vrf: &Vrf, host: &Host) -> Vec<Object> {
     vec![
         link_object(LinkId::on_host(bridge), mark, LEAK_MTU, LinkKind::Bridge),
         link_object(end.clone(), names::mark("leak", id), LEAK_MTU, veth),
-        port_of(end.clone(), bridge, PortRole::Workload),
-        Object::BridgeFdb(BridgeFdb { link: end, mac }),
+        port_of(end, bridge, PortRole::Workload),
     ]
 }
 

@@ -374,8 +374,9 @@ fn own_gateway(model: &Model, vrf: &Vrf, port: &ServicePort) -> Option<Gateway> 
 /// A port that is not joined by its network's bridge alone: its gateway.
 fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     let port = model.service_ports.get(&id)?;
-    let (_, host) = model.live_binding(port)?;
-    if !takes_part(model, vrf.standard.id, &host) || !model.vrfs_of(port).contains(&vrf.standard.id) {
+    let members = member::entries(model, id).members;
+    let (_, host, _) = members.into_iter().find(|(of, ..)| *of == vrf.standard.id)?;
+    if !takes_part(model, vrf.standard.id, &host) {
         return None;
     }
     let gateway = own_gateway(model, vrf, port)?;

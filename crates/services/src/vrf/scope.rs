@@ -7,7 +7,7 @@ use weft_net::{RouteDistinguisher, Vni};
 use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::vrf::vpn::{self, Associated};
-use crate::vrf::{Scope, Target};
+use crate::vrf::{Scope, Target, member};
 use crate::{Id, Model, RowKind};
 
 /// What a VRF is to be, but for the identifiers that are chosen for it.
@@ -70,7 +70,7 @@ impl Model {
 
     /// The VRF that a binding is in which is reached by routing alone.
     pub(crate) fn vrf_of_routed(&self, binding: &ServicePort) -> Option<Id> {
-        self.vrfs_of(binding).first().copied()
+        member::entries(self, binding.standard.id).members.first().map(|(vrf, ..)| *vrf)
     }
 }
 

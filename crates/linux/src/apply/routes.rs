@@ -88,6 +88,9 @@ impl LinuxHost {
 
     /// A path by the numbers of links.
     fn hop(&mut self, run: &mut Run, step: usize, route: &Route, path: &Path) -> Result<RawHop, StepError> {
+        if route.destination.addr().is_ipv6() && path.via.is_some_and(|via| via.is_ipv4()) {
+            return refuse("the router of an IPv6 route has an IPv6 address, with labels as well");
+        }
         let link = match (path.link, path.via) {
             (Some(name), _) => self.any(run, step, &LinkId { namespace: route.namespace.clone(), name })?.0,
             (None, Some(via)) if self.vrf == VrfMode::Device && !path.labels.is_empty() => {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use weft_dataplane::{LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
 use weft_net::Capability;
 
@@ -19,6 +20,14 @@ use crate::wire::number::{AF_INET, AF_INET6};
 
 /// The most paths of one route: each is a message of its step.
 pub(super) const PATHS_MAX: usize = 128;
+
+/// A route being set: where, in which table, and how.
+struct Setting<'a> {
+    at: At<'a>,
+    route: &'a Route,
+    key: (u32, IpNet),
+    change: RouteChange,
+}
 
 /// The next hops that a plan made, which the mirror may not know yet.
 pub(super) type Made = HashMap<(Namespace, RawHop), u32>;
@@ -38,20 +47,16 @@ impl LinuxHost {
         let to = match &route.to {
             RouteTo::Unreachable => Target::Unreachable,
             RouteTo::Blackhole => Target::Blackhole,
-            RouteTo::Paths(paths) => return self.set_paths(run, at, (route, key), paths, change),
+            RouteTo::Paths(paths) => {
+                return self.set_paths(run, &Setting { at, route, key, change }, paths);
+            }
         };
         run.put(at, Care::Must, |batch| encode::route(batch, change, key, to));
         Ok(())
     }
 
-    fn set_paths(
-        &mut self,
-        run: &mut Run,
-        at: At<'_>,
-        (route, key): (&Route, (u32, ipnet::IpNet)),
-        paths: &[Path],
-        change: RouteChange,
-    ) -> StepOutcome {
+    fn set_paths(&mut self, run: &mut Run, setting: &Setting<'_>, paths: &[Path]) -> StepOutcome {
+        let Setting { at, route, key, change } = *setting;
         if paths.is_empty() || paths.len() > PATHS_MAX {
             return refuse(format!("a route has 1 to {PATHS_MAX} paths"));
         }

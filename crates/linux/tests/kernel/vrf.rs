@@ -29,6 +29,7 @@ mod damage;
 mod labels;
 mod paths;
 mod steering;
+mod switch;
 
 const GATEWAY: &str = "00:00:5e:00:01:01";
 

@@ -20,6 +20,8 @@ mod handshake;
 mod negotiate;
 mod opening;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

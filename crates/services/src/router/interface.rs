@@ -515,18 +515,19 @@ fn delete(change: &mut Change, interface: &RouterInterface) -> Result<(), Refusa
     delete_port(change, &interface.standard.id.to_string())
 }
 
-/// Deletes all interfaces of a router, and the routes by them.
+/// Deletes the interfaces of a router that were declared with it, and its routes: before it is deleted itself.
 ///
 /// # Errors
 /// If the port of one of them has other interfaces.
-pub(crate) fn remove_all(change: &mut Change, router: Id) -> Result<(), Refusal> {
-    if let Some(stored) = change.model().routers.get(&router).filter(|router| !router.routes.is_empty()) {
-        let mut router = Router::clone(stored);
-        router.routes.clear();
-        change.put(Row::Router(Arc::new(router)));
+pub(crate) fn remove_declared(change: &mut Change, router: Id) -> Result<(), Refusal> {
+    let Some(stored) = change.model().routers.get(&router).cloned() else { return Ok(()) };
+    if !stored.routes.is_empty() {
+        change.put(Row::Router(Arc::new(Router { routes: Vec::new(), ..Router::clone(&stored) })));
     }
     let interfaces = change.model().referring((RowKind::Router, router), RowKind::RouterInterface);
-    let interfaces: Vec<Arc<RouterInterface>> =
-        interfaces.filter_map(|id| change.model().router_interfaces.get(&id).cloned()).collect();
+    let interfaces: Vec<Arc<RouterInterface>> = interfaces
+        .filter_map(|id| change.model().router_interfaces.get(&id).cloned())
+        .filter(|interface| interface.standard.apply_set == stored.standard.apply_set)
+        .collect();
     interfaces.iter().try_for_each(|interface| delete(change, interface))
 }

@@ -10,7 +10,7 @@ mod routes;
 pub use interface::RouterInterface;
 pub(crate) use interface::{
     check_addresses_stay, check_binding_agrees, check_port_is_free, check_stays, check_vnic_agrees,
-    interface_by, interface_of, remove_all as remove_all_interfaces,
+    interface_by, interface_of, remove_declared as remove_declared_interfaces,
 };
 pub use resource::{Router, Routers};
 

@@ -96,7 +96,10 @@ impl Service for Vrfs {
             }
             // The port of a router's interface: gateways have its addresses.
             RowKey::Resource(RowKind::ServicePort, id)
-                if model.referring((RowKind::ServicePort, *id), RowKind::RouterInterface).next().is_some() =>
+                if model
+                    .referring((RowKind::ServicePort, *id), RowKind::RouterInterface)
+                    .next()
+                    .is_some() =>
             {
                 let network = model.service_ports.get(id).map(|port| port.service_id);
                 network.into_iter().for_each(|network| touched_by_network(model, network, touched));
@@ -418,7 +421,7 @@ fn port_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Option<Vec<
 fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let live = match route::live(model, vrf, prefix) {
         Live::Ports(live) => live,
-        Live::Outside(routes) if routes.is_empty() => return out_of_reach(model, vrf, prefix),
+        Live::Outside([]) => return out_of_reach(model, vrf, prefix),
         Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
     };
     let mut at = BTreeMap::new();

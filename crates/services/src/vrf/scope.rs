@@ -91,7 +91,8 @@ pub(super) fn of_network(model: &Model, id: Id) -> Option<Wanted> {
     let own = vpn::of(model, (RowKind::Network, id));
     let routers: Vec<Id> = model.routers_of(id).collect();
     let needs_routing = !network.l2_adjacency || model.has_anycast(id);
-    if !own.any && !(needs_routing && routers.is_empty()) {
+    let is_needed = own.any || (needs_routing && routers.is_empty());
+    if !is_needed {
         return None;
     }
     let mut wanted = Wanted::of(Scope::Network, &[&own]);

@@ -23,7 +23,7 @@ use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
-use crate::vrf::{Scope, Vrf, member, outside};
+use crate::vrf::{Scope, Vrf, member, outside, vpn};
 use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind, names};
 
 /// VRFs; the hosts with ports in one follow it.
@@ -92,6 +92,12 @@ impl Service for Vrfs {
                 for row in rows.into_iter().flatten() {
                     let Row::RouterInterface(interface) = row else { continue };
                     touched_by_network(model, interface.network_id, touched);
+                }
+            }
+            RowKey::Resource(RowKind::BgpvpnNetworkAssociation, _) => {
+                for row in rows.into_iter().flatten() {
+                    let Row::BgpvpnNetworkAssociation(association) = row else { continue };
+                    touched_by_network(model, association.network_id, touched);
                 }
             }
             // The port of a router's interface: gateways have its addresses.
@@ -236,6 +242,11 @@ fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
             let networks = model.networks_of(id).filter(|network| !model.vrfs.contains_key(network));
             networks.flat_map(|network| model.subnets_attached(id, network)).collect()
         }
+        Scope::Vpn => {
+            let networks = model.members_of(id).filter(|(kind, _)| *kind == RowKind::Network);
+            let own = networks.filter(|(_, network)| vpn::shared(model, *network) == Some(id));
+            own.flat_map(|(_, network)| model.subnets_of(network)).collect()
+        }
         Scope::Network => model.subnets_of(id).collect(),
         Scope::Port => BTreeSet::new(),
     };
@@ -311,7 +322,7 @@ fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<
 fn gateway_id(model: &Model, vrf: &Vrf, network: Id) -> Id {
     match vrf.scope {
         Scope::Router => interfaces(model, network, Some(vrf.standard.id)).next().unwrap_or(network),
-        Scope::Network | Scope::Port => network,
+        Scope::Vpn | Scope::Network | Scope::Port => network,
     }
 }
 

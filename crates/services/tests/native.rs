@@ -165,13 +165,13 @@ fn a_network_that_is_a_vlan_is_joined_by_the_physical_interface() {
         &site,
         "host1",
         expect![[r#"
-        link br-4a2d396a-28 bridge mtu 1500
-        link eth1 foreign
-        link tap2ac3615f-ee foreign
-        link vl-4a2d396a-28 vlan 100 on eth1 mtu 1500
-        bridge-port tap2ac3615f-ee in br-4a2d396a-28 adopted
-        bridge-port vl-4a2d396a-28 in br-4a2d396a-28
-    "#]],
+            link br-4a2d396a-28 bridge mtu 1500
+            link eth1 foreign
+            link tap2ac3615f-ee foreign
+            link vl-4a2d396a-28 vlan 100 on eth1 mtu 1500
+            bridge-port tap2ac3615f-ee in br-4a2d396a-28 adopted
+            bridge-port vl-4a2d396a-28 in br-4a2d396a-28 uplink
+        "#]],
     );
 }
 

@@ -165,7 +165,7 @@ fn damages(bench: &Bench) -> Vec<Damage> {
             &[],
         ),
         damage("a port that is isolated", 1, port(&format!("{tap} isolated on")), &[]),
-        damage("a tunnel's port that is isolated", 1, port(&format!("{tunnel} isolated on")), &[]),
+        damage("a tunnel's port that is not isolated", 1, port(&format!("{tunnel} isolated off")), &[]),
         damage("a port that sends back", 1, port(&format!("{tap} hairpin on")), &[]),
         damage("a port that is not flooded to", 1, port(&format!("{tap} bcast_flood off")), &[]),
         damage("a port that is disabled", 1, port(&format!("{tap} state disabled")), &[]),

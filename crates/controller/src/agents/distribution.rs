@@ -11,7 +11,7 @@ use weft_dataplane::FragmentId;
 use weft_net::{HostName, IfName};
 use weft_protocol::{Basis, encode_objects, updates, wire};
 use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
-use weft_services::{Departure, Fact, Facts, Model, Row, RowKey, Write};
+use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
 /// What one host is to be sent.
@@ -513,6 +513,17 @@ impl Distribution {
         state.is_some_and(|state| std::mem::replace(&mut state.without_carrier, without.clone()) != without)
     }
 
+    /// What is to be learned of the carriers on a host, for what is known of them to be what it said last.
+    pub(crate) fn carrier_facts(&self, host: &HostName) -> Vec<Fact> {
+        let known = self.model.facts().without_carrier().filter(|(_, of)| of == host).map(|(port, _)| *port);
+        let known: BTreeSet<Id> = known.collect();
+        let said = self.without_carrier(host).into_iter().flatten();
+        let said: BTreeSet<Id> = said.filter_map(|link| self.model.port_with_link(host, *link)).collect();
+        let fact = |port: &Id, is_there| Fact::Carrier { port: *port, host: host.clone(), is_there };
+        let back = known.difference(&said).map(|port| fact(port, true));
+        back.chain(said.difference(&known).map(|port| fact(port, false))).collect()
+    }
+
     /// The host's ends of workloads' links that have no carrier, as far as it has said.
     #[must_use]
     pub fn without_carrier(&self, host: &HostName) -> Option<&BTreeSet<IfName>> {
@@ -631,16 +642,16 @@ mod tests {
     #[test]
     fn carriers_are_what_the_agent_that_is_connected_said_last() {
         let host: HostName = "host1".parse().unwrap();
-        let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1);
-        let (old, _) = distribution.connect(&host, from_wire(wire::Version::default()), None);
-        let (connection, _) = distribution.connect(&host, from_wire(wire::Version::default()), None);
+        let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+        let (old, _) = distribution.connect(&host, wire::Version::default(), None);
+        let (connection, _) = distribution.connect(&host, wire::Version::default(), None);
         let lost: BTreeSet<IfName> = ["tap1".parse().unwrap()].into();
         assert!(!distribution.carriers(&host, old, lost.clone()), "of a stream that has ended");
         assert!(distribution.carriers(&host, connection, lost.clone()));
         assert!(!distribution.carriers(&host, connection, lost.clone()), "no news");
         assert_eq!(distribution.without_carrier(&host), Some(&lost));
         // An agent that comes back says it again, if it is still so.
-        distribution.connect(&host, from_wire(wire::Version::default()), None);
+        distribution.connect(&host, wire::Version::default(), None);
         assert_eq!(distribution.without_carrier(&host), Some(&BTreeSet::new()));
     }
 }

@@ -317,13 +317,13 @@ impl Talk {
         match message {
             Some(FromAgent::Facts(facts)) => take_facts(&self.site, &self.host, &facts).await,
             Some(FromAgent::Status(status)) => self.report(&status).await,
-            Some(FromAgent::Carriers(carriers)) => self.carriers(&carriers),
+            Some(FromAgent::Carriers(carriers)) => self.carriers(&carriers).await,
             Some(FromAgent::Hello(_)) => Err(Status::invalid_argument("a second greeting")),
             Some(FromAgent::Explanation(_)) | None => Ok(()),
         }
     }
 
-    fn carriers(&self, carriers: &wire::Carriers) -> Result<(), Status> {
+    async fn carriers(&self, carriers: &wire::Carriers) -> Result<(), Status> {
         let names = carriers.without.iter().map(|name| name.parse());
         let without = names
             .collect::<Result<_, weft_net::ParseError>>()
@@ -331,13 +331,24 @@ impl Talk {
         if self.site.distribution.lock().carriers(&self.host, self.connection, without) {
             tracing::debug!(host = %self.host, "the carriers of its workloads' links have changed");
         }
+        self.learn_carriers().await;
         Ok(())
+    }
+
+    /// What the host says of carriers is told to those whose routes hang on it.
+    async fn learn_carriers(&self) {
+        let facts = self.site.distribution.lock().carrier_facts(&self.host);
+        if !facts.is_empty() {
+            self.site.learn(facts).await;
+        }
     }
 
     async fn report(&self, status: &wire::Status) -> Result<(), Status> {
         let (departures, news) = self.site.distribution.lock().report(&self.host, self.connection, status);
         self.site.touched.note(&news);
         self.notices.status(news);
+        // One that has come back and says nothing of carriers has them all.
+        self.learn_carriers().await;
         if departures.is_empty() {
             return Ok(());
         }

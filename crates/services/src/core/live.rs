@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use weft_net::HostName;
+use weft_net::{HostName, IfName};
 
 use crate::core::{InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort};
-use crate::{Id, Model, Row, RowKey, RowKind, vrf};
+use crate::{Id, Model, Row, RowKey, RowKind, names, vrf};
 
 impl Model {
     /// The network that a service port binds to, and the host on which it does so: nothing while it is not bound, its
@@ -33,6 +33,12 @@ impl Model {
     /// The instance ports on a host.
     pub(crate) fn ports_on(&self, host: &HostName) -> impl Iterator<Item = Id> + use<'_> {
         self.index.by_host.range((host.clone(), Id::MIN)..=(host.clone(), Id::MAX)).map(|(_, id)| *id)
+    }
+
+    /// The instance port on a host whose vNIC has this name there.
+    #[must_use]
+    pub fn port_with_link(&self, host: &HostName, link: IfName) -> Option<Id> {
+        self.ports_on(host).find(|port| names::tap(*port) == link)
     }
 
     /// The untagged interface of an instance port.

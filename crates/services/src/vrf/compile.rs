@@ -179,11 +179,12 @@ fn fragment(vrf: Id, subject: impl Into<Subject>) -> FragmentKey {
     FragmentKey::new(RowKind::Vrf, vrf, subject)
 }
 
-/// Whether a VRF is on a host that can have it. None is while it waits for its identifiers.
+/// Whether a VRF is on a host that can have it, and can send to others. None is while it waits for its identifiers.
 pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
     let can = |host: &Arc<Host>| {
         let needed = [Capability::VrfDevice, Capability::VrfNamespace];
-        needed.iter().any(|capability| host.fact.capabilities.contains(capability))
+        let has_vrfs = needed.iter().any(|capability| host.fact.capabilities.contains(capability));
+        has_vrfs && host.fact.tunnel_endpoint.is_some()
     };
     !waits(model, Vrf::key(vrf)) && model.vrf_is_on(vrf, host) && model.host(host).is_some_and(can)
 }

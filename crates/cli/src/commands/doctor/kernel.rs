@@ -62,7 +62,9 @@ const fn remedy(capability: Capability) -> &'static str {
         Capability::Bridge => "modprobe bridge, or a kernel with CONFIG_BRIDGE",
         Capability::NeighbourSuppression => "a kernel of 4.15 or later with CONFIG_BRIDGE",
         Capability::NetworkNamespace => "a kernel with CONFIG_NET_NS, and the right to make namespaces",
-        Capability::Mpls => "modprobe mpls_router mpls_iptunnel; only VRF devices need it",
+        Capability::Mpls => {
+            "modprobe mpls_router mpls_iptunnel, or a kernel with CONFIG_MPLS_ROUTING; only VRF devices need it"
+        }
         Capability::ResilientNextHops => "a kernel of 5.13 or later",
         Capability::Tap => "modprobe tun, or a kernel with CONFIG_TUN; in a container, /dev/net/tun",
         Capability::Veth => "modprobe veth, or a kernel with CONFIG_VETH",

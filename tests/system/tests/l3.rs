@@ -1,0 +1,128 @@
+//! Layer 3 on two hosts, with the names and addresses of OPNFV NetReady's L3VPN use cases.
+
+use serde_json::{Value, json};
+use weft_system_tests::{Bench, kernel};
+
+/// A network of a project, with a subnet.
+fn network(bench: &Bench, project: &str, attributes: Value, cidrs: &[&str]) -> (String, Vec<String>) {
+    let mut attributes = attributes;
+    attributes["project_id"] = json!(project);
+    let network = bench.http().create_id("networks", &attributes);
+    let subnets = cidrs.iter().map(|cidr| {
+        let subnet = json!({"network_id": network, "ip_version": 4, "cidr": cidr, "project_id": project});
+        bench.http().create_id("subnets", &subnet)
+    });
+    let subnets = subnets.collect();
+    (network, subnets)
+}
+
+/// A workload of a project: a namespace of this name, with an address.
+fn workload(bench: &Bench, project: &str, network: &str, at: (&str, &str, &str), anycast: bool) -> String {
+    let (name, host, address) = at;
+    let port = json!({"network_id": network, "name": name, "project_id": project, "anycast": anycast,
+        "fixed_ips": [{"ip_address": address}], "binding:host_id": host, "binding:profile": {"namespace": name}});
+    bench.http().create_id("ports", &port)
+}
+
+/// A VPN of a project, and what is associated with it.
+fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Value)]) -> String {
+    let mut attributes = attributes;
+    attributes["project_id"] = json!(project);
+    let vpn = bench.http().create_id("bgpvpn/bgpvpns", &attributes);
+    for (kind, member) in members {
+        bench.http().create(&format!("bgpvpn/bgpvpns/{vpn}/{kind}_associations"), member);
+    }
+    vpn
+}
+
+/// With which TTL an echo comes back, if one does.
+fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
+    let namespace = bench.namespace(from);
+    let said = kernel::try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
+    said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
+    let bench = Bench::up("t-anytoany", 2, 9783);
+    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24"]);
+    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24"]);
+    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24"]);
+    workload(&bench, "Blue", &net1, ("G1", "host1", "10.1.1.5"), false);
+    workload(&bench, "Blue", &net2, ("G2", "host1", "10.3.7.9"), false);
+    let g3 = workload(&bench, "Blue", &net1, ("G3", "host2", "10.1.1.6"), false);
+    workload(&bench, "Blue", &net2, ("G4", "host2", "10.3.7.10"), false);
+    workload(&bench, "Red", &net3, ("G5", "host1", "10.1.1.5"), false);
+    workload(&bench, "Red", &net3, ("G6", "host2", "10.1.1.6"), false);
+    vpn(&bench, "Blue", json!({"name": "vpn1", "route_targets": ["64512:100"]}), &[
+        ("network", json!({"network_association": {"network_id": net1}})),
+        ("network", json!({"network_association": {"network_id": net2}})),
+    ]);
+    vpn(&bench, "Red", json!({"name": "vpn2", "route_targets": ["64512:200"]}), &[(
+        "network",
+        json!({"network_association": {"network_id": net3}}),
+    )]);
+    bench.await_rest();
+    // One hop on the same host, two to the other, none within a subnet.
+    for (from, to, expected) in [
+        ("G1", "10.1.1.6", 64),
+        ("G1", "10.3.7.9", 63),
+        ("G1", "10.3.7.10", 62),
+        ("G2", "10.1.1.5", 63),
+        ("G2", "10.1.1.6", 62),
+        ("G3", "10.3.7.9", 62),
+        ("G4", "10.1.1.6", 63),
+        ("G5", "10.1.1.6", 64),
+    ] {
+        assert_eq!(ttl(&bench, from, to), Some(expected), "{from} to {to}");
+    }
+    // Red has an address of Blue's, and no way to what only Blue has; not even by a gateway that it makes up.
+    assert_eq!(ttl(&bench, "G5", "10.3.7.9"), None);
+    assert_eq!(ttl(&bench, "G6", "10.3.7.10"), None);
+    // The nearest gateway says that there is nothing, and a packet that has come too far is told so by the last.
+    let from = bench.namespace("G1");
+    let lost = kernel::try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 10.9.9.9")).unwrap_err();
+    assert!(lost.contains("From 10.1.1.1 icmp_seq=1 Destination Net Unreachable"), "{lost}");
+    let tired = kernel::try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
+    assert!(tired.contains("Time to live exceeded"), "{tired}");
+    bench.http().delete("ports", &g3);
+    bench.await_rest();
+    assert_eq!(ttl(&bench, "G2", "10.1.1.6"), None);
+    assert_eq!(ttl(&bench, "G2", "10.3.7.10"), Some(64), "what stays is untouched");
+}
+
+#[test]
+fn a_router_joins_its_networks_on_every_host_that_has_ports_of_them_and_on_no_other() {
+    let bench = Bench::up("t-router", 3, 9783);
+    let (web, web_subnets) = network(&bench, "default", json!({"name": "web"}), &["10.1.0.0/24"]);
+    let (db, db_subnets) = network(&bench, "default", json!({"name": "db"}), &["10.2.0.0/24"]);
+    workload(&bench, "default", &web, ("w1", "host1", "10.1.0.11"), false);
+    workload(&bench, "default", &db, ("d2", "host2", "10.2.0.12"), false);
+    let router = bench.http().create_id("routers", &json!({"name": "r"}));
+    for subnet in web_subnets.iter().chain(&db_subnets) {
+        let path = format!("/v2.0/routers/{router}/add_router_interface");
+        let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": subnet}));
+        assert_eq!(answer.status, 200, "{}", answer.json());
+    }
+    bench.await_rest();
+    assert_eq!(ttl(&bench, "w1", "10.2.0.12"), Some(62));
+    let vrfs = |host: &str| {
+        let prefix = format!("t-router.{host}.vrf-");
+        kernel::run("ip netns list").lines().filter(|line| line.starts_with(&prefix)).count()
+    };
+    assert_eq!((vrfs("host1"), vrfs("host2"), vrfs("host3")), (1, 1, 0));
+    // The gateway is the same everywhere: that of the router's interface.
+    let ports = bench.http().list("/v2.0/ports?device_owner=network:router_interface_distributed");
+    let mac = |address: &str| {
+        let port = ports.iter().find(|port| port["fixed_ips"][0]["ip_address"] == address).expect("an interface");
+        port["mac_address"].as_str().expect("a MAC address").to_owned()
+    };
+    let neighbours = bench.ip("w1", "neigh show 10.1.0.1");
+    assert!(neighbours.contains(&mac("10.1.0.1")), "{neighbours}");
+    let path = format!("/v2.0/routers/{router}/remove_router_interface");
+    let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": db_subnets[0]}));
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    bench.await_rest();
+    assert_eq!(ttl(&bench, "w1", "10.2.0.12"), None);
+    assert_eq!((vrfs("host1"), vrfs("host2"), vrfs("host3")), (1, 0, 0), "gone where nothing needs it");
+}

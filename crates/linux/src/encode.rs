@@ -339,7 +339,7 @@ fn dump(kind: u16, fixed: &[u8]) -> Vec<u8> {
 }
 
 /// Asks for all that the mirror keeps of a namespace: links first, since all else names them. `rules_and_labels`: of one that
-/// has VRF devices.
+/// has VRF devices, or is a VRF.
 pub(crate) fn dumps(rules_and_labels: RulesAndLabels) -> Vec<Vec<u8>> {
     let mut links = Vec::new();
     Message::begin(&mut links, libc::RTM_GETLINK, DUMP, &link_fixed(0, 0))

@@ -218,7 +218,7 @@ impl LinuxHost {
         let mut facts = Vec::new();
         let has_devices = *namespace == Namespace::Host && self.vrf == VrfMode::Device;
         let also = encode::RulesAndLabels {
-            rules: has_devices,
+            rules: has_devices || matches!(namespace, Namespace::Vrf(_)),
             labels: has_devices && self.capabilities.contains(&Capability::Mpls),
         };
         for request in encode::dumps(also) {

@@ -109,8 +109,10 @@ pub(crate) mod number {
     pub(crate) const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
     pub(crate) const NEXTHOP_GRP_TYPE_RES: u16 = 1;
     pub(crate) const FR_ACT_TO_TBL: u8 = 1;
+    pub(crate) const FRA_IIFNAME: u16 = 3;
     pub(crate) const FRA_PRIORITY: u16 = 6;
     pub(crate) const FRA_TABLE: u16 = 15;
+    pub(crate) const FRA_PROTOCOL: u16 = 21;
     pub(crate) const RTNH_F_ONLINK: u32 = 4;
     pub(crate) const RTM_F_CLONED: u32 = 0x200;
     pub(crate) const TCA_KIND: u16 = 1;

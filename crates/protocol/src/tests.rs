@@ -94,6 +94,7 @@ fn layer_three() -> Vec<Object> {
         }),
         Object::ProxyNeighbour(inside("gw1"), "10.0.0.9".parse().unwrap()),
         Object::ProxyArp(inside("gw1")),
+        Object::Ingress(inside("vx5001")),
         route(
             "10.1.0.0/24",
             RouteTo::paths([
@@ -163,6 +164,7 @@ fn the_list_of_kinds_is_that_of_the_objects() {
             Object::Neighbour(_) => "neighbour",
             Object::ProxyNeighbour(..) => "proxy_neighbour",
             Object::ProxyArp(_) => "proxy_arp",
+            Object::Ingress(_) => "ingress",
             Object::Route(_) => "route",
             Object::LabelRoute(_) => "label_route",
         });

@@ -72,7 +72,10 @@ pub(super) enum By {
 
 /// The prefix that something was learned of, by which kind of route, and the routes as they are to be used; nothing of what is not
 /// about a prefix.
-pub(super) fn learned(learned: &Learned, is_ours: impl Fn(IpAddr) -> bool) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
+pub(super) fn learned(
+    learned: &Learned,
+    is_ours: impl Fn(IpAddr) -> bool,
+) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
     let (prefix, by) = match &learned.destination {
         Destination::Vpnv4(vpn) => (IpNet::V4(vpn.prefix), By::Vpn),
         Destination::Vpnv6(vpn) => (IpNet::V6(vpn.prefix), By::Vpn),

@@ -157,9 +157,8 @@ impl Bgp {
     }
 
     async fn configure_speakers(&mut self, wanted: BTreeMap<Id, Wanted>) {
-        let is_other = |id: &Id, running: &Running| {
-            wanted.get(id).is_none_or(|wanted| wanted.config != running.config)
-        };
+        let is_other =
+            |id: &Id, running: &Running| wanted.get(id).is_none_or(|wanted| wanted.config != running.config);
         let ended: Vec<Id> =
             self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
         for id in ended {
@@ -181,7 +180,8 @@ impl Bgp {
         let begun = Speaker::new(config.clone(), Instant::now(), rand::random());
         // One can be listened for on an address.
         let listen: &[SocketAddr] = if self.speakers.is_empty() { &self.config.listen } else { &[] };
-        let started = begun.map_err(anyhow::Error::from).and_then(|speaker| Ok(Driver::new(speaker, listen)?));
+        let started =
+            begun.map_err(anyhow::Error::from).and_then(|speaker| Ok(Driver::new(speaker, listen)?));
         let (driver, handle) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -227,7 +227,8 @@ impl Bgp {
             let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
             let had: Vec<Route> = before.iter().flat_map(routes::routes).collect();
             let is_there = |route: &&Route| routes.iter().any(|one| one.destination == route.destination);
-            withdrawn.extend(had.iter().filter(|route| !is_there(route)).map(|route| route.destination.clone()));
+            withdrawn
+                .extend(had.iter().filter(|route| !is_there(route)).map(|route| route.destination.clone()));
             originated.extend(routes.into_iter().filter(|route| !had.contains(route)));
             if !after.is_empty() {
                 self.announced.insert(key, after);
@@ -251,9 +252,7 @@ impl Bgp {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
-        announced.retain(|one| {
-            distribution.forwards(&one.host, key).unwrap_or_else(|| before.contains(one))
-        });
+        announced.retain(|one| distribution.forwards(&one.host, key).unwrap_or_else(|| before.contains(one)));
         announced
     }
 

@@ -9,6 +9,7 @@ use weft_net::{IfName, Mac, MplsLabel, Vni};
 use super::View;
 use crate::parse::{Fact, Family, RawBridgeFdb, RawKind, RawLink};
 use crate::steer::RawFilter;
+use crate::vrf::INGRESS_OFFSET;
 pub(crate) use routes::Routes;
 
 mod routes;
@@ -40,6 +41,8 @@ pub(super) struct Table {
     pub(super) has_places: bool,
     /// The tables, by family, behind which no other is asked.
     pub(super) last_resorts: BTreeSet<(u32, Family)>,
+    /// By which links what comes in is routed by which tables, and in which families.
+    pub(super) ingresses: BTreeMap<(u32, IfName), BTreeSet<Family>>,
     /// The families in which the host's own addresses are looked up before any VRF's table.
     pub(super) local_first: BTreeSet<Family>,
     /// The families in which the namespace as a whole does not forward.
@@ -71,6 +74,8 @@ pub(super) enum Touched {
     Routes(Vec<(u32, IpNet)>),
     /// The namespace as a whole.
     Place,
+    /// What comes in by a link is routed by a table, or no longer.
+    Ingress(u32, IfName),
     /// Steering out of a link.
     Steering(u32),
     /// From one entry to the other.
@@ -179,6 +184,9 @@ impl Table {
                     (false, false) => Touched::Nothing,
                 };
             }
+            Fact::Ingress { link, table, family, there } => {
+                return self.ingress((table, link), family, there);
+            }
             Fact::LastResort { .. }
             | Fact::LocalFirst { .. }
             | Fact::Forwarding { .. }
@@ -195,9 +203,11 @@ impl Table {
                 let at = (table, family);
                 let changed =
                     if there { self.last_resorts.insert(at) } else { self.last_resorts.remove(&at) };
-                match self.vrfs.get(&table).filter(|_| changed) {
+                let own = table.checked_sub(INGRESS_OFFSET).unwrap_or(table);
+                match self.vrfs.get(&own) {
+                    _ if !changed => Touched::Nothing,
                     Some(device) => Touched::Link(*device),
-                    None => Touched::Nothing,
+                    None => Touched::Place,
                 }
             }
             Fact::LocalFirst { family, there } => {
@@ -216,6 +226,15 @@ impl Table {
             }
             _ => Touched::Nothing,
         }
+    }
+
+    fn ingress(&mut self, at: (u32, IfName), family: Family, there: bool) -> Touched {
+        let families = self.ingresses.entry(at).or_default();
+        let changed = if there { families.insert(family) } else { families.remove(&family) };
+        if families.is_empty() {
+            self.ingresses.remove(&at);
+        }
+        if changed { Touched::Ingress(at.0, at.1) } else { Touched::Nothing }
     }
 
     /// Of a link that is not known yet, it is told again with the link.

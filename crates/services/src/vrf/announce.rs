@@ -41,7 +41,9 @@ pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
     let of_vrf = |vrf: &Vrf| {
         let id = vrf.standard.id;
         let prefixes = model.prefixes_of(vrf).into_iter();
-        prefixes.map(move |prefix| FragmentKey::new(RowKind::Vrf, id, Subject::Prefix(prefix))).collect::<Vec<_>>()
+        prefixes
+            .map(move |prefix| FragmentKey::new(RowKind::Vrf, id, Subject::Prefix(prefix)))
+            .collect::<Vec<_>>()
     };
     model.vrfs().flat_map(of_vrf).collect()
 }

@@ -14,13 +14,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use weft_dataplane::{LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
+use weft_dataplane::{INGRESS_TABLE, LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
 use weft_net::{Capability, HostName, IfName, Mac};
 
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{ServicePort, compile as core};
 use crate::departure::{Presence, waits};
-use crate::network::compile as network_compile;
+use crate::network::compile::{self as network_compile, MAIN_TABLE};
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
 use crate::vrf::{Scope, Vrf, member, outside};
@@ -96,7 +96,10 @@ impl Service for Vrfs {
             }
             // The port of a router's interface: gateways have its addresses.
             RowKey::Resource(RowKind::ServicePort, id)
-                if model.referring((RowKind::ServicePort, *id), RowKind::RouterInterface).next().is_some() =>
+                if model
+                    .referring((RowKind::ServicePort, *id), RowKind::RouterInterface)
+                    .next()
+                    .is_some() =>
             {
                 let network = model.service_ports.get(id).map(|port| port.service_id);
                 network.into_iter().for_each(|network| touched_by_network(model, network, touched));
@@ -448,6 +451,10 @@ fn routes_on(
             objects.push(Object::Neighbour(Neighbour { link, address, mac }));
         }
     }
+    // What comes from elsewhere goes no further than this host.
+    if !paths.is_empty() {
+        objects.push(objects::route(id, INGRESS_TABLE, prefix, RouteTo::paths(paths.clone())));
+    }
     for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
         let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
         let hop = if Some(&host) == here {
@@ -460,7 +467,7 @@ fn routes_on(
         objects.extend(hop.objects);
     }
     if !paths.is_empty() {
-        objects.push(objects::route(id, prefix, RouteTo::paths(paths)));
+        objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
     }
     objects
 }
@@ -500,5 +507,5 @@ fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
         })
     });
     let at = at.map(|host| (host.clone(), Vec::new())).collect();
-    Some(Compiled { at, elsewhere: vec![objects::route(id, prefix, RouteTo::Unreachable)] })
+    Some(Compiled { at, elsewhere: vec![objects::route(id, MAIN_TABLE, prefix, RouteTo::Unreachable)] })
 }

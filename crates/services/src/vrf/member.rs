@@ -150,7 +150,9 @@ pub(super) fn ports_around(model: &Model, row: &Row, rows: [Option<&Row>; 2]) ->
 /// Whether a router comes, goes, or is switched on or off.
 fn is_switched(rows: [Option<&Row>; 2]) -> bool {
     match rows {
-        [Some(Row::Router(before)), Some(Row::Router(after))] => before.admin_state_up != after.admin_state_up,
+        [Some(Row::Router(before)), Some(Row::Router(after))] => {
+            before.admin_state_up != after.admin_state_up
+        }
         _ => true,
     }
 }

@@ -111,9 +111,7 @@ impl Concerned {
     /// What a network calls for decides what its ports call for that are in VPNs of their own.
     fn spread(&mut self, model: &Model) {
         for network in &self.with_ports {
-            let calls = |port: &Id| {
-                model.vrfs.contains_key(port) || model.is_associated(*port)
-            };
+            let calls = |port: &Id| model.vrfs.contains_key(port) || model.is_associated(*port);
             self.ports.extend(model.bindings_to(*network).filter(calls));
         }
     }

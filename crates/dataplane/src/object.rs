@@ -365,10 +365,13 @@ impl Object {
                 vec![Key::Link(steering.link.clone()), Key::Link(steering.to.clone())]
             }
             Self::BridgeFdb(entry) => vec![Key::BridgePort(entry.link.clone())],
-            Self::Address(link, _)
-            | Self::ProxyNeighbour(link, _)
-            | Self::ProxyArp(link)
-            | Self::Ingress(link) => vec![Key::Link(link.clone())],
+            Self::Address(link, _) | Self::ProxyNeighbour(link, _) | Self::ProxyArp(link) => {
+                vec![Key::Link(link.clone())]
+            }
+            // Named as well as the link, since it is removed by a step of its own, before either.
+            Self::Ingress(link) => {
+                namespace_key(&link.namespace).into_iter().chain([Key::Link(link.clone())]).collect()
+            }
             Self::VxlanFdb(entry) => vec![Key::Link(entry.link.clone())],
             Self::Flood(entry) => vec![Key::Link(entry.link.clone())],
             Self::Neighbour(entry) => vec![Key::Link(entry.link.clone())],

@@ -25,7 +25,7 @@ use crate::wire::object::Kind;
 mod route;
 
 /// The kinds of objects that this version knows, as Hello says them.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     "namespace",
     "vrf",
     "link.bridge",

@@ -37,7 +37,7 @@ const WALLS: &[Wall] = &[
         ours: &["weft-net", "weft-client", "weft-services", "weft-protocol", "weft-lab"],
         never: &["redb", "axum", "netlink-sys"],
     },
-    Wall { of: "weft-fuzz", ours: &["weft-bgp"], never: &["tokio"] },
+    Wall { of: "weft-fuzz", ours: &["weft-bgp", "weft-net"], never: &["tokio"] },
     Wall { of: "weft-vm-tests", ours: &[], never: &["tokio"] },
     Wall { of: "xtask", ours: &[], never: &["tokio"] },
 ];

@@ -51,25 +51,11 @@ fn try_out(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> 
     let mut batch = Vec::new();
     match capability {
         Capability::NetworkNamespace => return Ok(true),
-        Capability::Mpls => {
-            let label = MplsLabel::IMPLICIT_NULL;
-            // Not the label is refused but, where there are none, the family.
-            encode::label(&mut batch, label, None);
-            let refusal = route.change(&mut batch)?.pop().and_then(Result::err);
-            return Ok(refusal.is_none_or(|refusal| refusal.code != libc::EOPNOTSUPP));
-        }
-        Capability::ResilientNextHops => {
-            let hop = RawHop { family: AF_INET, link: LOOPBACK, via: None, labels: Vec::new() };
-            encode::set_up(&mut batch, LOOPBACK);
-            encode::next_hop(&mut batch, 1, &hop);
-            encode::group(&mut batch, (2, true), &[(1, 1)], true);
-        }
-        Capability::VrfNamespace => return Ok(vrf::settle(VrfMode::Namespace, 1).is_ok()),
-        Capability::VrfDevice => {
-            let mark = "weft.probe".parse().map_err(io::Error::other)?;
-            encode::create_vrf(&mut batch, &Vrf { name: name("r")?, mark, table: 10 }, VRF);
-        }
         Capability::Tap => return Ok(Tap::create(name("t")?, TAP).is_ok()),
+        Capability::Mpls
+        | Capability::ResilientNextHops
+        | Capability::VrfDevice
+        | Capability::VrfNamespace => return try_routing(route, capability),
         Capability::Bridge => {
             encode::create_link(&mut batch, &link("b", LinkKind::Bridge)?, BRIDGE, None, Site::default());
             guard::put(&mut batch, BRIDGE);
@@ -117,6 +103,33 @@ fn try_out(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> 
             encode::set_master(&mut batch, VETH + 100, BRIDGE + 100);
             encode::set_port(&mut batch, VETH + 100, PortRole::Tunnel);
         }
+    }
+    Ok(route.change(&mut batch)?.iter().all(Result::is_ok))
+}
+
+/// What routing needs beyond links.
+fn try_routing(route: &mut RouteSocket, capability: Capability) -> io::Result<bool> {
+    let mut batch = Vec::new();
+    match capability {
+        Capability::Mpls => {
+            let label = MplsLabel::IMPLICIT_NULL;
+            // Not the label is refused but, where there are none, the family.
+            encode::label(&mut batch, label, None);
+            let refusal = route.change(&mut batch)?.pop().and_then(Result::err);
+            return Ok(refusal.is_none_or(|refusal| refusal.code != libc::EOPNOTSUPP));
+        }
+        Capability::ResilientNextHops => {
+            let hop = RawHop { family: AF_INET, link: LOOPBACK, via: None, labels: Vec::new() };
+            encode::set_up(&mut batch, LOOPBACK);
+            encode::next_hop(&mut batch, 1, &hop);
+            encode::group(&mut batch, (2, true), &[(1, 1)], true);
+        }
+        Capability::VrfNamespace => return Ok(vrf::settle(VrfMode::Namespace, 1).is_ok()),
+        Capability::VrfDevice => {
+            let mark = "weft.probe".parse().map_err(io::Error::other)?;
+            encode::create_vrf(&mut batch, &Vrf { name: name("r")?, mark, table: 10 }, VRF);
+        }
+        _ => return Ok(false),
     }
     Ok(route.change(&mut batch)?.iter().all(Result::is_ok))
 }

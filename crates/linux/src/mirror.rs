@@ -186,11 +186,25 @@ impl Mirror {
                 self.refresh(namespace, link);
                 self.refresh_routes(namespace, &routes);
                 self.drop_ipv4_routes(namespace, link);
-                let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
-                lost.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
             }
         }
         Ok(())
+    }
+
+    /// The links that may answer for less than what is known of; they are in doubt no longer.
+    pub(crate) fn take_doubtful(&mut self, namespace: &Namespace) -> Vec<u32> {
+        let table = self.tables.get_mut(namespace);
+        table.map(|table| std::mem::take(&mut table.doubtful).into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Puts what a link answers for in place of what was known of that.
+    pub(crate) fn set_proxies(&mut self, namespace: &Namespace, link: u32, facts: Vec<Fact>) {
+        let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
+        for fact in facts {
+            // A link that is not known any more is told as gone.
+            let _known = self.take(namespace, fact);
+        }
+        lost.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
     }
 
     /// Whether the namespace bears our mark.

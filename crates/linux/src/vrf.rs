@@ -116,8 +116,8 @@ fn read(name: &str) -> io::Result<String> {
     Ok(fs::read_to_string(path(name))?.trim().to_owned())
 }
 
-/// The labels that a host takes: all of them. The kernel keeps eight bytes for each.
-const PLATFORM_LABELS: &str = "1048576";
+/// The labels that a host takes: all that the kernel lets it, which keeps eight bytes for each.
+const PLATFORM_LABELS: &str = "1048575";
 
 /// Has labelled packets taken in from these links, in the network namespace of the calling thread.
 pub(crate) fn take_labels(links: &[IfName]) -> io::Result<()> {

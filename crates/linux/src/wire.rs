@@ -72,6 +72,7 @@ pub(crate) mod number {
     pub(crate) const NDA_DST: u16 = 1;
     pub(crate) const NDA_LLADDR: u16 = 2;
     pub(crate) const NDA_VNI: u16 = 7;
+    pub(crate) const NDA_IFINDEX: u16 = 8;
     pub(crate) const NDA_MASTER: u16 = 9;
     pub(crate) const NDA_PROTOCOL: u16 = 12;
     pub(crate) const NUD_REACHABLE: u16 = 0x02;

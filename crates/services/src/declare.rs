@@ -20,7 +20,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::catalogue::{CATALOGUE, Entry, NoStatuses, known_as};
-use crate::router::{interface_of, remove_all_interfaces};
+use crate::router::{interface_of, remove_declared_interfaces};
 use crate::{Attribute, Change, Id, Model, OnCreate, Refusal, RowKey, RowKind};
 use document::{Document, Request};
 
@@ -437,9 +437,9 @@ impl Doomed {
             return Err(Refusal::conflict("NetworkInUse", message));
         }
         change.attempt(|change| {
-            // Its interfaces were declared with it.
+            // What was declared with it goes with it; what others have connected to it is in the way.
             if let Some(router) = self.id.parse().ok().filter(|_| self.entry.member == "router") {
-                remove_all_interfaces(change, router)?;
+                remove_declared_interfaces(change, router)?;
             }
             self.entry.delete(change, &self.id, None)
         })?;

@@ -234,3 +234,35 @@ fn a_port_that_is_renamed_is_renamed_in_all_its_views() {
     site.update("ports", &port, json!({"device_id": "x"})).unwrap();
     assert_eq!(site.get("interfaces", &port).unwrap()["name"], "slice");
 }
+
+#[test]
+fn what_is_anycast_shares_its_address_with_what_is_anycast_and_with_nothing_else() {
+    let mut site = Site::with_hosts(1, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.0.0.0/29"});
+    site.create("subnets", subnet).unwrap();
+    let port = |anycast: bool| json!({"network_id": network, "anycast": anycast, "fixed_ips": [{"ip_address": "10.0.0.2"}]});
+    let [one, two] = [(); 2].map(|()| site.create("ports", port(true)).unwrap());
+    assert_eq!((&one["anycast"], &one["fixed_ips"]), (&json!(true), &two["fixed_ips"]));
+    assert_eq!(site.create("ports", port(false)).unwrap_err().kind, "IpAddressAlreadyAllocated");
+    assert_eq!(
+        site.update("ports", &id(&one), json!({"anycast": false})).unwrap_err().reason,
+        weft_services::Reason::Invalid
+    );
+    let plain = site.create("ports", json!({"network_id": network})).unwrap();
+    assert_eq!(plain["fixed_ips"][0]["ip_address"], "10.0.0.3", "what is anycast is not handed out");
+    let refused =
+        site.update("ports", &id(&plain), json!({"fixed_ips": [{"ip_address": "10.0.0.2"}]})).unwrap_err();
+    assert_eq!(refused.kind, "IpAddressAlreadyAllocated");
+    site.delete("ports", &id(&one)).unwrap();
+    common::check(&site.model);
+    assert_eq!(
+        site.create("ports", port(false)).unwrap_err().kind,
+        "IpAddressAlreadyAllocated",
+        "one still has it"
+    );
+    site.delete("ports", &id(&two)).unwrap();
+    site.create("ports", port(false)).unwrap();
+    assert_eq!(site.create("ports", port(true)).unwrap_err().kind, "IpAddressAlreadyAllocated");
+    common::check(&site.model);
+}

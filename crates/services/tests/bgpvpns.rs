@@ -10,7 +10,8 @@ use common::{Site, check, id};
 use serde_json::{Map, Value, json};
 use weft_net::RouteTarget;
 use weft_services::bgpvpn::{BgpvpnType, Member, Membership, Multipath, NextHop, membership};
-use weft_services::{Reason, Refusal};
+use weft_services::catalogue::{NoStatuses, by_any_name};
+use weft_services::{Condition, Query, Reason, Refusal};
 
 /// A network with a subnet and a port, a router, and a BGP VPN.
 struct Bench {
@@ -117,6 +118,17 @@ fn associations_are_shown_in_their_bgp_vpn_and_go_with_what_they_are_between() {
         (&shown["networks"], &shown["routers"], &shown["ports"]),
         (&json!([network]), &json!([router]), &json!([port]))
     );
+    let other = bench.vpn(json!({}));
+    for (attribute, id) in [("networks", &network), ("routers", &router), ("ports", &port)] {
+        let conditions = vec![Condition::OneOf(attribute.into(), vec![id.clone()])];
+        let query = Query { conditions, ..Query::default() };
+        let found = query.run(by_any_name("bgpvpns").unwrap(), &bench.site.model, &NoStatuses).unwrap().items;
+        assert_eq!(
+            found.iter().map(common::id).collect::<Vec<_>>(),
+            [bench.vpn.clone()],
+            "{attribute}, not {other}"
+        );
+    }
     bench.site.delete("ports", &port).unwrap();
     bench.site.delete("routers", &router).unwrap();
     bench.site.delete("networks", &network).unwrap();

@@ -67,9 +67,12 @@ fn a_router_is_declared_with_its_interfaces_and_the_routes_by_them() {
     assert_eq!(changed[0].attributes["routes"].to, json!([]));
     let by_hand = json!({"subnet_id": id_named(&site, "subnets", "blue4")});
     let id = id_named(&site, "routers", "r");
-    site.act(("routers", &id), "add_router_interface", by_hand).unwrap();
+    site.act(("routers", &id), "add_router_interface", by_hand.clone()).unwrap();
     let again = apply(&mut site, true, &fewer).unwrap();
     assert!(again.iter().all(|one| one.action == Action::None), "what others made is left alone: {again:?}");
+    let refused = apply(&mut site, true, &json!([])).unwrap_err();
+    assert!(refused.refusal.message.contains("still has ports"), "{refused:?}");
+    site.act(("routers", &id), "remove_router_interface", by_hand).unwrap();
     let gone = apply(&mut site, true, &json!([])).unwrap();
     assert!(done(&gone).contains(&"Delete router r".to_owned()), "{gone:?}");
     assert_eq!(site.model.rows().filter(|row| row.standard().is_some()).count(), 0, "{gone:?}");

@@ -150,3 +150,23 @@ fn a_subnet_is_of_no_pool_and_says_so() {
     let unchanged = site.update("subnets", &id(&made), json!({})).unwrap();
     assert_eq!(unchanged["revision_number"], 1);
 }
+
+#[test]
+fn whether_a_network_joins_below_ip_is_said_as_long_as_no_port_is_bound() {
+    let mut site = Site::with_hosts(1, &[]);
+    let network = site.create("networks", json!({})).unwrap();
+    assert_eq!(network["l2_adjacency"], true);
+    let network = id(&network);
+    let port = id(&site.create("ports", json!({"network_id": network})).unwrap());
+    let routed = site.update("networks", &network, json!({"l2_adjacency": false})).unwrap();
+    assert_eq!(routed["l2_adjacency"], false);
+    site.update("ports", &port, json!({"binding:host_id": "host1"})).unwrap();
+    let refusal = site.update("networks", &network, json!({"l2_adjacency": true})).unwrap_err();
+    assert_eq!((refusal.reason, refusal.kind), (weft_services::Reason::Conflict, "NetworkInUse"));
+    assert!(refusal.message.contains("l2_adjacency") && refusal.message.contains(&port), "{refusal}");
+    site.update("networks", &network, json!({"l2_adjacency": false, "name": "same"})).unwrap();
+    let bound = json!({"network_id": network, "binding:host_id": "host1", "device_owner": "network:dhcp"});
+    let bound = site.create("ports", bound).unwrap();
+    assert_eq!(bound["binding:vif_type"], "binding_failed", "the network's own ports are on no host");
+    site.delete("ports", &port).unwrap();
+}

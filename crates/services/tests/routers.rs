@@ -230,6 +230,12 @@ fn ipv6_subnets_of_a_network_share_an_interface() {
         id(&bench.site.create("subnets", subnet).unwrap())
     };
     let [one, two] = [subnet("2001:db8:1::/64"), subnet("2001:db8:2::/64")];
+    // Where workloads make their addresses themselves, the router has the gateway's all the same.
+    let made = json!({"network_id": bench.red, "ip_version": 6, "cidr": "2001:db8:3::/64", "ipv6_address_mode": "slaac"});
+    let made = id(&bench.site.create("subnets", made).unwrap());
+    let answer = bench.act("add_router_interface", json!({"subnet_id": made})).unwrap();
+    let port = bench.site.get("ports", answer["port_id"].as_str().unwrap()).unwrap();
+    assert_eq!(port["fixed_ips"][0]["ip_address"], "2001:db8:3::1");
     let first = bench.act("add_router_interface", json!({"subnet_id": one})).unwrap();
     let second = bench.act("add_router_interface", json!({"subnet_id": two})).unwrap();
     assert_eq!(first["port_id"], second["port_id"]);

@@ -55,15 +55,15 @@ pub(crate) fn ingest() -> anyhow::Result<Vec<Figure>> {
 /// `bgp_reflect`: routes a second from one client to another.
 pub(crate) fn reflect() -> anyhow::Result<Vec<Figure>> {
     let mut measured = Vec::new();
-    for name in NAMES {
+    // GoBGP 3.10 ends the session of a client to which it reflects so much.
+    for name in ["weft", "bird", "frr"] {
         measured.push(medians(|| Ok((reflect_by(name)?, 0.0))).with_context(|| name.to_owned())?.0);
     }
-    let [weft, bird, frr, gobgp] = measured[..] else { unreachable!("four names") };
+    let [weft, bird, frr] = measured[..] else { unreachable!("three names") };
     let least = 1.0 / SLOWER_MAX;
     Ok(vec![
         Figure::new("bgp_reflect/bird", weft, "routes/s").beside(bird, least),
         Figure::new("bgp_reflect/frr", weft, "routes/s").beside(frr, least),
-        Figure::new("bgp_reflect/gobgp", weft, "routes/s").beside(gobgp, least),
     ])
 }
 

@@ -1,13 +1,13 @@
 //! The driver, beside a bare loop that sends the kernel as many messages, in one namespace.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::sys::socket::{setsockopt, sockopt};
 use weft_dataplane::{
-    Driver, Link, LinkId, LinkKind, Namespace, Object, Route, RouteTo, State, VxlanFdb, diff,
+    Driver, Link, LinkId, LinkKind, Namespace, Neighbour, Object, Route, RouteTo, State, Vrf, VxlanFdb, diff,
 };
 use weft_linux::{Config, LinuxHost};
 use weft_net::{IfName, Mac};
@@ -15,7 +15,8 @@ use weft_net::{IfName, Mac};
 use crate::figure::{Figure, median};
 use crate::namespace::{Namespaces, ip, within};
 
-const ENTRIES: u32 = 20_000;
+/// The router of a VRF's routes.
+const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0xff, 0xfe00, 1);
 const ROUNDS: usize = 5;
 /// Messages in one `send` of the bare loop that sends many.
 const BATCH: usize = 1000;
@@ -36,10 +37,20 @@ pub(crate) fn routes() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-#[derive(Clone, Copy, Debug)]
+pub(crate) fn vrf_routes() -> anyhow::Result<Vec<Figure>> {
+    let rates = measure(What::VrfRoutes)?;
+    Ok(vec![
+        Figure::new("kernel_vrf_routes", rates.driver, "/s").beside(rates.single, 0.7),
+        Figure::new("kernel_vrf_routes/beside_batches", rates.driver, "/s").beside(rates.batched, 0.7),
+    ])
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     ForwardingEntries,
     Routes,
+    /// By way of another router, in a VRF that is a namespace.
+    VrfRoutes,
 }
 
 /// Entries a second: by the driver, by one message a `send`, by many messages a `send`.
@@ -51,29 +62,37 @@ struct Rates {
 
 fn measure(what: What) -> anyhow::Result<Rates> {
     let namespace = Namespaces::new()?;
-    let config = Config { namespace: Some(namespace.path().into()), namespace_prefix: namespace.prefix() };
+    let config = Config {
+        namespace: Some(namespace.path().into()),
+        namespace_prefix: namespace.prefix(),
+        ..Config::default()
+    };
     let mut host = LinuxHost::open(config)?;
-    let base: State = [link("vx1", vxlan(1)?)?, link("up0", LinkKind::Tap)?].into_iter().collect();
+    let base: State = what.surroundings()?.into_iter().collect();
     apply(&mut host, &base)?;
-    let device = index(namespace.name(), what.device())?;
-    let socket = within(&namespace.path(), bare_socket)?;
+    let place = match what {
+        What::ForwardingEntries | What::Routes => namespace.name().to_owned(),
+        What::VrfRoutes => format!("{}vrf-1", namespace.prefix()),
+    };
+    let device = index(&place, what.device())?;
+    let socket = within(&format!("/run/netns/{place}"), bare_socket)?;
     let want: State = base.iter().map(|(_, object)| object.clone()).chain(objects(what)).collect();
     let (mut driver, mut single, mut batched) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         driver.push(apply(&mut host, &want)?);
         apply(&mut host, &base)?;
         for (size, times) in [(1, &mut single), (BATCH, &mut batched)] {
-            times.push(send_all(&socket, size, |number| message(device, what, number, false))?);
-            send_all(&socket, BATCH, |number| message(device, what, number, true))?;
+            let send = |size, delete| {
+                send_all(&socket, (what.entries(), size), |number| message(device, what, number, delete))
+            };
+            times.push(send(size, false)?);
+            send(BATCH, true)?;
             host.resync();
             host.observe()?;
         }
     }
+    let rate = |mut times: Vec<Duration>| f64::from(what.entries()) / median(&mut times).as_secs_f64();
     Ok(Rates { driver: rate(driver), single: rate(single), batched: rate(batched) })
-}
-
-fn rate(mut times: Vec<Duration>) -> f64 {
-    f64::from(ENTRIES) / median(&mut times).as_secs_f64()
 }
 
 fn apply(host: &mut LinuxHost, want: &State) -> anyhow::Result<Duration> {
@@ -93,9 +112,32 @@ fn index(namespace: &str, device: &str) -> anyhow::Result<u32> {
 // ---- the objects ----
 
 impl What {
+    const fn entries(self) -> u32 {
+        match self {
+            Self::ForwardingEntries | Self::Routes => 20_000,
+            Self::VrfRoutes => 100_000,
+        }
+    }
+
+    fn surroundings(self) -> anyhow::Result<Vec<Object>> {
+        if self != Self::VrfRoutes {
+            return Ok(vec![link("vx1", vxlan(1)?)?, link("up0", LinkKind::Tap)?]);
+        }
+        let (name, mac) = ("vrf-1".parse()?, mac(1));
+        let mark = |text: &str| text.parse();
+        let id = LinkId { namespace: Namespace::Vrf(name), name: "vx1".parse()? };
+        let LinkKind::Vxlan { vni, local, port, .. } = vxlan(1)? else { return Ok(Vec::new()) };
+        let kind = LinkKind::Vxlan { vni, local, port, mac: Some(mac) };
+        Ok(vec![
+            Object::Vrf(Vrf { name, mark: mark("weft.bench.vrf")?, table: 1001 }),
+            Object::Link(Link { id: id.clone(), mark: mark("weft.bench.vx1")?, mtu: 1450, up: true, kind }),
+            Object::Neighbour(Neighbour { link: id, address: ROUTER.into(), mac }),
+        ])
+    }
+
     const fn device(self) -> &'static str {
         match self {
-            Self::ForwardingEntries => "vx1",
+            Self::ForwardingEntries | Self::VrfRoutes => "vx1",
             Self::Routes => "up0",
         }
     }
@@ -133,13 +175,20 @@ pub(crate) fn forwarding_entry(number: u32) -> anyhow::Result<Object> {
 }
 
 fn objects(what: What) -> impl Iterator<Item = Object> {
-    (0..ENTRIES).filter_map(move |number| match what {
+    (0..what.entries()).filter_map(move |number| match what {
         What::ForwardingEntries => forwarding_entry(number).ok(),
         What::Routes => {
             let [a, b, c] = octets(number);
             let destination = ipnet::Ipv4Net::new(Ipv4Addr::new(10, a, b, c), 32).ok()?.into();
             let to = RouteTo::link("up0".parse().ok()?, None);
             Some(Object::Route(Route { namespace: Namespace::Host, table: 254, destination, to }))
+        }
+        What::VrfRoutes => {
+            let [a, b, c] = octets(number);
+            let destination = ipnet::Ipv4Net::new(Ipv4Addr::new(10, a, b, c), 32).ok()?.into();
+            let to = RouteTo::link("vx1".parse().ok()?, Some(ROUTER.into()));
+            let namespace = Namespace::Vrf("vrf-1".parse().ok()?);
+            Some(Object::Route(Route { namespace, table: 254, destination, to }))
         }
     })
 }
@@ -177,6 +226,19 @@ fn message(device: u32, what: What, number: u32, delete: bool) -> Vec<u8> {
             let destination = attribute(1, &[10, a, b, c]);
             (if delete { 25 } else { 24 }, [fixed, destination, attribute(4, &device.to_ne_bytes())].concat())
         }
+        What::VrfRoutes => {
+            let [a, b, c] = octets(number);
+            // On the link, whatever addresses that has.
+            let fixed = vec![2, 32, 0, 0, 254, 217, if delete { 255 } else { 0 }, 1, 4, 0, 0, 0];
+            let via = [10_u16.to_ne_bytes().to_vec(), ROUTER.octets().to_vec()].concat();
+            let parts = [
+                fixed,
+                attribute(1, &[10, a, b, c]),
+                attribute(4, &device.to_ne_bytes()),
+                attribute(18, &via),
+            ];
+            (if delete { 25 } else { 24 }, parts.concat())
+        }
     };
     let flags: u16 = if delete { 5 } else { 0x505 };
     let mut bytes = (16 + body.len() as u32).to_ne_bytes().to_vec();
@@ -188,9 +250,13 @@ fn message(device: u32, what: What, number: u32, delete: bool) -> Vec<u8> {
     bytes
 }
 
-/// Sends all messages, `size` a send, and waits for each one's acknowledgement.
-fn send_all(socket: &Socket, size: usize, make: impl Fn(u32) -> Vec<u8>) -> anyhow::Result<Duration> {
-    let messages: Vec<Vec<u8>> = (0..ENTRIES).map(make).collect();
+/// Sends so many messages, `size` a send, and waits for each one's acknowledgement.
+fn send_all(
+    socket: &Socket,
+    (count, size): (u32, usize),
+    make: impl Fn(u32) -> Vec<u8>,
+) -> anyhow::Result<Duration> {
+    let messages: Vec<Vec<u8>> = (0..count).map(make).collect();
     let batches: Vec<(usize, Vec<u8>)> =
         messages.chunks(size).map(|part| (part.len(), part.concat())).collect();
     let mut buffer = Vec::with_capacity(64 * 1024);

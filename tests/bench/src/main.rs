@@ -42,6 +42,7 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement { rows: &["api_to_kernel"], run: api_to_kernel::run },
     Measurement { rows: &["kernel_fdb"], run: kernel::forwarding_entries },
     Measurement { rows: &["kernel_routes"], run: kernel::routes },
+    Measurement { rows: &["kernel_vrf_routes"], run: kernel::vrf_routes },
     Measurement { rows: &["agent_restart"], run: restart::run },
     Measurement { rows: &["scale"], run: scale::run },
     Measurement { rows: &["idle"], run: idle::run },

@@ -105,8 +105,10 @@ fn route(family: Family, number: u8) -> Route {
     }
 }
 
+type Case = (&'static str, fn(Daemon, Family));
+
 /// The columns of the table.
-const CASES: [(&str, fn(Daemon, Family)); 7] = [
+const CASES: [Case; 7] = [
     ("announce", announce),
     ("learn", learn),
     ("withdraw", withdraw),

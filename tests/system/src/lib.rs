@@ -6,12 +6,14 @@ mod bench;
 mod http;
 mod kernel;
 mod monitor;
+mod openstack;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;
+pub use openstack::{Openstack, column, environment};
 pub use watch::{SseEvent, SseStream};
 
 pub use weft_soak::rounds;

@@ -1,76 +1,6 @@
 //! The real `openstack` command and SDK, as they come from PyPI, against what is shipped.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-use serde_json::Value;
-use weft_system_tests::Bench;
-
-/// Where `scripts/install test` puts the command; `None`, loudly, if it is not there and need not be.
-fn environment() -> Option<PathBuf> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.venv/bin"));
-    if root.join("openstack").is_file() {
-        return Some(root);
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "the openstack command is not there: scripts/install test"
-    );
-    println!("SKIPPED: the openstack command is not there; scripts/install test puts it into .venv");
-    None
-}
-
-/// The command, for one controller.
-struct Openstack {
-    environment: PathBuf,
-    url: String,
-}
-
-impl Openstack {
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.environment.join(program));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OS_")) {
-            command.env_remove(name);
-        }
-        command
-            .env("OS_AUTH_TYPE", "none")
-            .env("OS_ENDPOINT", &self.url)
-            .env("OS_NETWORK_API_VERSION", "2.0");
-        command
-    }
-
-    fn run(&self, words: &str) -> Output {
-        let mut command = self.command("openstack");
-        command.args(words.split_whitespace()).output().expect("the command can be started")
-    }
-
-    /// What it prints; it must succeed.
-    fn says(&self, words: &str) -> String {
-        let output = self.run(words);
-        let (said, complained) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "openstack {words}: {said}{complained}");
-        said.into_owned()
-    }
-
-    /// What it prints as JSON.
-    fn json(&self, words: &str) -> Value {
-        let text = self.says(&format!("{words} -f json"));
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("openstack {words}: {error} in {text}"))
-    }
-
-    /// What it complains of; it must fail.
-    fn complains(&self, words: &str) -> String {
-        let output = self.run(words);
-        assert!(!output.status.success(), "openstack {words} succeeds");
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    }
-}
-
-fn column(rows: &Value, name: &str) -> Vec<String> {
-    let rows = rows.as_array().expect("a list");
-    rows.iter().map(|row| row[name].as_str().unwrap_or_default().to_owned()).collect()
-}
+use weft_system_tests::{Bench, Openstack, column, environment};
 
 fn networks_and_subnets(openstack: &Openstack) {
     let blue = openstack.json("network create blue --description first --tag team-a --mtu 1400");
@@ -163,7 +93,7 @@ fn removal(openstack: &Openstack) {
 fn the_openstack_command_makes_shows_changes_and_removes_networks_subnets_and_ports() {
     let Some(environment) = environment() else { return };
     let bench = Bench::up("t-osc", 1, 9781);
-    let openstack = Openstack { environment, url: bench.lab().controller_url() };
+    let openstack = Openstack::new(environment, bench.lab().controller_url());
     networks_and_subnets(&openstack);
     ports(&openstack);
     bench.await_rest();
@@ -183,7 +113,7 @@ fn the_openstack_command_makes_shows_changes_and_removes_networks_subnets_and_po
 fn the_sdk_works_in_bulk_by_pages_by_filters_and_under_conditions() {
     let Some(environment) = environment() else { return };
     let bench = Bench::up("t-sdk", 1, 9782);
-    let openstack = Openstack { environment, url: bench.lab().controller_url() };
+    let openstack = Openstack::new(environment, bench.lab().controller_url());
     let mut python = openstack.command("python");
     let output =
         python.args(["-c", include_str!("openstack/sdk.py")]).output().expect("python can be started");

@@ -550,3 +550,28 @@ fn how_long_a_small_update_takes_among_twenty_thousand_objects() {
         );
     }
 }
+
+#[test]
+fn the_links_of_workloads_are_taps_ends_of_veths_and_what_is_adopted() {
+    let link = |name: &str, kind| {
+        let mark = format!("weft.test.{name}").parse().unwrap();
+        Object::Link(Link { id: on_host(name), mark, mtu: 1450, up: true, kind })
+    };
+    let veth = |namespace| LinkKind::Veth {
+        peer: LinkId { namespace, name: "eth0".parse().unwrap() },
+        peer_mac: Mac::new([2, 0, 0, 0, 0, 1]),
+    };
+    let web = Namespace::Named("web1".parse().unwrap());
+    let mut objects = vec![
+        bridge("br-1"),
+        link("tap1", LinkKind::Tap),
+        link("tap2", veth(web)),
+        link("gb-1", veth(Namespace::Vrf("vrf-a".parse().unwrap()))),
+        Object::ForeignLink(on_host("eth7")),
+    ];
+    objects.extend(adopted("vm1"));
+    let agent = agent_with(vec![part("a", &objects)]);
+    let names = ["br-1", "tap1", "tap2", "gb-1", "vm1", "eth7", "theirs"].map(|name| name.parse().unwrap());
+    let of_workloads: Vec<String> = agent.of_workloads(names).iter().map(ToString::to_string).collect();
+    assert_eq!(of_workloads, ["tap1", "tap2", "vm1"]);
+}

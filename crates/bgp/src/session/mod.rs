@@ -20,6 +20,8 @@ mod handshake;
 mod negotiate;
 mod opening;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +46,9 @@ use crate::wire::{Codec, Message, Notification, NotificationCode, PeerKind, Rout
 
 /// How many failures in a row make the rest no longer.
 const FAILURES_MAX: u32 = 16;
+
+/// How many connections may have a goodbye to send at a time.
+const CLOSING_MAX: usize = 8;
 
 /// A session with one neighbour.
 #[derive(Debug)]
@@ -309,6 +314,10 @@ impl Session {
     fn close(&mut self, connection: Connection) {
         self.outputs.push_back(Output::Close(connection.id));
         if connection.has_output() {
+            // Of a connection that broke meanwhile nobody takes it.
+            if self.closing.len() == CLOSING_MAX {
+                self.closing.remove(0);
+            }
             self.closing.push(connection);
         }
     }
@@ -398,6 +407,9 @@ impl Session {
 
     /// The end of an established session; answers where it goes from there.
     fn end(&mut self, mut established: Box<Established>, reason: DownReason, now: Instant) -> State {
+        if matches!(reason, DownReason::Lost(_)) {
+            established.connection.forget_output();
+        }
         if let DownReason::Sent(notification) = &reason {
             let notification = as_sent(notification.clone(), &established.negotiated);
             established.connection.send(&Message::Notification(notification));

@@ -13,7 +13,7 @@ use weft_bgp::wire::{
 use weft_net::Asn;
 
 /// Routes in one go.
-const CHUNK: u32 = 10_000;
+const CHUNK: u32 = 1000;
 
 pub(crate) struct Rude {
     stream: TcpStream,

@@ -217,7 +217,7 @@ fn attribute(kind: Kind, key: &Key, node: &Node) -> Result<Value, (Place, String
 
 fn known(attribute: &Attribute, key: &Key, node: &Node) -> Result<Value, (Place, String)> {
     let value = match attribute.name {
-        "tags" | "dns_nameservers" => scalar::texts(node),
+        "tags" => scalar::texts(node),
         _ => scalar::typed(attribute.kind, node),
     };
     // What refers to a resource may be a name, which the controller looks up.

@@ -623,3 +623,24 @@ pub(super) fn from_wire(version: wire::Version) -> Version {
         revision: weft_store::Revision::new(version.revision),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn carriers_are_what_the_agent_that_is_connected_said_last() {
+        let host: HostName = "host1".parse().unwrap();
+        let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1);
+        let (old, _) = distribution.connect(&host, from_wire(wire::Version::default()), None);
+        let (connection, _) = distribution.connect(&host, from_wire(wire::Version::default()), None);
+        let lost: BTreeSet<IfName> = ["tap1".parse().unwrap()].into();
+        assert!(!distribution.carriers(&host, old, lost.clone()), "of a stream that has ended");
+        assert!(distribution.carriers(&host, connection, lost.clone()));
+        assert!(!distribution.carriers(&host, connection, lost.clone()), "no news");
+        assert_eq!(distribution.without_carrier(&host), Some(&lost));
+        // An agent that comes back says it again, if it is still so.
+        distribution.connect(&host, from_wire(wire::Version::default()), None);
+        assert_eq!(distribution.without_carrier(&host), Some(&BTreeSet::new()));
+    }
+}

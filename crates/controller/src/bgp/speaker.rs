@@ -43,11 +43,14 @@ pub struct Bgp {
     /// What is announced because of each fragment.
     announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
-    learned: HashMap<(Id, IpNet), BTreeMap<(By, Id), Vec<LearnedRoute>>>,
+    learned: HashMap<(Id, IpNet), BySource>,
     /// Which targets each VRF imports.
     imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
     inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
 }
+
+/// What was learned of one prefix, by kind of route and speaker.
+type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 
 /// What a speaker has learned.
 struct Heard {

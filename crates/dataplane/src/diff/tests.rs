@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::{BridgeFdb, BridgePort, PortRole, VxlanFdb};
+use crate::{BridgeFdb, BridgePort, Namespace, Path, PortRole, Route, RouteTo, Vrf, VxlanFdb};
 
 fn name(text: &str) -> weft_net::IfName {
     text.parse().unwrap()
@@ -265,4 +265,101 @@ fn a_link_leaves_its_bridge_before_it_gets_addresses_and_loses_them_before_it_jo
             + bridge-port tap1 in br-1
         "]],
     );
+}
+
+fn vrf(table: u32) -> Object {
+    Object::Vrf(Vrf { name: name("vrf-a"), mark: "weft.test.a".parse().unwrap(), table })
+}
+
+fn in_vrf(text: &str, vni: u32) -> Object {
+    let Object::Link(mut link) = vxlan(text, vni) else { unreachable!() };
+    link.id.namespace = Namespace::Vrf(name("vrf-a"));
+    Object::Link(link)
+}
+
+fn route(links: &[&str]) -> Object {
+    Object::Route(Route {
+        namespace: Namespace::Vrf(name("vrf-a")),
+        table: 254,
+        destination: "10.0.0.0/24".parse().unwrap(),
+        to: RouteTo::paths(links.iter().map(|link| Path { weight: 2, ..Path::on(name(link), None) })),
+    })
+}
+
+#[test]
+fn a_vrf_of_which_something_is_missing_is_made_whole_in_place() {
+    check(
+        vec![vrf(0), in_vrf("vx1", 1), route(&["vx1"])],
+        vec![vrf(7), in_vrf("vx1", 1), route(&["vx1"])],
+        expect![[r#"
+            ~ vrf vrf-a table 7
+        "#]],
+    );
+}
+
+#[test]
+fn a_vrf_with_another_table_is_made_anew_with_all_that_is_in_it() {
+    check(
+        vec![vrf(7), in_vrf("vx1", 1), route(&["vx1"])],
+        vec![vrf(8), in_vrf("vx1", 1), route(&["vx1"])],
+        expect![[r#"
+            - vrf vrf-a table 7
+            + vrf vrf-a table 8
+            + link vrf-a/vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+            + route vrf-a 254 10.0.0.0/24 on vx1
+        "#]],
+    );
+}
+
+#[test]
+fn a_link_that_changes_its_place_leaves_the_one_before_it_comes_to_the_other() {
+    check(
+        vec![vrf(7), in_vrf("vx1", 1)],
+        vec![vrf(7), vxlan("vx1", 1)],
+        expect![[r#"
+        - link vrf-a/vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        + link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+    "#]],
+    );
+    check(
+        vec![vrf(7), vxlan("vx1", 1)],
+        vec![vrf(7), in_vrf("vx1", 1)],
+        expect![[r#"
+        - link vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+        + link vrf-a/vx1 vxlan 1 from 192.0.2.1 port 4789 mtu 1450
+    "#]],
+    );
+}
+
+#[test]
+fn a_route_along_several_paths_changes_in_place_and_outlives_no_link_unasked() {
+    let (one, two) = (in_vrf("vx1", 1), in_vrf("vx2", 2));
+    // One path less, and its link with it: the route is changed, and needs the link no more.
+    check(
+        vec![vrf(7), one.clone(), two.clone(), route(&["vx1", "vx2"])],
+        vec![vrf(7), one.clone(), route(&["vx1"])],
+        expect![[r#"
+            ~ route vrf-a 254 10.0.0.0/24 on vx1
+            - link vrf-a/vx2 vxlan 2 from 192.0.2.1 port 4789 mtu 1450
+        "#]],
+    );
+    // Both gone: the kernel would leave a route along what is left, so it goes by a step of its own, and first.
+    check(
+        vec![vrf(7), one.clone(), two, route(&["vx1", "vx2"])],
+        vec![vrf(7), one],
+        expect![[r#"
+        - route vrf-a 254 10.0.0.0/24 on vx1 weight 2 on vx2 weight 2
+        - link vrf-a/vx2 vxlan 2 from 192.0.2.1 port 4789 mtu 1450
+    "#]],
+    );
+}
+
+#[test]
+fn paths_are_told_in_one_order_each_once_and_a_single_one_has_no_weight() {
+    let path = |last: u8, weight| Path { weight, ..Path::on(name("vx1"), Some([10, 0, 0, last].into())) };
+    assert_eq!(
+        RouteTo::paths([path(2, 3), path(1, 1), path(2, 3)]),
+        RouteTo::Paths(vec![path(1, 1), path(2, 3)])
+    );
+    assert_eq!(RouteTo::paths([path(2, 3)]), RouteTo::Paths(vec![path(2, 1)]));
 }

@@ -39,11 +39,11 @@ pub enum RouteTo {
 /// One way to a destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path {
-    /// The router, on the link whatever addresses that has, of either family for an IPv4 route (RFC 8950). `None`: the
-    /// destination is on the link itself.
+    /// The router, on the link whatever addresses that has: of either family for an IPv4 route (RFC 8950), of IPv6 for an IPv6
+    /// one. `None`: the destination is on the link itself.
     pub via: Option<IpAddr>,
-    /// Out of which link of the route's namespace. `None`, with labels alone: out of whichever link of the host's own
-    /// namespace leads to `via`.
+    /// Out of which link of the route's namespace. `None`, in a VRF and with labels alone: out of whichever link of the host's
+    /// own namespace leads to `via`.
     pub link: Option<IfName>,
     /// The MPLS labels that packets get, the first of them outermost (RFC 3032).
     pub labels: Vec<MplsLabel>,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use weft_dataplane::{INGRESS_TABLE, LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
 use weft_net::Capability;
 
@@ -19,6 +20,14 @@ use crate::wire::number::{AF_INET, AF_INET6};
 
 /// The most paths of one route: each is a message of its step.
 pub(super) const PATHS_MAX: usize = 128;
+
+/// A route being set: where, in which table, and how.
+struct Setting<'a> {
+    at: At<'a>,
+    route: &'a Route,
+    key: (u32, IpNet),
+    change: RouteChange,
+}
 
 /// The next hops that a plan made, which the mirror may not know yet.
 pub(super) type Made = HashMap<(Namespace, RawHop), u32>;
@@ -34,29 +43,31 @@ impl LinuxHost {
         let netns = self.mirror.netns(&route.namespace);
         let at = At { step, namespace: netns };
         let key = (self.table_of(route)?, route.destination);
-        self.turn_to(run, netns);
         let to = match &route.to {
             RouteTo::Unreachable => Target::Unreachable,
             RouteTo::Blackhole => Target::Blackhole,
-            RouteTo::Paths(paths) => return self.set_paths(run, at, (route, key), paths, change),
+            RouteTo::Paths(paths) => {
+                return self.set_paths(run, &Setting { at, route, key, change }, paths);
+            }
         };
+        self.turn_to(run, netns);
         run.put(at, Care::Must, |batch| encode::route(batch, change, key, to));
         Ok(())
     }
 
-    fn set_paths(
-        &mut self,
-        run: &mut Run,
-        at: At<'_>,
-        (route, key): (&Route, (u32, ipnet::IpNet)),
-        paths: &[Path],
-        change: RouteChange,
-    ) -> StepOutcome {
+    fn set_paths(&mut self, run: &mut Run, setting: &Setting<'_>, paths: &[Path]) -> StepOutcome {
+        let Setting { at, route, key, change } = *setting;
         if paths.is_empty() || paths.len() > PATHS_MAX {
             return refuse(format!("a route has 1 to {PATHS_MAX} paths"));
         }
-        let hops: Vec<RawHop> =
-            paths.iter().map(|path| self.hop(run, at.step, route, path)).collect::<Result<_, _>>()?;
+        // What most routes are, without another look at what is there.
+        if let ([path], RouteChange::Create) = (paths, change) {
+            let hop = self.hop(run, at, route, path)?;
+            run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(&hop)));
+            return Ok(());
+        }
+        let hops = paths.iter().map(|path| self.hop(run, at, route, path));
+        let hops: Vec<RawHop> = hops.collect::<Result<_, _>>()?;
         let resilient = self.capabilities.contains(&Capability::ResilientNextHops);
         let group = self.mirror.routes(at.namespace).and_then(|routes| routes.own_group(&key, resilient));
         let group = group.filter(|_| change == RouteChange::Replace);
@@ -87,9 +98,14 @@ impl LinuxHost {
     }
 
     /// A path by the numbers of links.
-    fn hop(&mut self, run: &mut Run, step: usize, route: &Route, path: &Path) -> Result<RawHop, StepError> {
+    fn hop(&mut self, run: &mut Run, at: At<'_>, route: &Route, path: &Path) -> Result<RawHop, StepError> {
+        if route.destination.addr().is_ipv6() && path.via.is_some_and(|via| via.is_ipv4()) {
+            return refuse("the router of an IPv6 route has an IPv6 address, with labels as well");
+        }
         let link = match (path.link, path.via) {
-            (Some(name), _) => self.any(run, step, &LinkId { namespace: route.namespace.clone(), name })?.0,
+            (Some(name), _) => {
+                self.any(run, at.step, &LinkId { namespace: route.namespace.clone(), name })?.0
+            }
             (None, Some(via)) if self.vrf == VrfMode::Device && !path.labels.is_empty() => {
                 self.way_to(via)?
             }

@@ -102,12 +102,6 @@ fn way(message: &mut Message<'_>, hop: &RawHop, destination: IpNet) {
             payload.extend_from_slice(&via.octets());
             message.bytes(RTA_VIA, &payload);
         }
-        // Packets with labels are neither family's: their router may be of either.
-        Some(IpAddr::V4(via)) if destination.addr().is_ipv6() => {
-            let mut payload = u16::from(AF_INET).to_ne_bytes().to_vec();
-            payload.extend_from_slice(&via.octets());
-            message.bytes(RTA_VIA, &payload);
-        }
         Some(via) => {
             message.ip(RTA_GATEWAY, via);
         }

@@ -25,6 +25,8 @@ pub(super) struct Table {
     pub(super) neighbours: BTreeMap<(u32, IpAddr), Mac>,
     /// What a link answers for because we have it do so.
     pub(super) proxies: BTreeMap<(u32, IpAddr), ()>,
+    /// The links that may answer for less than that: the kernel takes it from a link without a carrier, and does not say so.
+    pub(super) doubtful: BTreeSet<u32>,
     /// Endpoints, and the network identifiers that they take what is sent under, if not the device's own.
     pub(super) vxlan_fdb: BTreeMap<(u32, Mac, IpAddr), Option<Vni>>,
     /// What somebody made in the tables of bridges, and the port at which each bridge has each address.
@@ -95,52 +97,93 @@ impl Table {
 
     /// Writes a fact down; `loading` if it is one of a full dump.
     pub(super) fn record(&mut self, fact: Fact, loading: bool) -> Touched {
-        let knows = |table: &Self, link: u32| loading || table.links.contains_key(&link);
+        self.doubt_proxies(&fact);
         match fact {
-            Fact::Link(link) => return self.link(link),
+            Fact::Link(_)
+            | Fact::LinkGone(_)
+            | Fact::PortFlags { .. }
+            | Fact::Guard { .. }
+            | Fact::Steered { .. }
+            | Fact::FiltersGone(_) => self.of_links(fact),
+            Fact::Address { .. }
+            | Fact::AddressGone { .. }
+            | Fact::Neighbour { .. }
+            | Fact::Proxy { .. }
+            | Fact::VxlanFdb { .. }
+            | Fact::BridgeFdb { .. } => self.of_entries(fact, loading),
+            Fact::Route { .. }
+            | Fact::RouteGone { .. }
+            | Fact::NextHop { .. }
+            | Fact::NextHopGone(_)
+            | Fact::Label { .. } => self.of_routes(fact, loading),
+            Fact::LastResort { .. }
+            | Fact::LocalFirst { .. }
+            | Fact::Ingress { .. }
+            | Fact::Forwarding { .. }
+            | Fact::Proxies { .. } => self.setting(&fact),
+        }
+    }
+
+    fn of_links(&mut self, fact: Fact) -> Touched {
+        match fact {
+            Fact::Link(link) => self.link(link),
             Fact::LinkGone(link) => {
                 let Some(gone) = self.links.remove(&link) else { return Touched::Nothing };
                 if self.names.get(&gone.name) == Some(&link) {
                     self.names.remove(&gone.name);
                 }
-                return Touched::Gone(link, self.routes.lose_link(link));
+                Touched::Gone(link, self.routes.lose_link(link))
             }
-            Fact::PortFlags { link, flags } => {
-                return match self.links.get_mut(&link) {
-                    Some(raw) if raw.port != flags => {
-                        raw.port = flags;
-                        Touched::Link(link)
-                    }
-                    Some(_) => Touched::Nothing,
-                    None => Touched::Unknown,
-                };
-            }
+            Fact::PortFlags { link, flags } => match self.links.get_mut(&link) {
+                Some(raw) if raw.port != flags => {
+                    raw.port = flags;
+                    Touched::Link(link)
+                }
+                Some(_) => Touched::Nothing,
+                None => Touched::Unknown,
+            },
             Fact::Guard { link, there } => {
                 let changed = if there { self.guards.insert(link) } else { self.guards.remove(&link) };
-                return if changed { Touched::Link(link) } else { Touched::Nothing };
+                if changed { Touched::Link(link) } else { Touched::Nothing }
             }
-            Fact::Address { link, address, ours } if knows(self, link) => {
+            Fact::Steered { link, filter, there } => self.filter(link, filter, there),
+            Fact::FiltersGone(link) => {
+                let steered = self.filters.remove(&link).is_some();
+                match (self.guards.remove(&link), steered) {
+                    (true, _) => Touched::Link(link),
+                    (false, true) => Touched::Steering(link),
+                    (false, false) => Touched::Nothing,
+                }
+            }
+            _ => Touched::Nothing,
+        }
+    }
+
+    fn of_entries(&mut self, fact: Fact, loading: bool) -> Touched {
+        let knows = |link: u32| loading || self.links.contains_key(&link);
+        match fact {
+            Fact::Address { link, address, ours } if knows(link) => {
                 self.addresses.insert((link, address), ours);
-                return Touched::Entry(Entry::Address(link, address));
+                Touched::Entry(Entry::Address(link, address))
             }
-            Fact::AddressGone { link, address } => return self.address_gone(link, address),
+            Fact::AddressGone { link, address } => self.address_gone(link, address),
             Fact::Neighbour { link, address, mac } => {
                 let changed = match mac {
-                    Some(_) if !knows(self, link) => return Touched::Unknown,
+                    Some(_) if !knows(link) => return Touched::Unknown,
                     Some(mac) => self.neighbours.insert((link, address), mac) != Some(mac),
                     None => self.neighbours.remove(&(link, address)).is_some(),
                 };
-                return entry(changed, Entry::Neighbour(link, address));
+                entry(changed, Entry::Neighbour(link, address))
             }
-            Fact::Proxy { link, address, there } if !there || knows(self, link) => {
+            Fact::Proxy { link, address, there } if !there || knows(link) => {
                 if there {
                     self.proxies.insert((link, address), ());
                 } else {
                     self.proxies.remove(&(link, address));
                 }
-                return Touched::Entry(Entry::Proxy(link, address));
+                Touched::Entry(Entry::Proxy(link, address))
             }
-            Fact::VxlanFdb { link, mac, destination, vni, there } if !there || knows(self, link) => {
+            Fact::VxlanFdb { link, mac, destination, vni, there } if !there || knows(link) => {
                 if there && !loading && mac != Mac::ZERO {
                     // A replacement is told as what is new, without a word of what it replaced.
                     let others: Vec<_> = self.of_address(link, mac).map(|(other, _)| other).collect();
@@ -154,46 +197,35 @@ impl Table {
                 } else {
                     self.vxlan_fdb.remove(&key).is_some()
                 };
-                return entry(changed, Entry::VxlanFdb(link, mac, destination));
+                entry(changed, Entry::VxlanFdb(link, mac, destination))
             }
-            Fact::BridgeFdb { link, mac, entry, there } if !there || knows(self, link) => {
-                return self.bridge_fdb((link, mac), entry, there);
+            Fact::BridgeFdb { link, mac, entry, there } if !there || knows(link) => {
+                self.bridge_fdb((link, mac), entry, there)
             }
+            _ => Touched::Unknown,
+        }
+    }
+
+    fn of_routes(&mut self, fact: Fact, loading: bool) -> Touched {
+        match fact {
             Fact::Route { table, destination, route } => {
-                let known = |link: u32| loading || self.links.contains_key(&link);
-                return self.routes.route((table, destination), route, known);
+                let knows = |link: u32| loading || self.links.contains_key(&link);
+                self.routes.route((table, destination), route, knows)
             }
             Fact::RouteGone { table, destination, priority } => {
-                return self.routes.gone((table, destination), priority);
+                self.routes.gone((table, destination), priority)
             }
-            Fact::NextHop { id, hop, ours } => return Touched::Routes(self.routes.next_hop(id, hop, ours)),
-            Fact::NextHopGone(id) => return Touched::Routes(self.routes.lose_next_hop(id)),
+            Fact::NextHop { id, hop, ours } => Touched::Routes(self.routes.next_hop(id, hop, ours)),
+            Fact::NextHopGone(id) => Touched::Routes(self.routes.lose_next_hop(id)),
             Fact::Label { label, link } => {
                 let changed = match link {
                     Some(link) => self.labels.insert(label, link) != Some(link),
                     None => self.labels.remove(&label).is_some(),
                 };
-                return entry(changed, Entry::Label(label));
+                entry(changed, Entry::Label(label))
             }
-            Fact::Steered { link, filter, there } => return self.filter(link, filter, there),
-            Fact::FiltersGone(link) => {
-                let steered = self.filters.remove(&link).is_some();
-                return match (self.guards.remove(&link), steered) {
-                    (true, _) => Touched::Link(link),
-                    (false, true) => Touched::Steering(link),
-                    (false, false) => Touched::Nothing,
-                };
-            }
-            Fact::Ingress { link, table, family, there } => {
-                return self.ingress((table, link), family, there);
-            }
-            Fact::LastResort { .. }
-            | Fact::LocalFirst { .. }
-            | Fact::Forwarding { .. }
-            | Fact::Proxies { .. } => return self.setting(&fact),
-            Fact::Address { .. } | Fact::Proxy { .. } | Fact::VxlanFdb { .. } | Fact::BridgeFdb { .. } => {}
+            _ => Touched::Nothing,
         }
-        Touched::Unknown
     }
 
     /// What keeps VRFs apart, and what links do for others.
@@ -210,6 +242,7 @@ impl Table {
                     None => Touched::Place,
                 }
             }
+            Fact::Ingress { link, table, family, there } => self.ingress((table, link), family, there),
             Fact::LocalFirst { family, there } => {
                 let changed =
                     if there { self.local_first.insert(family) } else { self.local_first.remove(&family) };
@@ -325,6 +358,19 @@ impl Table {
 
     pub(super) fn has_own_ipv6(&self, link: u32) -> bool {
         of_link(&self.addresses, link).any(|((_, address), ours)| *ours && address.addr().is_ipv6())
+    }
+
+    /// Whatever becomes of a link or of its addresses may have taken away what it answers for, even if all that is told of is
+    /// as it was.
+    fn doubt_proxies(&mut self, fact: &Fact) {
+        let link = match fact {
+            Fact::Link(link) => link.index,
+            Fact::AddressGone { link, .. } => *link,
+            _ => return,
+        };
+        if of_link(&self.proxies, link).next().is_some() {
+            self.doubtful.insert(link);
+        }
     }
 
     /// Drops what a link answered for; answers what that was.

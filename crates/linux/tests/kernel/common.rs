@@ -42,10 +42,15 @@ impl Bench {
     }
 
     pub(crate) fn open(&self, host: &str) -> LinuxHost {
+        self.open_as(host, self.mode)
+    }
+
+    /// With VRFs of a sort that may be another one than before.
+    pub(crate) fn open_as(&self, host: &str, vrf: VrfMode) -> LinuxHost {
         LinuxHost::open(Config {
             namespace: Some(format!("/run/netns/{}", self.host(host)).into()),
             namespace_prefix: format!("{}.", self.host(host)),
-            vrf: self.mode,
+            vrf,
             mpls_interfaces: ["up0".parse().unwrap()].into(),
         })
         .unwrap()

@@ -23,10 +23,18 @@ const MODULES: &[&str] = &[
     "vxlan",
 ];
 const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "tc"];
-/// Floods of events, which are slow under emulation and the same on every kernel, and this test itself.
-const NOT_THERE: &[&str] = &["damage_that_was_lost_in_a_flood", "what_is_told_of_a_link_while", "machine::"];
+/// Floods of events, what is done to VRFs that are namespaces and is done to devices as well, both slow under emulation, what
+/// counts milliseconds, and this test itself.
+const NOT_THERE: &[&str] = &[
+    "damage_that_was_lost_in_a_flood",
+    "what_is_told_of_a_link_while",
+    "a_carrier_that_is_lost_is_known_within",
+    "damage::in_namespaces::",
+    "paths::in_namespaces::",
+    "machine::",
+];
 /// It takes two minutes on two processors of their own, under emulation.
-const BOUND: Duration = Duration::from_secs(300);
+const BOUND: Duration = Duration::from_secs(400);
 
 #[test]
 fn all_of_this_holds_on_debians_kernel_and_with_vlan_devices() {

@@ -30,6 +30,7 @@ mod ingress;
 mod labels;
 mod paths;
 mod steering;
+mod switch;
 
 const GATEWAY: &str = "00:00:5e:00:01:01";
 

@@ -159,6 +159,23 @@ pub(super) fn members(model: &Model, bgpvpn: Id) -> [Vec<Id>; 3] {
     members
 }
 
+/// The BGP VPNs among whose networks, routers or ports this is; nothing if the attribute is none of the three.
+pub(super) fn containing(model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+    let id = value.parse::<Id>().ok();
+    let (kind, target) = match attribute {
+        "networks" => (RowKind::BgpvpnNetworkAssociation, id.map(|id| (RowKind::Network, id))),
+        "routers" => (RowKind::BgpvpnRouterAssociation, id.map(|id| (RowKind::Router, id))),
+        // A port is referred to by its binding.
+        "ports" => {
+            let binding = id.and_then(|id| super::port::binding(model, id));
+            (RowKind::BgpvpnPortAssociation, binding.map(|(binding, _)| (RowKind::ServicePort, binding)))
+        }
+        _ => return None,
+    };
+    let associations = target.into_iter().flat_map(|target| model.referring(target, kind));
+    Some(associations.filter_map(|id| bgpvpn_of(model, kind, id)).map(|id| id.to_string()).collect())
+}
+
 /// Deletes the associations of a BGP VPN, a network, a router or a binding that goes.
 pub(crate) fn dissociate(change: &mut Change, of: (RowKind, Id)) {
     for kind in KINDS {

@@ -227,7 +227,7 @@ impl Resource for PortAssociations {
 }
 
 /// The binding of a port, and whose the port is.
-fn binding(model: &Model, port: Id) -> Option<(Id, Arc<str>)> {
+pub(super) fn binding(model: &Model, port: Id) -> Option<(Id, Arc<str>)> {
     let vnic = model.instance_ports.get(&port)?;
     let untagged = model.untagged_interface(port)?.standard.id;
     Some((model.bindings_of(untagged).next()?, vnic.standard.project_id.clone()))

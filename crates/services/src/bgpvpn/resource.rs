@@ -255,6 +255,11 @@ impl Resource for Bgpvpns {
         }
     }
 
+    fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {
+        association::containing(model, attribute, value)
+            .or_else(|| crate::catalogue::candidates_by_name(model, RowKind::Bgpvpn, attribute, value))
+    }
+
     fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
         let bgpvpn = model.bgpvpns.get(&id.parse::<Id>().ok()?)?;
         let mut map = Map::new();

@@ -136,6 +136,16 @@ pub struct Subnets;
 
 const IPV6_MODES: AttributeType = AttributeType::OneOf(&["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]);
 
+const POOLS: AttributeType = AttributeType::Objects(&[
+    Attribute::required("start", AttributeType::IpAddress, "The first"),
+    Attribute::required("end", AttributeType::IpAddress, "The last"),
+]);
+
+const ROUTES: AttributeType = AttributeType::Objects(&[
+    Attribute::required("destination", AttributeType::Cidr, "Prefix"),
+    Attribute::required("nexthop", AttributeType::IpAddress, "By which router"),
+]);
+
 impl Subnets {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
@@ -164,18 +174,14 @@ impl Subnets {
             .immutable(),
         Attribute::optional("gateway_ip", AttributeType::IpAddress, "Router's address; null: none")
             .nullable(),
+        Attribute::optional("allocation_pools", POOLS, "Where addresses are taken from"),
         Attribute::optional(
-            "allocation_pools",
-            AttributeType::List,
-            "Where addresses are taken from: {start, end}",
-        ),
-        Attribute::optional("dns_nameservers", AttributeType::List, "Name servers").nullable(),
-        Attribute::optional(
-            "host_routes",
-            AttributeType::List,
-            "Routes for workloads: {destination, nexthop}",
+            "dns_nameservers",
+            AttributeType::ListOf(&AttributeType::IpAddress),
+            "Name servers"
         )
         .nullable(),
+        Attribute::optional("host_routes", ROUTES, "Routes for workloads").nullable(),
         Attribute::with_default("enable_dhcp", AttributeType::Boolean, "true", "Whether DHCP is to answer"),
         Attribute::optional("ipv6_ra_mode", IPV6_MODES, "Who sends router advertisements")
             .nullable()

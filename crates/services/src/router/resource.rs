@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::Vni;
 
-use super::{interface, routes};
+use super::{attachment, routes};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -110,16 +110,16 @@ impl Routers {
         MemberAction {
             name: "add_router_interface",
             doc: "Connect a router to a subnet, or to the network of a port",
-            attributes: interface::ATTRIBUTES,
+            attributes: attachment::ATTRIBUTES,
             is_of_member: false,
-            effect: Effect::Change(interface::add),
+            effect: Effect::Change(attachment::add),
         },
         MemberAction {
             name: "remove_router_interface",
             doc: "Take a router from a subnet, or from the network of a port",
-            attributes: interface::ATTRIBUTES,
+            attributes: attachment::ATTRIBUTES,
             is_of_member: false,
-            effect: Effect::Change(interface::remove),
+            effect: Effect::Change(attachment::remove),
         },
         MemberAction {
             name: "add_extraroutes",

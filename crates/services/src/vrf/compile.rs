@@ -23,7 +23,7 @@ use crate::departure::{Presence, waits};
 use crate::network::compile::{self as network_compile, MAIN_TABLE};
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
-use crate::vrf::{Scope, Vrf, member, outside};
+use crate::vrf::{Scope, Vrf, member, outside, vpn};
 use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind, names};
 
 /// VRFs; the hosts with ports in one follow it.
@@ -92,6 +92,12 @@ impl Service for Vrfs {
                 for row in rows.into_iter().flatten() {
                     let Row::RouterInterface(interface) = row else { continue };
                     touched_by_network(model, interface.network_id, touched);
+                }
+            }
+            RowKey::Resource(RowKind::BgpvpnNetworkAssociation, _) => {
+                for row in rows.into_iter().flatten() {
+                    let Row::BgpvpnNetworkAssociation(association) = row else { continue };
+                    touched_by_network(model, association.network_id, touched);
                 }
             }
             // The port of a router's interface: gateways have its addresses.
@@ -185,7 +191,10 @@ pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
 /// What a port touches: its own fragment, its host's, and its paths, in every VRF that imports them.
 fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, with_importers: bool) {
     let entries = member::entries(model, id);
-    for (vrf, host, _) in entries.members {
+    for (vrf, host, network) in entries.members {
+        if with_importers {
+            touched_by_gateway(model, id, (vrf, &host, network), touched);
+        }
         touched.insert(fragment(vrf, RowKey::Host(host)));
         touched.insert(fragment(vrf, RowKey::Resource(RowKind::ServicePort, id)));
     }
@@ -201,6 +210,30 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     for subnet in model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id)) {
         let vrfs = model.vrfs_of(port).into_iter();
         touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
+    }
+}
+
+/// What the gateway of a network touches that is on a host because of this port alone: it answers for what is anycast there.
+fn touched_by_gateway(
+    model: &Model,
+    id: Id,
+    (vrf, host, network): (Id, &HostName, Id),
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    let Some(own) = model.vrfs.get(&vrf) else { return };
+    let is_bridged = |port: Id| {
+        let port = model.service_ports.get(&port);
+        port.is_some_and(|port| joined(model, own, port) == Joined::Bridged)
+    };
+    let is_there_anyway = || model.ports_in(vrf, host, network).any(|port| port != id && is_bridged(port));
+    if !is_bridged(id) || is_there_anyway() {
+        return;
+    }
+    let is_anycast = |port: &Id| model.service_ports.get(port).is_some_and(|port| port.anycast);
+    for port in model.bindings_to(network).filter(is_anycast) {
+        let paths = member::entries(model, port).paths.into_iter();
+        let paths = paths.filter(|(_, path, _)| path.vrf == vrf);
+        touched.extend(paths.map(|(prefix, ..)| fragment(vrf, Subject::Prefix(prefix))));
     }
 }
 
@@ -235,6 +268,11 @@ fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
         Scope::Router => {
             let networks = model.networks_of(id).filter(|network| !model.vrfs.contains_key(network));
             networks.flat_map(|network| model.subnets_attached(id, network)).collect()
+        }
+        Scope::Vpn => {
+            let networks = model.members_of(id).filter(|(kind, _)| *kind == RowKind::Network);
+            let own = networks.filter(|(_, network)| vpn::shared(model, *network) == Some(id));
+            own.flat_map(|(_, network)| model.subnets_of(network)).collect()
         }
         Scope::Network => model.subnets_of(id).collect(),
         Scope::Port => BTreeSet::new(),
@@ -311,7 +349,7 @@ fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<
 fn gateway_id(model: &Model, vrf: &Vrf, network: Id) -> Id {
     match vrf.scope {
         Scope::Router => interfaces(model, network, Some(vrf.standard.id)).next().unwrap_or(network),
-        Scope::Network | Scope::Port => network,
+        Scope::Vpn | Scope::Network | Scope::Port => network,
     }
 }
 
@@ -377,8 +415,9 @@ fn own_gateway(model: &Model, vrf: &Vrf, port: &ServicePort) -> Option<Gateway> 
 /// A port that is not joined by its network's bridge alone: its gateway.
 fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     let port = model.service_ports.get(&id)?;
-    let (_, host) = model.live_binding(port)?;
-    if !takes_part(model, vrf.standard.id, &host) || !model.vrfs_of(port).contains(&vrf.standard.id) {
+    let members = member::entries(model, id).members;
+    let (_, host, _) = members.into_iter().find(|(of, ..)| *of == vrf.standard.id)?;
+    if !takes_part(model, vrf.standard.id, &host) {
         return None;
     }
     let gateway = own_gateway(model, vrf, port)?;
@@ -420,7 +459,7 @@ fn port_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Option<Vec<
 fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let live = match route::live(model, vrf, prefix) {
         Live::Ports(live) => live,
-        Live::Outside(routes) if routes.is_empty() => return out_of_reach(model, vrf, prefix),
+        Live::Outside([]) => return out_of_reach(model, vrf, prefix),
         Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
     };
     let mut at = BTreeMap::new();

@@ -134,6 +134,7 @@ pub(super) fn ports_around(model: &Model, row: &Row, rows: [Option<&Row>; 2]) ->
         Row::Vrf(vrf) => match vrf.scope {
             Scope::Port => vec![vrf.standard.id],
             Scope::Network => model.bindings_to(vrf.standard.id).collect(),
+            Scope::Vpn => of_associated(model, model.members_of(vrf.standard.id).collect()),
             Scope::Router => of_networks(&mut model.networks_of(vrf.standard.id)),
         },
         Row::RouterInterface(interface) => model.bindings_to(interface.network_id).collect(),
@@ -199,7 +200,7 @@ pub(super) fn entries(model: &Model, id: Id) -> Entries {
 fn routed_addresses(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr> {
     let attached = match vrf.scope {
         Scope::Router => Some(model.subnets_attached(vrf.standard.id, port.service_id)),
-        Scope::Network | Scope::Port => None,
+        Scope::Vpn | Scope::Network | Scope::Port => None,
     };
     let is_routed =
         |fixed_ip: &&FixedIp| attached.as_ref().is_none_or(|subnets| subnets.contains(&fixed_ip.subnet_id));
@@ -217,7 +218,7 @@ fn add_paths(
     let path = |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by };
     let routers: Vec<Id> = match vrf.scope {
         Scope::Router => vec![vrf.standard.id],
-        Scope::Network | Scope::Port => model.routers_of(port.service_id).collect(),
+        Scope::Vpn | Scope::Network | Scope::Port => model.routers_of(port.service_id).collect(),
     };
     let within: BTreeSet<Target> =
         vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();

@@ -1,12 +1,12 @@
-//! VRFs: isolated routing tables (RFC 4364 §3), one to a router, to a network that is routed by itself, or to a port.
+//! VRFs: isolated routing tables (RFC 4364 §3), one to a router, to the networks of a VPN, to a network or to a port.
 //!
 //! A VRF is a row that no request writes: each commit makes the VRFs that what it has written calls for ([`settle`]), with the
 //! identifiers that they have on hosts and on the wire, and takes away those that nothing calls for any more.
 //!
 //! ```text
-//!  router ─┐                         ┌─ members: ports with a live binding, and thereby hosts
-//!  network ┼─ settle ──> VRF ────────┼─ paths: the ports' own addresses, and what is declared to be behind them
-//!  port  ──┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
+//!  router, VPN ─┐                         ┌─ members: ports with a live binding, and thereby hosts
+//!  network ─────┼─ settle ──> VRF ────────┼─ paths: the ports' own addresses, and what is declared to be behind them
+//!  port  ───────┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
 //! ```
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
@@ -79,6 +79,8 @@ const fn local_pref() -> u32 {
 pub enum Scope {
     /// The networks of a router.
     Router,
+    /// The networks of a VPN that are in no other, nor in a router, and reach one another.
+    Vpn,
     /// One network.
     Network,
     /// One binding of a port.
@@ -89,6 +91,7 @@ impl Scope {
     const fn kind(self) -> RowKind {
         match self {
             Self::Router => RowKind::Router,
+            Self::Vpn => RowKind::Bgpvpn,
             Self::Network => RowKind::Network,
             Self::Port => RowKind::ServicePort,
         }

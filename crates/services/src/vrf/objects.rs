@@ -9,9 +9,9 @@
 //! The next hop to a VRF on a host is the IPv6 link-local address made of that VRF's MAC address there (RFC 4291 appendix A),
 //! for either IP version (RFC 8950): one neighbour leads to it, whatever tunnel endpoint and VNI are beneath.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use weft_dataplane::{
     BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path,
     PortRole, Route, RouteTo, VxlanFdb,
@@ -27,6 +27,9 @@ use crate::{Host, Id, names};
 const LEAK_BRIDGE: &str = "weft-leak";
 /// The largest packet between VRFs of one host: none is cut there.
 const LEAK_MTU: u32 = 65_000;
+
+/// The link-local address of every gateway.
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
 
 /// The MAC address of a VRF on a host: locally administered, with its VNI and the host's number.
 pub(super) fn router_mac(vni: Vni, host: &Host) -> Mac {
@@ -105,6 +108,8 @@ impl Gateway {
             objects.push(port_of(self.port(), bridge, PortRole::Gateway));
             objects.push(Object::BridgeFdb(BridgeFdb { link: self.port(), mac: self.mac }));
         }
+        // Without an address of its own on the link the kernel asks nobody there for neighbours (RFC 4861 §7.2.2).
+        objects.push(Object::Address(self.link(), IpNet::V6(LINK_LOCAL)));
         objects
     }
 }

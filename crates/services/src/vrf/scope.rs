@@ -7,7 +7,7 @@ use weft_net::{RouteDistinguisher, Vni};
 use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::vrf::vpn::{self, Associated};
-use crate::vrf::{Scope, Target};
+use crate::vrf::{Scope, Target, member};
 use crate::{Id, Model, RowKind};
 
 /// What a VRF is to be, but for the identifiers that are chosen for it.
@@ -52,6 +52,9 @@ impl Model {
         if self.vrfs.contains_key(&network) {
             return vec![network];
         }
+        if let Some(vpn) = vpn::shared(self, network).filter(|vpn| self.vrfs.contains_key(vpn)) {
+            return vec![vpn];
+        }
         let is_up = |router: &Id| self.routers.get(router).is_some_and(|router| router.admin_state_up);
         self.routers_of(network).filter(|router| is_up(router) && self.vrfs.contains_key(router)).collect()
     }
@@ -70,7 +73,7 @@ impl Model {
 
     /// The VRF that a binding is in which is reached by routing alone.
     pub(crate) fn vrf_of_routed(&self, binding: &ServicePort) -> Option<Id> {
-        self.vrfs_of(binding).first().copied()
+        member::entries(self, binding.standard.id).members.first().map(|(vrf, ..)| *vrf)
     }
 }
 
@@ -85,13 +88,26 @@ pub(super) fn of_router(model: &Model, id: Id) -> Option<Wanted> {
     Some(wanted)
 }
 
+/// What a VPN calls for: one for all its networks that have no other, if there are any.
+pub(super) fn of_vpn(model: &Model, id: Id) -> Option<Wanted> {
+    let bgpvpn = model.bgpvpns.get(&id)?;
+    let network = model.members_of(id).find_map(|(kind, member)| {
+        (kind == RowKind::Network && vpn::shared(model, member) == Some(bgpvpn.standard.id)).then_some(member)
+    })?;
+    Some(Wanted::of(Scope::Vpn, &[&vpn::of(model, (RowKind::Network, network))]))
+}
+
 /// What a network calls for: one of its own where it is in VPNs of its own, or nothing else routes what needs to be routed.
 pub(super) fn of_network(model: &Model, id: Id) -> Option<Wanted> {
     let network = model.networks.get(&id)?;
+    if vpn::shared(model, id).is_some() {
+        return None;
+    }
     let own = vpn::of(model, (RowKind::Network, id));
     let routers: Vec<Id> = model.routers_of(id).collect();
     let needs_routing = !network.l2_adjacency || model.has_anycast(id);
-    if !own.any && !(needs_routing && routers.is_empty()) {
+    let is_needed = own.any || (needs_routing && routers.is_empty());
+    if !is_needed {
         return None;
     }
     let mut wanted = Wanted::of(Scope::Network, &[&own]);
@@ -118,7 +134,8 @@ pub(super) fn of_port(model: &Model, id: Id) -> Option<Wanted> {
         wanted.exports.insert(Target::Router(router));
         wanted.add(&vpn::of(model, (RowKind::Router, router)));
     }
-    let parent = of_network(model, port.service_id);
+    let shared = vpn::shared(model, port.service_id).and_then(|vpn| of_vpn(model, vpn));
+    let parent = of_network(model, port.service_id).or(shared);
     let parents: BTreeSet<Target> = match &parent {
         Some(parent) => parent.imports.clone(),
         None => router_imports(model, port.service_id),

@@ -25,9 +25,13 @@ pub(crate) fn settle(base: &Model, change: &mut Change) -> Result<(), Refusal> {
     }
     concerned.spread(base);
     concerned.spread(change.model());
-    let Concerned { routers, networks, ports, .. } = concerned;
+    let Concerned { routers, vpns, networks, ports, .. } = concerned;
     for id in routers {
         let wanted = scope::of_router(change.model(), id);
+        settle_one(change, id, wanted)?;
+    }
+    for id in vpns {
+        let wanted = scope::of_vpn(change.model(), id);
         settle_one(change, id, wanted)?;
     }
     for id in networks {
@@ -56,6 +60,7 @@ pub(crate) fn of_new_router(change: &mut Change, id: Id) -> Result<Vni, Refusal>
 #[derive(Default)]
 struct Concerned {
     routers: BTreeSet<Id>,
+    vpns: BTreeSet<Id>,
     networks: BTreeSet<Id>,
     ports: BTreeSet<Id>,
     /// Networks whose ports are concerned, too.
@@ -71,6 +76,7 @@ impl Concerned {
             }
             RowKind::Network => {
                 self.networks.insert(*id);
+                self.vpns.extend(model.vpns_of_network(*id));
             }
             RowKind::ServicePort => {
                 self.ports.insert(*id);
@@ -81,8 +87,12 @@ impl Concerned {
                 let network = model.router_interfaces.get(id).map(|interface| interface.network_id);
                 self.networks.extend(network);
                 self.with_ports.extend(network);
+                self.vpns.extend(network.into_iter().flat_map(|network| model.vpns_of_network(network)));
             }
-            RowKind::Bgpvpn => model.members_of(*id).for_each(|member| self.by_member(model, member)),
+            RowKind::Bgpvpn => {
+                self.vpns.insert(*id);
+                model.members_of(*id).for_each(|member| self.by_member(model, member));
+            }
             kind => {
                 if let Some(member) = model.associated_with(*kind, *id) {
                     self.by_member(model, member);
@@ -101,6 +111,8 @@ impl Concerned {
             (RowKind::Network, id) => {
                 self.networks.insert(id);
                 self.with_ports.insert(id);
+                // With one VPN more, or less, a network may share the VRF of another than before.
+                self.vpns.extend(model.vpns_of_network(id));
             }
             (_, id) => {
                 self.ports.insert(id);

@@ -59,6 +59,20 @@ pub(super) fn of(model: &Model, what: (RowKind, Id)) -> Associated {
     }
 }
 
+/// The VPN whose VRF a network shares with the VPN's other networks: the only one that it is in, if they reach one another by
+/// it and no router has the network.
+pub(super) fn shared(model: &Model, network: Id) -> Option<Id> {
+    if model.routers_of(network).next().is_some() {
+        return None;
+    }
+    let mut vpns = model.l3_vpns_of((RowKind::Network, network));
+    let (bgpvpn, role) = vpns.next()?;
+    let mut imports = bgpvpn.route_targets.iter().chain(&bgpvpn.import_targets);
+    let exports = exports(bgpvpn, role);
+    let is_mutual = role.is_none() && imports.any(|target| exports.contains(target));
+    (is_mutual && vpns.next().is_none()).then_some(bgpvpn.standard.id)
+}
+
 /// What is announced because of a port that is in these routers.
 pub(super) fn declared_for(model: &Model, port: &ServicePort, routers: &[Id]) -> Declared {
     let mut declared = Declared::default();
@@ -161,7 +175,7 @@ pub(super) fn associated_by(model: &Model, row: &Row, rows: [Option<&Row>; 2]) -
 
 impl Model {
     /// The routers, networks and bindings that are in a VPN.
-    pub(super) fn members_of(&self, bgpvpn: Id) -> impl Iterator<Item = (RowKind, Id)> + use<'_> {
+    pub(crate) fn members_of(&self, bgpvpn: Id) -> impl Iterator<Item = (RowKind, Id)> + use<'_> {
         let kinds = [
             RowKind::BgpvpnNetworkAssociation,
             RowKind::BgpvpnRouterAssociation,
@@ -185,6 +199,13 @@ impl Model {
             }
             _ => None,
         }
+    }
+
+    /// The VPNs that a network is in.
+    pub(super) fn vpns_of_network(&self, network: Id) -> impl Iterator<Item = Id> + use<'_> {
+        let by = RowKind::BgpvpnNetworkAssociation;
+        let associations = self.referring((RowKind::Network, network), by);
+        associations.filter_map(|id| Some(self.bgpvpn_network_associations.get(&id)?.bgpvpn_id))
     }
 
     /// Whether a binding is in a VPN by itself.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ enum Request {
     AdjIn(IpAddr, String),
     AdjOut(IpAddr, String),
     Explain(Box<RouteConfig>),
-    /// What is there of learned paths.
+    /// What is there of learned paths; the first answer may be empty.
     Learned,
     Originate(Box<RouteConfig>),
     Withdraw(Box<RouteConfig>),
@@ -42,20 +42,27 @@ enum Request {
     Reset(IpAddr, String),
 }
 
-/// What was learned, by instance and destination, as it is now.
-type Learned = Arc<Mutex<BTreeMap<String, Value>>>;
+/// What was learned, by instance and destination, as it is now; kept from the first question on.
+type Learned = Arc<OnceLock<Mutex<BTreeMap<String, Value>>>>;
 
 /// Answers whoever connects, from now on.
 pub(crate) fn serve(path: &Path, handle: Handle) -> anyhow::Result<()> {
     let listener = UnixListener::bind(path).with_context(|| path.display().to_string())?;
     let learned = Learned::default();
-    tokio::spawn(follow(handle.clone(), Arc::clone(&learned)));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(converse(stream, handle.clone(), Arc::clone(&learned)));
         }
     });
     Ok(())
+}
+
+/// Asks a speaker that runs.
+pub(crate) async fn ask(path: &Path, request: &str) -> anyhow::Result<String> {
+    let stream = UnixStream::connect(path).await.with_context(|| path.display().to_string())?;
+    let (reader, mut writer) = stream.into_split();
+    writer.write_all(format!("{request}\n").as_bytes()).await?;
+    BufReader::new(reader).lines().next_line().await?.context("the speaker has ended")
 }
 
 /// Keeps what is learned.
@@ -67,7 +74,7 @@ async fn follow(handle: Handle, learned: Learned) {
             handle.learned().await;
             continue;
         }
-        let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut learned = learned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         for change in changes {
             let key = format!("{} {}", change.instance.as_deref().unwrap_or("-"), change.destination);
             if change.paths.is_empty() {
@@ -97,7 +104,11 @@ async fn converse(stream: UnixStream, handle: Handle, learned: Learned) {
 async fn answer(line: &str, handle: &Handle, learned: &Learned) -> anyhow::Result<Value> {
     let request: Request = serde_json::from_str(line)?;
     if matches!(request, Request::Learned) {
-        return Ok(json!(*learned.lock().unwrap_or_else(PoisonError::into_inner)));
+        if learned.set(Mutex::default()).is_ok() {
+            tokio::spawn(follow(handle.clone(), Arc::clone(learned)));
+        }
+        let learned = learned.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        return Ok(json!(*learned));
     }
     let answer = handle.with(move |speaker, now| act(speaker, request, now)).await;
     answer.context("the speaker has ended")?

@@ -23,10 +23,14 @@ use crate::route::RouteConfig;
 #[command(version)]
 struct Arguments {
     /// The configuration: a file of JSON.
-    configuration: PathBuf,
-    /// Where to listen for questions and orders: a Unix socket.
+    #[arg(required_unless_present = "ask")]
+    configuration: Option<PathBuf>,
+    /// Where to listen for questions and orders, or where to ask: a Unix socket.
     #[arg(long)]
     socket: Option<PathBuf>,
+    /// Asks a speaker that runs, and prints its answer: a line of JSON.
+    #[arg(long, requires = "socket", conflicts_with = "configuration")]
+    ask: Option<String>,
 }
 
 /// What the process is configured with.
@@ -55,9 +59,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let path = arguments.configuration.display();
-    let text = tokio::fs::read_to_string(&arguments.configuration).await.with_context(|| path.to_string())?;
-    let configuration: Configuration = serde_json::from_str(&text).with_context(|| path.to_string())?;
+    if let (Some(request), Some(socket)) = (&arguments.ask, &arguments.socket) {
+        println!("{}", control::ask(socket, request).await?);
+        return Ok(());
+    }
+    let path = arguments.configuration.context("a configuration is needed")?;
+    let text = tokio::fs::read_to_string(&path).await.with_context(|| path.display().to_string())?;
+    let configuration: Configuration =
+        serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let now = tokio::time::Instant::now().into_std();
     let seed =
         std::hash::BuildHasher::hash_one(&foldhash::quality::RandomState::default(), std::process::id());

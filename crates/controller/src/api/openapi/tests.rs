@@ -123,3 +123,25 @@ fn extensions_and_tags_are_in_the_document() {
         }
     }
 }
+
+#[test]
+fn what_is_below_a_resource_and_what_can_be_done_with_one_are_in_the_document() {
+    let document = document();
+    let below = "/v2.0/bgpvpn/bgpvpns/{bgpvpn_id}/network_associations";
+    let parameters = parameters(below);
+    assert!(parameters.contains("network_id") && !parameters.contains("bgpvpn_id"), "{parameters:?}");
+    let list = &document["paths"][below];
+    assert_eq!(list["parameters"][0]["name"], "bgpvpn_id");
+    let body = list["post"]["requestBody"]["content"]["application/json"]["schema"]["required"].clone();
+    assert_eq!(body, serde_json::json!(["network_association"]));
+    for entry in CATALOGUE {
+        for action in entry.actions {
+            let path = format!("/v2.0/{}/{{id}}/{}", entry.path, action.name);
+            let item = &document["paths"][&path];
+            let is_asked = action.method() == weft_services::catalogue::Method::Get;
+            assert_eq!((item["get"].is_object(), item["put"].is_object()), (is_asked, !is_asked), "{path}");
+        }
+    }
+    let routes = &document["components"]["schemas"]["router_update"]["properties"]["routes"]["items"];
+    assert_eq!(routes["required"], serde_json::json!(["destination", "nexthop"]));
+}

@@ -107,7 +107,9 @@ impl Routes {
         if before == Some(&route) {
             return Touched::Nothing;
         }
-        self.remove(key);
+        if before.is_some() {
+            self.remove(key);
+        }
         match &route.to {
             RawTo::Hop(hop) => {
                 self.by_link.insert((hop.link, key.0, key.1));

@@ -161,7 +161,38 @@ fn what_no_event_tells_is_seen_when_it_is_looked_for(mode: VrfMode) {
     assert_eq!(crate::common::ours(&mut host), []);
 }
 
+/// Some kernels take what a link answers for away with its carrier, all with its last address, and none says so.
+fn what_is_answered_for_outlives_what_takes_it_away(mode: VrfMode) {
+    let bench = Bench::with(mode);
+    wired(&bench);
+    let (want, mut host) = (everything(), bench.open("a"));
+    reach(&mut host, &want);
+    let place = if mode == VrfMode::Namespace { bench.named("a", "vrf-a") } else { bench.host("a") };
+    let of_kernel = || run(&format!("ip -n {place} neigh show proxy dev gw-a"));
+    let is_whole = |shown: &str| shown.contains("10.1.0.9") && shown.contains("2001:db8:1::9");
+    for taking in [
+        // With its last address an interface loses its neighbours of that version.
+        "-4 addr flush dev gw-a",
+        // Down and up before anybody has looked, it is as it was.
+        "link set gw-a down",
+        "link set gw-a up",
+    ] {
+        run(&format!("ip -n {place} {taking}"));
+        // What is taken, with an event about the link that is as it was: no step is due but for what is gone.
+        await_rest(&mut host, &want);
+        assert!(is_whole(&of_kernel()), "after '{taking}': {}", of_kernel());
+    }
+    for family in ["10.1.0.9", "2001:db8:1::9"] {
+        run(&format!("ip -n {place} neigh del proxy {family} dev gw-a"));
+    }
+    // Any change of the link makes it be looked at.
+    run(&format!("ip -n {place} link set gw-a txqueuelen 999"));
+    check(&mut host, &want, "both are gone", &["+ proxy-neighbour", "+ proxy-neighbour"]);
+    assert!(is_whole(&of_kernel()), "{}", of_kernel());
+}
+
 in_both_modes! {
+    what_is_answered_for_outlives_what_takes_it_away => super::what_is_answered_for_outlives_what_takes_it_away,
     each_damage_is_seen_and_mended_alone => super::each_damage,
     what_no_event_tells_is_seen_when_it_is_looked_for => super::what_no_event_tells_is_seen_when_it_is_looked_for,
 }

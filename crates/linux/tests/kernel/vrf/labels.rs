@@ -15,12 +15,19 @@ fn label(site: Site) -> MplsLabel {
 
 fn wanted(site: Site) -> State {
     let there = site.there();
-    let path =
-        Path { via: Some(there.vtep().parse().unwrap()), link: None, labels: vec![label(there)], weight: 1 };
+    let path = |via: String| Path {
+        via: Some(via.parse().unwrap()),
+        link: None,
+        labels: vec![label(there)],
+        weight: 1,
+    };
     let mut objects = site.local();
     objects.push(Object::LabelRoute(LabelRoute { label: label(site), vrf: site.vrf() }));
-    objects.push(site.route(&format!("10.{}.0.5/32", there.host), RouteTo::paths([path.clone()])));
-    objects.push(site.route(&format!("2001:db8:{}::5/128", there.host), RouteTo::paths([path])));
+    objects.push(site.route(&format!("10.{}.0.5/32", there.host), RouteTo::paths([path(there.vtep())])));
+    objects.push(site.route(
+        &format!("2001:db8:{}::5/128", there.host),
+        RouteTo::paths([path(format!("2001:db8:ffff::{}", there.host))]),
+    ));
     state(objects)
 }
 

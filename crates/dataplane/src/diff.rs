@@ -218,6 +218,8 @@ impl<'a> Change<'a> {
             Object::BridgePort(port) => port.adoption.is_some(),
             // What comes back stays on the other link.
             Object::Steering(_) => true,
+            // What says so names the link, and outlives it.
+            Object::Ingress(_) => true,
             // It goes with the last of its links.
             Object::Route(route) => route.to.as_paths().len() != 1,
             _ => false,

@@ -22,8 +22,8 @@ pub use driver::{Driver, ObserveError, StepError, StepOutcome};
 pub use intent::{Fragment, FragmentId, HostIntent};
 pub use memory::Memory;
 pub use object::{
-    BridgeFdb, BridgePort, Flood, Key, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour,
-    Object, Path, PortRole, Route, RouteTo, Steering, Vrf, VxlanFdb,
+    BridgeFdb, BridgePort, Flood, INGRESS_TABLE, Key, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace,
+    Neighbour, Object, Path, PortRole, Route, RouteTo, Steering, Vrf, VxlanFdb,
 };
 pub use plan::{Blocked, Plan, Step, Waiting};
 pub use state::State;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use weft_net::{IfName, Mac, MplsLabel, NamespaceName, ParseError, Vni};
 
-pub use route::{Path, Route, RouteTo};
+pub use route::{INGRESS_TABLE, Path, Route, RouteTo};
 
 mod display;
 mod route;
@@ -125,6 +125,8 @@ pub enum Key {
     ProxyNeighbour(LinkId, IpAddr),
     /// A link that answers for what is elsewhere.
     ProxyArp(LinkId),
+    /// A link from which nothing is routed onwards.
+    Ingress(LinkId),
     /// A route: namespace, table, destination.
     Route(Namespace, u32, IpNet),
     /// What becomes of an MPLS label.
@@ -160,6 +162,10 @@ pub enum Object {
     ProxyNeighbour(LinkId, IpAddr),
     /// A link that answers ARP requests for every address that is routed through another link (RFC 1027).
     ProxyArp(LinkId),
+    /// A link of a VRF by which packets come from other VRFs, or from the same one on other hosts: they are routed by the
+    /// VRF's ingress table ([`INGRESS_TABLE`]) alone, in both IP versions. What is for an address of the VRF itself is still
+    /// delivered to it; what that table does not know is unreachable.
+    Ingress(LinkId),
     /// A route.
     Route(Route),
     /// What becomes of an MPLS label.
@@ -338,6 +344,7 @@ impl Object {
             Self::Neighbour(entry) => Key::Neighbour(entry.link.clone(), entry.address),
             Self::ProxyNeighbour(link, address) => Key::ProxyNeighbour(link.clone(), *address),
             Self::ProxyArp(link) => Key::ProxyArp(link.clone()),
+            Self::Ingress(link) => Key::Ingress(link.clone()),
             Self::Route(route) => Key::Route(route.namespace.clone(), route.table, route.destination),
             Self::LabelRoute(route) => Key::Label(route.label),
         }
@@ -360,6 +367,10 @@ impl Object {
             Self::BridgeFdb(entry) => vec![Key::BridgePort(entry.link.clone())],
             Self::Address(link, _) | Self::ProxyNeighbour(link, _) | Self::ProxyArp(link) => {
                 vec![Key::Link(link.clone())]
+            }
+            // Named as well as the link, since it is removed by a step of its own, before either.
+            Self::Ingress(link) => {
+                namespace_key(&link.namespace).into_iter().chain([Key::Link(link.clone())]).collect()
             }
             Self::VxlanFdb(entry) => vec![Key::Link(entry.link.clone())],
             Self::Flood(entry) => vec![Key::Link(entry.link.clone())],

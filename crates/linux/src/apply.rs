@@ -250,6 +250,7 @@ impl LinuxHost {
             }
             Object::ProxyNeighbour(link, address) => self.set_proxy(run, step, (link, *address), true),
             Object::ProxyArp(link) => self.set_proxy_arp(run, step, link, true),
+            Object::Ingress(link) => self.set_ingress(run, step, link, true),
             Object::Route(route) => self.set_route(run, step, route, RouteChange::Create),
             Object::LabelRoute(route) => self.set_label(run, step, route, true),
         }
@@ -288,6 +289,7 @@ impl LinuxHost {
             Object::Steering(steering) => self.unsteer(run, step, steering),
             Object::ProxyNeighbour(link, address) => self.set_proxy(run, step, (link, *address), false),
             Object::ProxyArp(link) => self.set_proxy_arp(run, step, link, false),
+            Object::Ingress(link) => self.set_ingress(run, step, link, false),
             Object::Route(route) => self.delete_route(run, step, route),
             Object::LabelRoute(route) => self.set_label(run, step, route, false),
             Object::Link(Link { id: link, .. })

@@ -332,6 +332,14 @@ pub(crate) fn ask_link(index: u32) -> Vec<u8> {
     request
 }
 
+/// Asks for all that a link answers for.
+pub(crate) fn ask_proxies(link: u32) -> Vec<u8> {
+    let mut request = Vec::new();
+    Message::begin(&mut request, libc::RTM_GETNEIGH, DUMP, &neighbour_fixed(AF_UNSPEC, 0, 0, NTF_PROXY))
+        .u32(NDA_IFINDEX, link);
+    request
+}
+
 fn dump(kind: u16, fixed: &[u8]) -> Vec<u8> {
     let mut request = Vec::new();
     Message::begin(&mut request, kind, DUMP, fixed);
@@ -339,7 +347,7 @@ fn dump(kind: u16, fixed: &[u8]) -> Vec<u8> {
 }
 
 /// Asks for all that the mirror keeps of a namespace: links first, since all else names them. `rules_and_labels`: of one that
-/// has VRF devices.
+/// has VRF devices, or is a VRF.
 pub(crate) fn dumps(rules_and_labels: RulesAndLabels) -> Vec<Vec<u8>> {
     let mut links = Vec::new();
     Message::begin(&mut links, libc::RTM_GETLINK, DUMP, &link_fixed(0, 0))

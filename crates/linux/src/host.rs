@@ -156,6 +156,7 @@ impl LinuxHost {
                 continue;
             }
             self.drain();
+            self.look_at_proxies();
             let stale = |(_, place): &(&Namespace, &Place)| place.stale;
             let stale: Vec<Namespace> =
                 self.places.iter().filter(stale).map(|(name, _)| name.clone()).collect();
@@ -205,6 +206,23 @@ impl LinuxHost {
         }
     }
 
+    /// Looks at what links answer for, where something may have taken that away: no event tells of it.
+    fn look_at_proxies(&mut self) {
+        for (namespace, place) in &mut self.places {
+            for link in self.mirror.take_doubtful(namespace) {
+                let mut facts = Vec::new();
+                let looked = (place.sockets.route)
+                    .ask(encode::ask_proxies(link), |message| facts.extend(parse::fact(message)));
+                match looked {
+                    Ok(()) => self.mirror.set_proxies(namespace, link, facts),
+                    // That it is gone, an event tells.
+                    Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                    Err(_) => place.stale = true,
+                }
+            }
+        }
+    }
+
     /// Looks at a place in full.
     pub(crate) fn reload(&mut self, namespace: &Namespace) -> io::Result<()> {
         let Some(place) = self.places.get_mut(namespace) else { return Ok(()) };
@@ -218,7 +236,7 @@ impl LinuxHost {
         let mut facts = Vec::new();
         let has_devices = *namespace == Namespace::Host && self.vrf == VrfMode::Device;
         let also = encode::RulesAndLabels {
-            rules: has_devices,
+            rules: has_devices || matches!(namespace, Namespace::Vrf(_)),
             labels: has_devices && self.capabilities.contains(&Capability::Mpls),
         };
         for request in encode::dumps(also) {

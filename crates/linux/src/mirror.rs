@@ -10,13 +10,13 @@
 mod derive;
 mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use weft_dataplane::{Key, LinkId, Mark, Namespace, State, Vrf};
 use weft_net::{IfName, NamespaceName};
 
-use crate::parse::{Fact, RawKind, RawLink};
+use crate::parse::{Fact, Family, RawKind, RawLink};
 use crate::vrf::VrfMode;
 use derive::View;
 pub(crate) use table::Routes;
@@ -107,6 +107,7 @@ impl Mirror {
         }
         let (links, routes) = (table.links.keys().copied().collect::<Vec<u32>>(), table.routes.keys());
         let labels: Vec<_> = table.labels.keys().copied().collect();
+        let ingresses: Vec<_> = table.ingresses.keys().copied().collect();
         self.tables.insert(namespace.clone(), table);
         self.refresh_place(namespace);
         for link in links {
@@ -114,6 +115,7 @@ impl Mirror {
         }
         self.refresh_routes(namespace, &routes);
         labels.into_iter().for_each(|label| self.refresh_entry(namespace, &Entry::Label(label)));
+        ingresses.into_iter().for_each(|(table, link)| self.refresh_ingress(namespace, table, link));
     }
 
     /// Says of a place, as a whole, that settings of which no event tells are not as we make them.
@@ -133,10 +135,13 @@ impl Mirror {
             // Of a namespace that goes there is nothing to be missed.
             let _known = self.take(namespace, Fact::LinkGone(link));
         }
+        let mut ingresses = BTreeMap::new();
         if let Some(table) = self.tables.get_mut(namespace) {
             table.routes = Routes::default();
+            ingresses = std::mem::take(&mut table.ingresses);
         }
         self.refresh_routes(namespace, &routes);
+        ingresses.into_keys().for_each(|(table, link)| self.refresh_ingress(namespace, table, link));
         self.tables.remove(namespace);
         match namespace {
             Namespace::Host => {}
@@ -167,6 +172,7 @@ impl Mirror {
             Touched::Route(key) => self.refresh_routes(namespace, &[key]),
             Touched::Routes(keys) => self.refresh_routes(namespace, &keys),
             Touched::Place => self.refresh_place(namespace),
+            Touched::Ingress(table, link) => self.refresh_ingress(namespace, table, link),
             Touched::Steering(link) => self.refresh_steering(namespace, link),
             Touched::Moved(from, to) => {
                 self.refresh_entry(namespace, &from);
@@ -180,11 +186,25 @@ impl Mirror {
                 self.refresh(namespace, link);
                 self.refresh_routes(namespace, &routes);
                 self.drop_ipv4_routes(namespace, link);
-                let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
-                lost.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
             }
         }
         Ok(())
+    }
+
+    /// The links that may answer for less than what is known of; they are in doubt no longer.
+    pub(crate) fn take_doubtful(&mut self, namespace: &Namespace) -> Vec<u32> {
+        let table = self.tables.get_mut(namespace);
+        table.map(|table| std::mem::take(&mut table.doubtful).into_iter().collect()).unwrap_or_default()
+    }
+
+    /// Puts what a link answers for in place of what was known of that.
+    pub(crate) fn set_proxies(&mut self, namespace: &Namespace, link: u32, facts: Vec<Fact>) {
+        let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
+        for fact in facts {
+            // A link that is not known any more is told as gone.
+            let _known = self.take(namespace, fact);
+        }
+        lost.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
     }
 
     /// Whether the namespace bears our mark.
@@ -204,6 +224,12 @@ impl Mirror {
     fn vrf(&self, namespace: &Namespace) -> Option<Vrf> {
         let Namespace::Vrf(name) = namespace else { return None };
         vrf_of(name.as_str(), self.link_at(namespace, LOOPBACK)?)
+    }
+
+    /// The families in which what comes in by a link is routed by a table because we have it so.
+    pub(crate) fn ingress(&self, namespace: &Namespace, table: u32, link: IfName) -> BTreeSet<Family> {
+        let found = self.tables.get(namespace).and_then(|found| found.ingresses.get(&(table, link)));
+        found.cloned().unwrap_or_default()
     }
 
     /// The routes and next hops of a network namespace.

@@ -12,7 +12,7 @@ use crate::wire::number::*;
 use crate::wire::{PROTOCOL, Received, attributes, ip_of, mac_of, text_of, u16_at, u32_at};
 use crate::{guard, steer};
 
-pub(crate) use route::{LAST_RESORT, RawHop, RawNextHop, RawRoute, RawTo, way_out};
+pub(crate) use route::{INGRESS_PRIORITY, LAST_RESORT, RawHop, RawNextHop, RawRoute, RawTo, way_out};
 
 mod route;
 
@@ -80,6 +80,13 @@ pub(crate) enum Fact {
     },
     /// Whether the host's own addresses are looked up before any VRF's table.
     LocalFirst {
+        family: Family,
+        there: bool,
+    },
+    /// What comes in by a link is routed by a table because we have it so, or no longer.
+    Ingress {
+        link: IfName,
+        table: u32,
         family: Family,
         there: bool,
     },

@@ -17,6 +17,14 @@ pub enum VrfMode {
     Device,
 }
 
+/// How much larger the number of a VRF device's ingress table is than that of its own: no VRF's own number is as large.
+pub(crate) const INGRESS_OFFSET: u32 = 1_000_000_000;
+
+/// The number of the ingress table of the VRF device with this table.
+pub(crate) const fn ingress_table(table: u32) -> u32 {
+    table.saturating_add(INGRESS_OFFSET)
+}
+
 /// A setting under `/proc/sys/net`, and the value that it has to have.
 type Setting = (&'static str, &'static str);
 

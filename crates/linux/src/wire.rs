@@ -72,6 +72,7 @@ pub(crate) mod number {
     pub(crate) const NDA_DST: u16 = 1;
     pub(crate) const NDA_LLADDR: u16 = 2;
     pub(crate) const NDA_VNI: u16 = 7;
+    pub(crate) const NDA_IFINDEX: u16 = 8;
     pub(crate) const NDA_MASTER: u16 = 9;
     pub(crate) const NDA_PROTOCOL: u16 = 12;
     pub(crate) const NUD_REACHABLE: u16 = 0x02;
@@ -109,8 +110,10 @@ pub(crate) mod number {
     pub(crate) const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
     pub(crate) const NEXTHOP_GRP_TYPE_RES: u16 = 1;
     pub(crate) const FR_ACT_TO_TBL: u8 = 1;
+    pub(crate) const FRA_IIFNAME: u16 = 3;
     pub(crate) const FRA_PRIORITY: u16 = 6;
     pub(crate) const FRA_TABLE: u16 = 15;
+    pub(crate) const FRA_PROTOCOL: u16 = 21;
     pub(crate) const RTNH_F_ONLINK: u32 = 4;
     pub(crate) const RTM_F_CLONED: u32 = 0x200;
     pub(crate) const TCA_KIND: u16 = 1;

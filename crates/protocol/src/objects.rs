@@ -25,7 +25,7 @@ use crate::wire::object::Kind;
 mod route;
 
 /// The kinds of objects that this version knows, as Hello says them.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     "namespace",
     "vrf",
     "link.bridge",
@@ -43,6 +43,7 @@ pub const KINDS: [&str; 19] = [
     "neighbour",
     "proxy_neighbour",
     "proxy_arp",
+    "ingress",
     "route",
     "label_route",
 ];
@@ -186,6 +187,7 @@ fn to_wire(object: &Object) -> Kind {
             address: ip_bytes(*address),
         }),
         Object::ProxyArp(link) => Kind::ProxyArp(link.into()),
+        Object::Ingress(link) => Kind::Ingress(link.into()),
         Object::Route(route) => Kind::Route(route.into()),
         Object::LabelRoute(route) => {
             Kind::LabelRoute(wire::LabelRoute { label: route.label.get(), vrf: route.vrf.to_string() })
@@ -275,6 +277,7 @@ fn from_wire(kind: Kind) -> Result<Object, FieldError> {
             ip_address("proxy_neighbour.address", &entry.address)?,
         ),
         Kind::ProxyArp(link) => Object::ProxyArp(link_id("proxy_arp", Some(&link))?),
+        Kind::Ingress(link) => Object::Ingress(link_id("ingress", Some(&link))?),
         Kind::Route(route) => Object::Route(route::from_wire(&route)?),
         Kind::LabelRoute(route) => Object::LabelRoute(LabelRoute {
             label: label("label_route.label", route.label)?,

@@ -94,6 +94,7 @@ fn layer_three() -> Vec<Object> {
         }),
         Object::ProxyNeighbour(inside("gw1"), "10.0.0.9".parse().unwrap()),
         Object::ProxyArp(inside("gw1")),
+        Object::Ingress(inside("vx5001")),
         route(
             "10.1.0.0/24",
             RouteTo::paths([
@@ -163,6 +164,7 @@ fn the_list_of_kinds_is_that_of_the_objects() {
             Object::Neighbour(_) => "neighbour",
             Object::ProxyNeighbour(..) => "proxy_neighbour",
             Object::ProxyArp(_) => "proxy_arp",
+            Object::Ingress(_) => "ingress",
             Object::Route(_) => "route",
             Object::LabelRoute(_) => "label_route",
         });
@@ -220,6 +222,8 @@ fn the_bytes_on_the_wire_stay_what_they_are() {
           0a166a140a0c12036777311a057672662d6112040a000009
         proxy-arp vrf-a/gw1
           0a0e720c12036777311a057672662d61
+        ingress vrf-a/vx5001
+          0a1282010f12067678353030311a057672662d61
         route vrf-a 254 10.1.0.0/24
           0a52525010fe011a080a040a0100001018321c0a10fe80000000000000000000000000000112067678353030312001321c0a10fe8000000000000000000000000000021206767835303031200242057672662d61
         route vrf-a 254 10.2.0.0/24

@@ -6,9 +6,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::Site;
 use common::random::Numbers;
+use common::{Site, id};
 use proptest::prelude::*;
+use serde_json::json;
 use weft_dataplane::{Fragment, FragmentId, HostIntent, Object};
 use weft_net::HostName;
 use weft_services::compile::{self, HostDelta};
@@ -168,4 +169,49 @@ fn shuffle<T>(items: &mut [T], mut seed: u64) {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         items.swap(n, usize::try_from(seed >> 33).unwrap() % (n + 1));
     }
+}
+
+#[test]
+fn a_gateway_answers_for_what_is_anycast_whichever_of_the_two_comes_first() {
+    let mut site = Site::with_hosts(2, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.1.0/24"});
+    site.create("subnets", subnet).unwrap();
+    let vpn = id(&site.create("bgpvpns", json!({"route_targets": ["64512:4"]})).unwrap());
+    let association = json!({"bgpvpn_id": vpn, "network_id": network});
+    site.create("bgpvpn_network_associations", association).unwrap();
+    let port = |host: &str, address: &str, name: &str, anycast: bool| {
+        json!({"network_id": network, "binding:host_id": host, "binding:profile": {"namespace": name},
+            "anycast": anycast, "fixed_ips": [{"ip_address": address}]})
+    };
+    let mut intents = whole(&site.model);
+    let mut plain = String::new();
+    for (host, address, name, anycast) in [
+        ("host1", "10.1.1.5", "v1", true),
+        ("host2", "10.1.1.5", "v2", true),
+        ("host1", "10.1.1.6", "v3", false),
+        ("host1", "10.1.1.7", "v4", false),
+    ] {
+        let before = site.model.clone();
+        plain = id(&site.create("ports", port(host, address, name, anycast)).unwrap());
+        carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+        assert_eq!(intents, whole(&site.model), "after {name}");
+    }
+    let proxies = |intents: &Intents| {
+        let of_all = intents.values().flat_map(BTreeMap::values).flatten();
+        of_all.filter(|object| matches!(object, Object::ProxyNeighbour(..))).count()
+    };
+    assert_eq!(proxies(&intents), 1);
+    for (gone, left) in [(plain, 1), (id_of(&site, "10.1.1.6"), 0)] {
+        let before = site.model.clone();
+        site.delete("ports", &gone).unwrap();
+        carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+        assert_eq!((&intents, proxies(&intents)), (&whole(&site.model), left));
+    }
+}
+
+/// The port with this address.
+fn id_of(site: &Site, address: &str) -> String {
+    let ports = common::all(site, "ports");
+    id(ports.iter().find(|port| port["fixed_ips"][0]["ip_address"] == address).unwrap())
 }

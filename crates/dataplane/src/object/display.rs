@@ -39,6 +39,7 @@ impl fmt::Display for Key {
             Self::Neighbour(link, address) => write!(f, "neighbour {link} {address}"),
             Self::ProxyNeighbour(link, address) => write!(f, "proxy-neighbour {link} {address}"),
             Self::ProxyArp(link) => write!(f, "proxy-arp {link}"),
+            Self::Ingress(link) => write!(f, "ingress {link}"),
             Self::Route(namespace, table, destination) => {
                 write!(f, "route {namespace} {table} {destination}")
             }
@@ -57,7 +58,8 @@ impl fmt::Display for Object {
             | Self::BridgeFdb(_)
             | Self::Flood(_)
             | Self::ProxyNeighbour(..)
-            | Self::ProxyArp(_) => Ok(()),
+            | Self::ProxyArp(_)
+            | Self::Ingress(_) => Ok(()),
             Self::Vrf(vrf) => write!(f, " table {}", vrf.table),
             Self::ForeignLink(_) => f.write_str(" foreign"),
             Self::Link(link) => write!(f, " {link}"),

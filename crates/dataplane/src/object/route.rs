@@ -7,12 +7,16 @@ use weft_net::{IfName, MplsLabel};
 
 use super::{Key, LinkId, Namespace, namespace_key};
 
+/// In a VRF, the number of the table by which what comes in by an [`Ingress`](super::Object::Ingress) is routed: to what is
+/// local to the VRF on this host, and so no further.
+pub const INGRESS_TABLE: u32 = 217;
+
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Whose routing table.
     pub namespace: Namespace,
-    /// Which table of it; 254 is `main`, and the only one of a VRF.
+    /// Which table of it; 254 is `main`. A VRF has that and [`INGRESS_TABLE`], and no other.
     pub table: u32,
     /// For which destinations.
     pub destination: IpNet,

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use weft_dataplane::{Namespace, StepOutcome, Vrf};
+use weft_dataplane::{INGRESS_TABLE, Namespace, StepOutcome, Vrf};
 use weft_net::{IfName, NamespaceName};
 
 use super::links::own_prefix;
@@ -60,13 +60,21 @@ impl LinuxHost {
                 vrf.name
             ));
         }
+        if vrf.table >= vrf::INGRESS_OFFSET {
+            return refuse(format!("a VRF's table is below {}", vrf::INGRESS_OFFSET));
+        }
         match (self.vrf, is_new) {
             (VrfMode::Namespace, true) => {
                 let place = Namespace::Vrf(vrf.name);
                 let seed = vrf::seed(&self.prefix);
-                self.create_place(&place, &[&vrf_mark(vrf), vrf.mark.as_str()], Some(seed))
+                self.create_place(&place, &[&vrf_mark(vrf), vrf.mark.as_str()], Some(seed))?;
+                self.close_ingress(&place)
             }
-            (VrfMode::Namespace, false) => self.settle(&Namespace::Vrf(vrf.name)),
+            (VrfMode::Namespace, false) => {
+                let place = Namespace::Vrf(vrf.name);
+                self.settle(&place)?;
+                self.close_ingress(&place)
+            }
             (VrfMode::Device, true) => self.create_vrf_device(vrf),
             (VrfMode::Device, false) => self.mend_vrf_device(vrf),
         }
@@ -81,6 +89,13 @@ impl LinuxHost {
         self.drain_one(netns);
         self.mirror.unsettle(netns, false);
         Ok(())
+    }
+
+    /// What a namespace's ingress table does not know is unreachable.
+    fn close_ingress(&mut self, place: &Namespace) -> StepOutcome {
+        let mut batch = Vec::new();
+        encode::last_resorts(&mut batch, true, INGRESS_TABLE);
+        self.send_to(place, &mut batch, |_| false)
     }
 
     /// The host's own addresses are no longer looked up before a VRF's table: its packets would reach the host.
@@ -109,20 +124,26 @@ impl LinuxHost {
         let mut batch = Vec::new();
         encode::local_rule(&mut batch, true);
         encode::local_rule(&mut batch, false);
-        self.send_to_host(&mut batch, |refusal| says_exists(refusal) || says_not_there(refusal))
+        let is_well = |refusal: &Refusal| says_exists(refusal) || says_not_there(refusal);
+        self.send_to(&Namespace::Host, &mut batch, is_well)
     }
 
     fn change_host(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> StepOutcome {
         let mut batch = Vec::new();
         write(&mut batch);
-        self.send_to_host(&mut batch, |_| false)
+        self.send_to(&Namespace::Host, &mut batch, |_| false)
     }
 
     /// Sends a batch at once, and takes in what came of it.
-    fn send_to_host(&mut self, batch: &mut [u8], is_well: impl Fn(&Refusal) -> bool) -> StepOutcome {
-        let answers = self.place(&Namespace::Host)?.sockets.route.change(batch).map_err(failed)?;
+    fn send_to(
+        &mut self,
+        netns: &Namespace,
+        batch: &mut [u8],
+        is_well: impl Fn(&Refusal) -> bool,
+    ) -> StepOutcome {
+        let answers = self.place(netns)?.sockets.route.change(batch).map_err(failed)?;
         self.writes += answers.len() as u64;
-        self.drain_one(&Namespace::Host);
+        self.drain_one(netns);
         match answers.into_iter().find_map(Result::err).filter(|refusal| !is_well(refusal)) {
             Some(refusal) => refuse(refusal),
             None => Ok(()),
@@ -145,8 +166,10 @@ impl LinuxHost {
             }
         }
         encode::delete_link(&mut batch, device);
-        encode::last_resorts(&mut batch, false, table);
-        self.send_to_host(&mut batch, says_not_there)
+        [table, vrf::ingress_table(table)]
+            .into_iter()
+            .for_each(|table| encode::last_resorts(&mut batch, false, table));
+        self.send_to(&Namespace::Host, &mut batch, says_not_there)
     }
 
     /// Hands packets with a label to a VRF, or no longer.
@@ -183,7 +206,7 @@ impl LinuxHost {
 
 /// What keeps a VRF to itself, and only then up.
 fn finish_vrf_device(batch: &mut Vec<u8>, index: u32, table: u32) {
-    encode::last_resorts(batch, true, table);
+    [table, vrf::ingress_table(table)].into_iter().for_each(|table| encode::last_resorts(batch, true, table));
     encode::no_generated_address(batch, index);
     encode::set_ipv4(batch, index, &guard::VRF_IPV4);
     encode::set_up(batch, index);

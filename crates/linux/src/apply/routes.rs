@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane::{LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
+use weft_dataplane::{INGRESS_TABLE, LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
 use weft_net::Capability;
 
 use super::{At, Care, Run, refuse};
 use crate::encode::{self, RouteChange, Target};
 use crate::host::LinuxHost;
-use crate::parse::{self, RawHop};
-use crate::vrf::VrfMode;
+use crate::parse::{self, Family, RawHop};
+use crate::vrf::{self, VrfMode};
 use crate::wire::number::{AF_INET, AF_INET6};
 
 /// The most paths of one route: each is a message of its step.
@@ -143,16 +143,44 @@ impl LinuxHost {
 
     /// The number of the table that a route is in.
     fn table_of(&self, route: &Route) -> Result<u32, StepError> {
+        let (is_own, is_ingress) =
+            (route.table == u32::from(libc::RT_TABLE_MAIN), route.table == INGRESS_TABLE);
         match (&route.namespace, self.vrf) {
-            (Namespace::Vrf(_), _) if route.table != u32::from(libc::RT_TABLE_MAIN) => {
-                refuse("a VRF has one table, 254")
+            (Namespace::Vrf(_), _) if !is_own && !is_ingress => {
+                refuse(format!("a VRF has the tables 254 and {INGRESS_TABLE}"))
             }
             (Namespace::Vrf(name), VrfMode::Device) => match self.mirror.vrf_device(*name) {
-                Some((_, table)) => Ok(table),
+                Some((_, table)) if is_own => Ok(table),
+                Some((_, table)) => Ok(vrf::ingress_table(table)),
                 None => refuse(format!("there is no VRF {name}")),
             },
             _ => Ok(route.table),
         }
+    }
+
+    /// Has what comes in by a link of a VRF routed by its ingress table, or no longer: in the families in which it is not.
+    pub(super) fn set_ingress(
+        &mut self,
+        run: &mut Run,
+        step: usize,
+        link: &LinkId,
+        there: bool,
+    ) -> StepOutcome {
+        if !matches!(link.namespace, Namespace::Vrf(_)) {
+            return refuse("only a VRF has an ingress table");
+        }
+        let netns = self.mirror.netns(&link.namespace);
+        self.turn_to(run, netns);
+        let at = At { step, namespace: netns };
+        let families = self.mirror.ingress(netns, INGRESS_TABLE, link.name);
+        let care = if there { Care::Must } else { Care::Removes };
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if families.contains(&family) != there {
+                let rule = (link.name, INGRESS_TABLE);
+                run.put(at, care, |batch| encode::ingress_rule(batch, there, family, rule));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn delete_route(&mut self, run: &mut Run, step: usize, route: &Route) -> StepOutcome {

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::Vrf;
-use weft_net::MplsLabel;
+use weft_net::{IfName, MplsLabel};
 
 use super::{CHANGE, CREATE, REPLACE, family, link_fixed};
-use crate::parse::{LAST_RESORT, RawHop};
+use crate::parse::{Family, INGRESS_PRIORITY, LAST_RESORT, RawHop};
 use crate::wire::number::*;
 use crate::wire::{Message, PROTOCOL};
 
@@ -201,9 +201,9 @@ pub(crate) fn last_resorts(batch: &mut Vec<u8>, there: bool, table: u32) {
     }
 }
 
-/// `struct fib_rule_hdr`, of a rule that looks up the host's own addresses.
-fn local_rule_fixed(family: u8) -> [u8; 12] {
-    let mut fixed = rule_fixed(family, libc::RT_TABLE_LOCAL);
+/// `struct fib_rule_hdr`, of a rule that looks a table up.
+fn lookup_fixed(family: u8, table: u32) -> [u8; 12] {
+    let mut fixed = rule_fixed(family, u8::try_from(table).unwrap_or(libc::RT_TABLE_COMPAT));
     fixed[7] = FR_ACT_TO_TBL;
     fixed
 }
@@ -221,10 +221,22 @@ pub(crate) fn local_rule(batch: &mut Vec<u8>, there: bool) {
     for family in [AF_INET, AF_INET6] {
         let (kind, flags) = if there { (libc::RTM_NEWRULE, CREATE) } else { (libc::RTM_DELRULE, CHANGE) };
         let priority = if there { LOCAL_PRIORITY } else { 0 };
-        Message::begin(batch, kind, flags, &local_rule_fixed(family))
+        let table = u32::from(libc::RT_TABLE_LOCAL);
+        Message::begin(batch, kind, flags, &lookup_fixed(family, table))
             .u32(FRA_PRIORITY, priority)
-            .u32(FRA_TABLE, u32::from(libc::RT_TABLE_LOCAL));
+            .u32(FRA_TABLE, table);
     }
+}
+
+/// Has what comes in by a link routed by a table, or no longer, in one family.
+pub(crate) fn ingress_rule(batch: &mut Vec<u8>, there: bool, family: Family, (link, table): (IfName, u32)) {
+    let (kind, flags) = if there { (libc::RTM_NEWRULE, CREATE) } else { (libc::RTM_DELRULE, CHANGE) };
+    let family = if family == Family::Ipv4 { AF_INET } else { AF_INET6 };
+    Message::begin(batch, kind, flags, &lookup_fixed(family, table))
+        .text(FRA_IIFNAME, link.as_str())
+        .u32(FRA_PRIORITY, INGRESS_PRIORITY)
+        .u32(FRA_TABLE, table)
+        .u8(FRA_PROTOCOL, PROTOCOL);
 }
 
 /// Asks by which way an address is reached.

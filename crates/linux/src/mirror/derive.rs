@@ -1,7 +1,7 @@
 //! From raw to meaning: which object a link, or an entry of it, is.
 
 use weft_dataplane::{
-    BridgePort, Key, Link, LinkId, LinkKind, Mark, Namespace, Object, PortRole, Steering, Vrf,
+    BridgePort, INGRESS_TABLE, Key, Link, LinkId, LinkKind, Mark, Namespace, Object, PortRole, Steering, Vrf,
 };
 use weft_net::Mac;
 
@@ -9,6 +9,7 @@ use super::table::{Entry, Table};
 use super::{Mirror, adoption_mark, end_mark, own_mark};
 use crate::parse::{Family, RawKind, RawLink};
 use crate::steer::RawFilter;
+use crate::vrf::ingress_table;
 use entries::{entries, entry_key, entry_object};
 
 mod entries;
@@ -137,7 +138,13 @@ impl Mirror {
                 }
             }
             Namespace::Vrf(_) => {
-                let is_whole = |table: &Table| table.at_rest.is_empty() && !table.unsettled;
+                let is_last = |table: &Table, family| table.last_resorts.contains(&(INGRESS_TABLE, family));
+                let is_whole = |table: &Table| {
+                    table.at_rest.is_empty()
+                        && !table.unsettled
+                        && is_last(table, Family::Ipv4)
+                        && is_last(table, Family::Ipv6)
+                };
                 let is_whole = self.tables.get(namespace).is_some_and(is_whole);
                 if let Some(vrf) = self.vrf(namespace) {
                     let table = if is_whole { vrf.table } else { 0 };
@@ -223,7 +230,9 @@ impl Mirror {
                 link.kind = LinkKind::Vxlan { vni: *vni, local: *local, port: *port, mac };
             }
             RawKind::Vrf { table: number } if view.vrf.is_some() => {
-                let is_last = |family| table.last_resorts.contains(&(*number, family));
+                let tables = [*number, ingress_table(*number)];
+                let is_last =
+                    |family| tables.iter().all(|number| table.last_resorts.contains(&(*number, family)));
                 let is_whole = raw.up
                     && raw.forwarding == [true; 2]
                     && !table.unsettled

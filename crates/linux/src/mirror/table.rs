@@ -9,6 +9,7 @@ use weft_net::{IfName, Mac, MplsLabel, Vni};
 use super::View;
 use crate::parse::{Fact, Family, RawBridgeFdb, RawKind, RawLink};
 use crate::steer::RawFilter;
+use crate::vrf::INGRESS_OFFSET;
 pub(crate) use routes::Routes;
 
 mod routes;
@@ -24,6 +25,8 @@ pub(super) struct Table {
     pub(super) neighbours: BTreeMap<(u32, IpAddr), Mac>,
     /// What a link answers for because we have it do so.
     pub(super) proxies: BTreeMap<(u32, IpAddr), ()>,
+    /// The links that may answer for less than that: the kernel takes it from a link without a carrier, and does not say so.
+    pub(super) doubtful: BTreeSet<u32>,
     /// Endpoints, and the network identifiers that they take what is sent under, if not the device's own.
     pub(super) vxlan_fdb: BTreeMap<(u32, Mac, IpAddr), Option<Vni>>,
     /// What somebody made in the tables of bridges, and the port at which each bridge has each address.
@@ -40,6 +43,8 @@ pub(super) struct Table {
     pub(super) has_places: bool,
     /// The tables, by family, behind which no other is asked.
     pub(super) last_resorts: BTreeSet<(u32, Family)>,
+    /// By which links what comes in is routed by which tables, and in which families.
+    pub(super) ingresses: BTreeMap<(u32, IfName), BTreeSet<Family>>,
     /// The families in which the host's own addresses are looked up before any VRF's table.
     pub(super) local_first: BTreeSet<Family>,
     /// The families in which the namespace as a whole does not forward.
@@ -71,6 +76,8 @@ pub(super) enum Touched {
     Routes(Vec<(u32, IpNet)>),
     /// The namespace as a whole.
     Place,
+    /// What comes in by a link is routed by a table, or no longer.
+    Ingress(u32, IfName),
     /// Steering out of a link.
     Steering(u32),
     /// From one entry to the other.
@@ -90,6 +97,7 @@ impl Table {
 
     /// Writes a fact down; `loading` if it is one of a full dump.
     pub(super) fn record(&mut self, fact: Fact, loading: bool) -> Touched {
+        self.doubt_proxies(&fact);
         match fact {
             Fact::Link(_)
             | Fact::LinkGone(_)
@@ -110,6 +118,7 @@ impl Table {
             | Fact::Label { .. } => self.of_routes(fact, loading),
             Fact::LastResort { .. }
             | Fact::LocalFirst { .. }
+            | Fact::Ingress { .. }
             | Fact::Forwarding { .. }
             | Fact::Proxies { .. } => self.setting(&fact),
         }
@@ -226,11 +235,14 @@ impl Table {
                 let at = (table, family);
                 let changed =
                     if there { self.last_resorts.insert(at) } else { self.last_resorts.remove(&at) };
-                match self.vrfs.get(&table).filter(|_| changed) {
+                let own = table.checked_sub(INGRESS_OFFSET).unwrap_or(table);
+                match self.vrfs.get(&own) {
+                    _ if !changed => Touched::Nothing,
                     Some(device) => Touched::Link(*device),
-                    None => Touched::Nothing,
+                    None => Touched::Place,
                 }
             }
+            Fact::Ingress { link, table, family, there } => self.ingress((table, link), family, there),
             Fact::LocalFirst { family, there } => {
                 let changed =
                     if there { self.local_first.insert(family) } else { self.local_first.remove(&family) };
@@ -247,6 +259,15 @@ impl Table {
             }
             _ => Touched::Nothing,
         }
+    }
+
+    fn ingress(&mut self, at: (u32, IfName), family: Family, there: bool) -> Touched {
+        let families = self.ingresses.entry(at).or_default();
+        let changed = if there { families.insert(family) } else { families.remove(&family) };
+        if families.is_empty() {
+            self.ingresses.remove(&at);
+        }
+        if changed { Touched::Ingress(at.0, at.1) } else { Touched::Nothing }
     }
 
     /// Of a link that is not known yet, it is told again with the link.
@@ -337,6 +358,19 @@ impl Table {
 
     pub(super) fn has_own_ipv6(&self, link: u32) -> bool {
         of_link(&self.addresses, link).any(|((_, address), ours)| *ours && address.addr().is_ipv6())
+    }
+
+    /// Whatever becomes of a link or of its addresses may have taken away what it answers for, even if all that is told of is
+    /// as it was.
+    fn doubt_proxies(&mut self, fact: &Fact) {
+        let link = match fact {
+            Fact::Link(link) => link.index,
+            Fact::AddressGone { link, .. } => *link,
+            _ => return,
+        };
+        if of_link(&self.proxies, link).next().is_some() {
+            self.doubtful.insert(link);
+        }
     }
 
     /// Drops what a link answered for; answers what that was.

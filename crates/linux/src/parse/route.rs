@@ -7,10 +7,13 @@ use weft_net::MplsLabel;
 
 use super::{Fact, Family};
 use crate::wire::number::*;
-use crate::wire::{PROTOCOL, Received, attributes, ip_of, u16_at, u32_at};
+use crate::wire::{PROTOCOL, Received, attributes, ip_of, text_of, u16_at, u32_at};
 
 /// The priority of the route that is the last in a VRF's table: no other is ever asked for behind it.
 pub(crate) const LAST_RESORT: u32 = 4_278_198_272;
+
+/// The priority of our rules for what comes in by a link: behind that for a namespace's own addresses, before all others.
+pub(crate) const INGRESS_PRIORITY: u32 = 217;
 
 const REPLACES: u16 = libc::NLM_F_REPLACE as u16;
 
@@ -161,14 +164,18 @@ fn members(group: &[u8]) -> Vec<(u32, u16)> {
     group.chunks_exact(8).filter_map(|member| Some((u32_at(member, 0)?, weight(member)))).collect()
 }
 
-/// Whether the rule is there that looks the host's own addresses up first of all.
+/// Whether the rule is there that looks the host's own addresses up first of all, or one of ours for what comes in by a link.
 pub(super) fn rule(body: &[u8], there: bool) -> Option<Fact> {
     let family = Family::of(*body.first()?)?;
     let find = |wanted: u16| attributes(body, 12).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
     let priority = find(FRA_PRIORITY).and_then(|priority| u32_at(priority, 0)).unwrap_or(0);
     let table = find(FRA_TABLE).and_then(|table| u32_at(table, 0)).unwrap_or(u32::from(*body.get(4)?));
-    let is_it = priority == 0 && table == u32::from(libc::RT_TABLE_LOCAL);
-    is_it.then_some(Fact::LocalFirst { family, there })
+    if priority == 0 && table == u32::from(libc::RT_TABLE_LOCAL) {
+        return Some(Fact::LocalFirst { family, there });
+    }
+    let is_ours = find(FRA_PROTOCOL) == Some(&[PROTOCOL]) && priority == INGRESS_PRIORITY;
+    let link = text_of(find(FRA_IIFNAME).filter(|_| is_ours)?).parse().ok()?;
+    Some(Fact::Ingress { link, table, family, there })
 }
 
 /// The link by which an address is reached, from the answer to that question.

@@ -26,6 +26,7 @@ macro_rules! in_both_modes {
 pub(crate) use in_both_modes;
 
 mod damage;
+mod ingress;
 mod labels;
 mod paths;
 mod steering;

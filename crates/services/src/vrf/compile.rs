@@ -14,13 +14,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use weft_dataplane::{LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
+use weft_dataplane::{INGRESS_TABLE, LinkId, LinkKind, Neighbour, Object, Path, RouteTo, Steering};
 use weft_net::{Capability, HostName, IfName, Mac};
 
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{ServicePort, compile as core};
 use crate::departure::{Presence, waits};
-use crate::network::compile as network_compile;
+use crate::network::compile::{self as network_compile, MAIN_TABLE};
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
 use crate::vrf::{Scope, Vrf, member, outside, vpn};
@@ -192,7 +192,10 @@ pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
 /// What a port touches: its own fragment, its host's, and its paths, in every VRF that imports them.
 fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, with_importers: bool) {
     let entries = member::entries(model, id);
-    for (vrf, host, _) in entries.members {
+    for (vrf, host, network) in entries.members {
+        if with_importers {
+            touched_by_gateway(model, id, (vrf, &host, network), touched);
+        }
         touched.insert(fragment(vrf, RowKey::Host(host)));
         touched.insert(fragment(vrf, RowKey::Resource(RowKind::ServicePort, id)));
     }
@@ -208,6 +211,30 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     for subnet in model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id)) {
         let vrfs = model.vrfs_of(port).into_iter();
         touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
+    }
+}
+
+/// What the gateway of a network touches that is on a host because of this port alone: it answers for what is anycast there.
+fn touched_by_gateway(
+    model: &Model,
+    id: Id,
+    (vrf, host, network): (Id, &HostName, Id),
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    let Some(own) = model.vrfs.get(&vrf) else { return };
+    let is_bridged = |port: Id| {
+        let port = model.service_ports.get(&port);
+        port.is_some_and(|port| joined(model, own, port) == Joined::Bridged)
+    };
+    let is_there_anyway = || model.ports_in(vrf, host, network).any(|port| port != id && is_bridged(port));
+    if !is_bridged(id) || is_there_anyway() {
+        return;
+    }
+    let is_anycast = |port: &Id| model.service_ports.get(port).is_some_and(|port| port.anycast);
+    for port in model.bindings_to(network).filter(is_anycast) {
+        let paths = member::entries(model, port).paths.into_iter();
+        let paths = paths.filter(|(_, path, _)| path.vrf == vrf);
+        touched.extend(paths.map(|(prefix, ..)| fragment(vrf, Subject::Prefix(prefix))));
     }
 }
 
@@ -464,6 +491,10 @@ fn routes_on(
             objects.push(Object::Neighbour(Neighbour { link, address, mac }));
         }
     }
+    // What comes from elsewhere goes no further than this host.
+    if !paths.is_empty() {
+        objects.push(objects::route(id, INGRESS_TABLE, prefix, RouteTo::paths(paths.clone())));
+    }
     for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
         let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
         let hop = if Some(&host) == here {
@@ -476,7 +507,7 @@ fn routes_on(
         objects.extend(hop.objects);
     }
     if !paths.is_empty() {
-        objects.push(objects::route(id, prefix, RouteTo::paths(paths)));
+        objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
     }
     objects
 }
@@ -516,5 +547,5 @@ fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
         })
     });
     let at = at.map(|host| (host.clone(), Vec::new())).collect();
-    Some(Compiled { at, elsewhere: vec![objects::route(id, prefix, RouteTo::Unreachable)] })
+    Some(Compiled { at, elsewhere: vec![objects::route(id, MAIN_TABLE, prefix, RouteTo::Unreachable)] })
 }

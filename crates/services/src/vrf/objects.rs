@@ -19,7 +19,7 @@ use weft_dataplane::{
 use weft_net::{IfName, Mac, Vni};
 
 use crate::core::binding::vxlan_overhead;
-use crate::network::compile::{MAIN_TABLE, VXLAN_PORT};
+use crate::network::compile::VXLAN_PORT;
 use crate::vrf::{Vrf, outside};
 use crate::{Host, Id, names};
 
@@ -54,6 +54,7 @@ pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
         let mac = Some(router_mac(vrf.vni, host));
         let kind = LinkKind::Vxlan { vni: vrf.vni, local: endpoint, port: VXLAN_PORT, mac };
         let link = link_in(id, names::vxlan(vrf.vni));
+        objects.push(Object::Ingress(link.clone()));
         objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
     }
     if outside::has_mpls(host) {
@@ -71,6 +72,7 @@ pub(super) fn leak(vrf: &Vrf, host: &Host) -> Vec<Object> {
     let mac = router_mac(vrf.vni, host);
     let veth = LinkKind::Veth { peer: link_in(id, names::leak(id)), peer_mac: mac };
     vec![
+        Object::Ingress(link_in(id, names::leak(id))),
         link_object(LinkId::on_host(bridge), mark, LEAK_MTU, LinkKind::Bridge),
         link_object(end.clone(), names::mark("leak", id), LEAK_MTU, veth),
         port_of(end, bridge, PortRole::Workload),
@@ -163,7 +165,7 @@ pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
     Path { weight, ..Path::on(link, via) }
 }
 
-/// A route of a VRF.
-pub(super) fn route(vrf: Id, destination: IpNet, to: RouteTo) -> Object {
-    Object::Route(Route { namespace: Namespace::Vrf(names::vrf(vrf)), table: MAIN_TABLE, destination, to })
+/// A route of a VRF: in its own table ([`MAIN_TABLE`]), or in the one for what comes from other VRFs and other hosts.
+pub(super) fn route(vrf: Id, table: u32, destination: IpNet, to: RouteTo) -> Object {
+    Object::Route(Route { namespace: Namespace::Vrf(names::vrf(vrf)), table, destination, to })
 }

@@ -8,6 +8,7 @@ use weft_net::Capability;
 
 use crate::compile::Compiled;
 use crate::facts::{LearnedEncapsulation, LearnedRoute};
+use crate::network::compile::MAIN_TABLE;
 use crate::vrf::Vrf;
 use crate::vrf::objects::{self, Hop};
 use crate::{Host, Model};
@@ -49,7 +50,7 @@ fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r LearnedRout
         }
     }
     if !paths.is_empty() {
-        objects.push(objects::route(vrf.standard.id, prefix, RouteTo::paths(paths)));
+        objects.push(objects::route(vrf.standard.id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
     }
     objects
 }

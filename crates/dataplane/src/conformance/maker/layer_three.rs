@@ -6,8 +6,8 @@ use weft_net::{IfName, Mac, NamespaceName, Vni};
 
 use super::{BRIDGES, Maker, link, name};
 use crate::{
-    BridgeFdb, BridgePort, Key, LabelRoute, Link, LinkId, LinkKind, Namespace, Neighbour, Object, Path,
-    PortRole, Route, RouteTo, Steering, Vrf, VxlanFdb,
+    BridgeFdb, BridgePort, INGRESS_TABLE, Key, LabelRoute, Link, LinkId, LinkKind, Namespace, Neighbour,
+    Object, Path, PortRole, Route, RouteTo, Steering, Vrf, VxlanFdb,
 };
 
 const VRFS: u8 = 2;
@@ -28,6 +28,9 @@ impl Maker<'_> {
             let gateway = self.gateway(n, vrf);
             for _ in 0..self.random.below(4) {
                 self.route(vrf, router, gateway);
+            }
+            for link in [router, gateway].into_iter().flatten().filter(|_| self.random.yes()) {
+                self.state.insert(Object::Ingress(LinkId { namespace: Namespace::Vrf(vrf), name: link }));
             }
             if labels && self.random.yes() {
                 let label = (100 + number).try_into().expect("in range");
@@ -117,7 +120,8 @@ impl Maker<'_> {
             (true, false) => RouteTo::Blackhole,
         };
         let (namespace, destination) = (Namespace::Vrf(vrf), destination.parse().expect("a prefix"));
-        self.state.insert(Object::Route(Route { namespace, table: 254, destination, to }));
+        let table = if self.random.yes() { 254 } else { INGRESS_TABLE };
+        self.state.insert(Object::Route(Route { namespace, table, destination, to }));
     }
 
     pub(in crate::conformance) fn steering(&mut self, namespace: &NamespaceName) {

@@ -1,12 +1,15 @@
 //! Routes and labels: what they mean hangs on the links, next hops and VRFs that they name.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
-use weft_dataplane::{Key, LabelRoute, Namespace, Object, Path, Route, RouteTo};
+use weft_dataplane::{INGRESS_TABLE, Key, LabelRoute, LinkId, Namespace, Object, Path, Route, RouteTo};
 use weft_net::{IfName, MplsLabel};
 
 use crate::mirror::Mirror;
 use crate::mirror::table::Table;
 use crate::parse::{RawHop, RawTo};
+use crate::vrf::{INGRESS_OFFSET, ingress_table};
 
 /// The routing table `main`.
 const MAIN: u32 = 254;
@@ -28,6 +31,22 @@ impl Mirror {
         }
     }
 
+    /// Makes the state say whether what comes in by a link is routed by its VRF's ingress table now.
+    pub(in crate::mirror) fn refresh_ingress(&mut self, namespace: &Namespace, number: u32, link: IfName) {
+        let Some(table) = self.tables.get(namespace) else { return };
+        let (place, in_place) = place_of(namespace, table, number);
+        if in_place != INGRESS_TABLE {
+            return;
+        }
+        let families = table.ingresses.get(&(number, link)).map_or(0, BTreeSet::len);
+        let link = LinkId { namespace: place, name: link };
+        // What is so in one family alone is not there.
+        match families {
+            2 => self.state.insert(Object::Ingress(link)),
+            _ => self.state.remove(&Key::Ingress(link)),
+        };
+    }
+
     /// Makes the state say what the routes are now that lead out of a link.
     pub(super) fn refresh_routes_of(&mut self, namespace: &Namespace, link: u32) {
         let Some(table) = self.tables.get(namespace) else { return };
@@ -40,13 +59,15 @@ impl Mirror {
 
     /// A VRF of this name has come to a routing table, or has left it: its routes are in another place now.
     pub(super) fn change_place(&mut self, namespace: &Namespace, vrf: IfName, number: u32) {
-        let Some(table) = self.tables.get(namespace) else { return };
-        let keys = table.routes.of_table(number);
-        for (_, destination) in &keys {
-            self.state.remove(&Key::Route(namespace.clone(), number, *destination));
-            self.state.remove(&Key::Route(Namespace::Vrf(vrf), MAIN, *destination));
+        for (number, in_place) in [(number, MAIN), (ingress_table(number), INGRESS_TABLE)] {
+            let Some(table) = self.tables.get(namespace) else { return };
+            let keys = table.routes.of_table(number);
+            for (_, destination) in &keys {
+                self.state.remove(&Key::Route(namespace.clone(), number, *destination));
+                self.state.remove(&Key::Route(Namespace::Vrf(vrf), in_place, *destination));
+            }
+            self.refresh_routes(namespace, &keys);
         }
-        self.refresh_routes(namespace, &keys);
     }
 
     /// Makes the state say what becomes of a label now.
@@ -72,11 +93,13 @@ impl Mirror {
 
 /// Which place's routing table this is, and its number there.
 fn place_of(namespace: &Namespace, table: &Table, number: u32) -> (Namespace, u32) {
-    let view = table.vrfs.get(&number).and_then(|device| table.views.get(device));
-    match view.filter(|view| view.vrf == Some(number)) {
-        Some(view) => (Namespace::Vrf(view.id.name), MAIN),
-        None => (namespace.clone(), number),
-    }
+    let vrf = |own: u32| {
+        let view = table.vrfs.get(&own).and_then(|device| table.views.get(device));
+        view.filter(|view| view.vrf == Some(own)).map(|view| Namespace::Vrf(view.id.name))
+    };
+    let ingress = || Some((vrf(number.checked_sub(INGRESS_OFFSET)?)?, INGRESS_TABLE));
+    let own = vrf(number).map(|place| (place, MAIN));
+    own.or_else(ingress).unwrap_or_else(|| (namespace.clone(), number))
 }
 
 /// Where a route leads to; `None` if a link is not known. What no intent says is no path at all.

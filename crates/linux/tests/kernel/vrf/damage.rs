@@ -1,7 +1,7 @@
 //! What is damaged of a VRF by hand is seen, and mended alone.
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{Driver, LinkKind, Object, RouteTo, State, Steering};
+use weft_dataplane::{Driver, INGRESS_TABLE, LinkKind, Object, Route, RouteTo, State, Steering};
 use weft_linux::VrfMode;
 
 use super::site;
@@ -17,6 +17,11 @@ fn everything() -> State {
     objects.push(a.route("10.7.0.0/24", RouteTo::Unreachable));
     objects.push(a.route("2001:db8:7::/64", RouteTo::Blackhole));
     objects.push(Object::ProxyArp(a.inside(&a.gw())));
+    objects.push(Object::Ingress(a.inside(&a.vx())));
+    let Object::Route(local) = a.route("10.1.0.5/32", RouteTo::link(a.gw().parse().unwrap(), None)) else {
+        unreachable!("it is a route")
+    };
+    objects.push(Object::Route(Route { table: INGRESS_TABLE, ..local }));
     objects.push(Object::ProxyNeighbour(a.inside(&a.gw()), "10.1.0.9".parse().unwrap()));
     objects.push(Object::ProxyNeighbour(a.inside(&a.gw()), "2001:db8:1::9".parse().unwrap()));
     let peer = on(&a.web(), "eth9");
@@ -61,6 +66,7 @@ const DAMAGES: &[(char, &str, &[&str])] = &[
     ('v', "ip route del unreachable 10.7.0.0/24 TABLE", &["+ route"]),
     ('v', "ip -6 route del blackhole 2001:db8:7::/64 TABLE", &["+ route"]),
     ('v', "ip -6 route del 2001:db8:2::5/128 TABLE", &["+ route"]),
+    ('v', "ip route del 10.1.0.5/32 INGRESS", &["+ route"]),
     ('v', "set ipv4/conf/vx5001/forwarding 0", &["~ link"]),
     ('v', "set ipv6/conf/vx5001/forwarding 0", &["~ link"]),
     ('v', "set ipv4/conf/gw-a/forwarding 0", &["~ link"]),
@@ -81,6 +87,10 @@ const DAMAGES: &[(char, &str, &[&str])] = &[
 ];
 
 const OF_NAMESPACES: &[(char, &str, &[&str])] = &[
+    ('v', "ip rule del pref 217", &["+ ingress"]),
+    ('v', "ip -6 rule del pref 217", &["+ ingress"]),
+    ('v', "ip route del unreachable default table 217 metric 4278198272", &["~ vrf"]),
+    ('v', "ip -6 route del unreachable default table 217 metric 4278198272", &["~ vrf"]),
     ('v', "set ipv4/ip_forward 0", &["~ vrf", "~ link", "~ link"]),
     ('v', "set ipv6/conf/all/forwarding 0", &["~ vrf", "~ link", "~ link"]),
 ];
@@ -88,6 +98,8 @@ const OF_NAMESPACES: &[(char, &str, &[&str])] = &[
 const OF_DEVICES: &[(char, &str, &[&str])] = &[
     ('h', "ip route del unreachable default table 1001 metric 4278198272", &["~ vrf"]),
     ('h', "ip -6 route del unreachable default table 1001 metric 4278198272", &["~ vrf"]),
+    ('h', "ip route del unreachable default table 1000001001 metric 4278198272", &["~ vrf"]),
+    ('h', "ip -6 route del unreachable default table 1000001001 metric 4278198272", &["~ vrf"]),
     ('h', "ip rule add pref 0 table local", &["~ vrf"]),
     ('h', "ip -6 rule add pref 0 table local", &["~ vrf"]),
     ('h', "ip link set vrf-a down", &["~ vrf"]),
@@ -98,13 +110,13 @@ fn each_damage(mode: VrfMode) {
     wired(&bench);
     let (want, mut host) = (everything(), bench.open("a"));
     reach(&mut host, &want);
-    let (of_mode, place, table) = match mode {
-        VrfMode::Namespace => (OF_NAMESPACES, bench.named("a", "vrf-a"), ""),
-        VrfMode::Device => (OF_DEVICES, bench.host("a"), "table 1001"),
+    let (of_mode, place, table, ingress) = match mode {
+        VrfMode::Namespace => (OF_NAMESPACES, bench.named("a", "vrf-a"), "", "table 217"),
+        VrfMode::Device => (OF_DEVICES, bench.host("a"), "table 1001", "table 1000001001"),
     };
     for (place_of, damage, mend) in DAMAGES.iter().chain(of_mode) {
         let n = if *place_of == 'v' { place.clone() } else { bench.host("a") };
-        let command = damage.replace("TABLE", table);
+        let command = damage.replace("TABLE", table).replace("INGRESS", ingress);
         match command.split_once(' ').unwrap() {
             ("set", rest) => {
                 let (name, value) = rest.split_once(' ').unwrap();
@@ -149,7 +161,38 @@ fn what_no_event_tells_is_seen_when_it_is_looked_for(mode: VrfMode) {
     assert_eq!(crate::common::ours(&mut host), []);
 }
 
+/// Some kernels take what a link answers for away with its carrier, all with its last address, and none says so.
+fn what_is_answered_for_outlives_what_takes_it_away(mode: VrfMode) {
+    let bench = Bench::with(mode);
+    wired(&bench);
+    let (want, mut host) = (everything(), bench.open("a"));
+    reach(&mut host, &want);
+    let place = if mode == VrfMode::Namespace { bench.named("a", "vrf-a") } else { bench.host("a") };
+    let of_kernel = || run(&format!("ip -n {place} neigh show proxy dev gw-a"));
+    let is_whole = |shown: &str| shown.contains("10.1.0.9") && shown.contains("2001:db8:1::9");
+    for taking in [
+        // With its last address an interface loses its neighbours of that version.
+        "-4 addr flush dev gw-a",
+        // Down and up before anybody has looked, it is as it was.
+        "link set gw-a down",
+        "link set gw-a up",
+    ] {
+        run(&format!("ip -n {place} {taking}"));
+        // What is taken, with an event about the link that is as it was: no step is due but for what is gone.
+        await_rest(&mut host, &want);
+        assert!(is_whole(&of_kernel()), "after '{taking}': {}", of_kernel());
+    }
+    for family in ["10.1.0.9", "2001:db8:1::9"] {
+        run(&format!("ip -n {place} neigh del proxy {family} dev gw-a"));
+    }
+    // Any change of the link makes it be looked at.
+    run(&format!("ip -n {place} link set gw-a txqueuelen 999"));
+    check(&mut host, &want, "both are gone", &["+ proxy-neighbour", "+ proxy-neighbour"]);
+    assert!(is_whole(&of_kernel()), "{}", of_kernel());
+}
+
 in_both_modes! {
+    what_is_answered_for_outlives_what_takes_it_away => super::what_is_answered_for_outlives_what_takes_it_away,
     each_damage_is_seen_and_mended_alone => super::each_damage,
     what_no_event_tells_is_seen_when_it_is_looked_for => super::what_no_event_tells_is_seen_when_it_is_looked_for,
 }

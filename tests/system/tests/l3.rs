@@ -1,16 +1,16 @@
 //! Layer 3 on two hosts, with the names and addresses of OPNFV NetReady's L3VPN use cases.
 
 use serde_json::{Value, json};
-use weft_system_tests::{Bench, kernel};
+use weft_system_tests::{Bench, run, try_run};
 
 /// A network of a project, with a subnet.
 fn network(bench: &Bench, project: &str, attributes: Value, cidrs: &[&str]) -> (String, Vec<String>) {
     let mut attributes = attributes;
     attributes["project_id"] = json!(project);
-    let network = bench.http().create_id("networks", &attributes);
+    let network = bench.http().create_id("networks", &json!({ "network": attributes }));
     let subnets = cidrs.iter().map(|cidr| {
         let subnet = json!({"network_id": network, "ip_version": 4, "cidr": cidr, "project_id": project});
-        bench.http().create_id("subnets", &subnet)
+        bench.http().create_id("subnets", &json!({ "subnet": subnet }))
     });
     let subnets = subnets.collect();
     (network, subnets)
@@ -21,16 +21,19 @@ fn workload(bench: &Bench, project: &str, network: &str, at: (&str, &str, &str),
     let (name, host, address) = at;
     let port = json!({"network_id": network, "name": name, "project_id": project, "anycast": anycast,
         "fixed_ips": [{"ip_address": address}], "binding:host_id": host, "binding:profile": {"namespace": name}});
-    bench.http().create_id("ports", &port)
+    bench.http().create_id("ports", &json!({ "port": port }))
 }
 
 /// A VPN of a project, and what is associated with it.
 fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Value)]) -> String {
     let mut attributes = attributes;
     attributes["project_id"] = json!(project);
-    let vpn = bench.http().create_id("bgpvpn/bgpvpns", &attributes);
+    let vpn = bench.http().create_id("bgpvpn/bgpvpns", &json!({ "bgpvpn": attributes }));
     for (kind, member) in members {
-        bench.http().create(&format!("bgpvpn/bgpvpns/{vpn}/{kind}_associations"), member);
+        let association = format!("{kind}_association");
+        let _made = bench
+            .http()
+            .create(&format!("bgpvpn/bgpvpns/{vpn}/{association}s"), &json!({ association: member }));
     }
     vpn
 }
@@ -38,7 +41,7 @@ fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Value)
 /// With which TTL an echo comes back, if one does.
 fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
     let namespace = bench.namespace(from);
-    let said = kernel::try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
+    let said = try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
     said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
 }
 
@@ -54,41 +57,45 @@ fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     workload(&bench, "Blue", &net2, ("G4", "host2", "10.3.7.10"), false);
     workload(&bench, "Red", &net3, ("G5", "host1", "10.1.1.5"), false);
     workload(&bench, "Red", &net3, ("G6", "host2", "10.1.1.6"), false);
-    vpn(&bench, "Blue", json!({"name": "vpn1", "route_targets": ["64512:100"]}), &[
-        ("network", json!({"network_association": {"network_id": net1}})),
-        ("network", json!({"network_association": {"network_id": net2}})),
-    ]);
-    vpn(&bench, "Red", json!({"name": "vpn2", "route_targets": ["64512:200"]}), &[(
-        "network",
-        json!({"network_association": {"network_id": net3}}),
-    )]);
+    vpn(
+        &bench,
+        "Blue",
+        json!({"name": "vpn1", "route_targets": ["64512:100"]}),
+        &[("network", json!({"network_id": net1})), ("network", json!({"network_id": net2}))],
+    );
+    vpn(
+        &bench,
+        "Red",
+        json!({"name": "vpn2", "route_targets": ["64512:200"]}),
+        &[("network", json!({"network_id": net3}))],
+    );
     bench.await_rest();
     // One hop on the same host, two to the other, none within a subnet.
     for (from, to, expected) in [
-        ("G1", "10.1.1.6", 64),
-        ("G1", "10.3.7.9", 63),
-        ("G1", "10.3.7.10", 62),
-        ("G2", "10.1.1.5", 63),
-        ("G2", "10.1.1.6", 62),
-        ("G3", "10.3.7.9", 62),
-        ("G4", "10.1.1.6", 63),
-        ("G5", "10.1.1.6", 64),
+        ("host1.G1", "10.1.1.6", 64),
+        ("host1.G1", "10.3.7.9", 63),
+        ("host1.G1", "10.3.7.10", 62),
+        ("host1.G2", "10.1.1.5", 63),
+        ("host1.G2", "10.1.1.6", 62),
+        ("host2.G3", "10.3.7.9", 62),
+        ("host2.G4", "10.1.1.6", 63),
+        ("host1.G5", "10.1.1.6", 64),
     ] {
         assert_eq!(ttl(&bench, from, to), Some(expected), "{from} to {to}");
     }
     // Red has an address of Blue's, and no way to what only Blue has; not even by a gateway that it makes up.
-    assert_eq!(ttl(&bench, "G5", "10.3.7.9"), None);
-    assert_eq!(ttl(&bench, "G6", "10.3.7.10"), None);
+    assert_eq!(ttl(&bench, "host1.G5", "10.3.7.9"), None);
+    assert_eq!(ttl(&bench, "host2.G6", "10.3.7.10"), None);
     // The nearest gateway says that there is nothing, and a packet that has come too far is told so by the last.
-    let from = bench.namespace("G1");
-    let lost = kernel::try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 10.9.9.9")).unwrap_err();
+    let from = bench.namespace("host1.G1");
+    let lost = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 10.9.9.9")).unwrap_err();
     assert!(lost.contains("From 10.1.1.1 icmp_seq=1 Destination Net Unreachable"), "{lost}");
-    let tired = kernel::try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
+    let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
     assert!(tired.contains("Time to live exceeded"), "{tired}");
     bench.http().delete("ports", &g3);
     bench.await_rest();
-    assert_eq!(ttl(&bench, "G2", "10.1.1.6"), None);
-    assert_eq!(ttl(&bench, "G2", "10.3.7.10"), Some(64), "what stays is untouched");
+    assert_eq!(ttl(&bench, "host1.G2", "10.1.1.6"), None);
+    assert_eq!(ttl(&bench, "host1.G2", "10.3.7.10"), Some(64), "what stays is untouched");
 }
 
 #[test]
@@ -98,31 +105,89 @@ fn a_router_joins_its_networks_on_every_host_that_has_ports_of_them_and_on_no_ot
     let (db, db_subnets) = network(&bench, "default", json!({"name": "db"}), &["10.2.0.0/24"]);
     workload(&bench, "default", &web, ("w1", "host1", "10.1.0.11"), false);
     workload(&bench, "default", &db, ("d2", "host2", "10.2.0.12"), false);
-    let router = bench.http().create_id("routers", &json!({"name": "r"}));
+    let router = bench.http().create_id("routers", &json!({"router": {"name": "r"}}));
     for subnet in web_subnets.iter().chain(&db_subnets) {
         let path = format!("/v2.0/routers/{router}/add_router_interface");
         let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": subnet}));
         assert_eq!(answer.status, 200, "{}", answer.json());
     }
     bench.await_rest();
-    assert_eq!(ttl(&bench, "w1", "10.2.0.12"), Some(62));
+    assert_eq!(ttl(&bench, "host1.w1", "10.2.0.12"), Some(62));
     let vrfs = |host: &str| {
         let prefix = format!("t-router.{host}.vrf-");
-        kernel::run("ip netns list").lines().filter(|line| line.starts_with(&prefix)).count()
+        run("ip netns list").lines().filter(|line| line.starts_with(&prefix)).count()
     };
     assert_eq!((vrfs("host1"), vrfs("host2"), vrfs("host3")), (1, 1, 0));
     // The gateway is the same everywhere: that of the router's interface.
     let ports = bench.http().list("/v2.0/ports?device_owner=network:router_interface_distributed");
     let mac = |address: &str| {
-        let port = ports.iter().find(|port| port["fixed_ips"][0]["ip_address"] == address).expect("an interface");
+        let port =
+            ports.iter().find(|port| port["fixed_ips"][0]["ip_address"] == address).expect("an interface");
         port["mac_address"].as_str().expect("a MAC address").to_owned()
     };
-    let neighbours = bench.ip("w1", "neigh show 10.1.0.1");
+    let neighbours = bench.ip("host1.w1", "neigh show 10.1.0.1");
     assert!(neighbours.contains(&mac("10.1.0.1")), "{neighbours}");
     let path = format!("/v2.0/routers/{router}/remove_router_interface");
     let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": db_subnets[0]}));
     assert_eq!(answer.status, 200, "{}", answer.json());
     bench.await_rest();
-    assert_eq!(ttl(&bench, "w1", "10.2.0.12"), None);
+    assert_eq!(ttl(&bench, "host1.w1", "10.2.0.12"), None);
     assert_eq!((vrfs("host1"), vrfs("host2"), vrfs("host3")), (1, 0, 0), "gone where nothing needs it");
+}
+
+#[test]
+fn hub_and_spoke_spokes_reach_one_another_by_way_of_the_hub_alone() {
+    let bench = Bench::up("t-hubspoke", 2, 9783);
+    let cidrs = ["10.1.1.0/24", "10.3.7.0/24"];
+    let (blue, _) = network(&bench, "Blue", json!({"name": "blue", "l2_adjacency": false}), &cidrs);
+    let port = |at| workload(&bench, "Blue", &blue, at, false);
+    let hub = port(("vFW", "host1", "10.1.1.5"));
+    let spokes = [
+        port(("VNF1", "host1", "10.3.7.9")),
+        port(("VNF2", "host2", "10.1.1.6")),
+        port(("VNF3", "host2", "10.3.7.10")),
+    ];
+    let mut members = vec![("port", json!({"port_id": hub, "role": "hub"}))];
+    members.extend(spokes.iter().map(|spoke| ("port", json!({"port_id": spoke, "role": "spoke"}))));
+    vpn(&bench, "Blue", json!({"name": "hs", "vrf_policy": "hub-and-spoke"}), &members);
+    bench.await_rest();
+    assert_eq!(ttl(&bench, "host1.VNF1", "10.1.1.5"), Some(62));
+    assert_eq!(ttl(&bench, "host2.VNF2", "10.1.1.5"), Some(62));
+    let all = [("host1.VNF1", "10.1.1.6"), ("host1.VNF1", "10.3.7.10"), ("host2.VNF2", "10.3.7.10")];
+    for (from, to) in all {
+        assert_eq!(ttl(&bench, from, to), None, "{from} to {to}, past a hub that does not forward");
+    }
+    let firewall = bench.namespace("host1.vFW");
+    let _set = run(&format!("ip netns exec {firewall} sysctl -qw net.ipv4.ip_forward=1"));
+    for (from, to) in all {
+        // The spoke's VRF, the hub's, the firewall, the hub's again, the other spoke's.
+        assert_eq!(ttl(&bench, from, to), Some(59), "{from} to {to}");
+    }
+    bench.http().delete("ports", &hub);
+    bench.await_rest();
+    for (from, to) in all {
+        assert_eq!(ttl(&bench, from, to), None, "{from} to {to}, without a hub");
+    }
+}
+
+#[test]
+fn ecmp_one_address_of_several_instances_in_one_subnet_is_reached_from_inside_and_outside_it() {
+    let bench = Bench::up("t-ecmp", 2, 9783);
+    let (blue, _) = network(&bench, "Blue", json!({"name": "blue"}), &["10.1.1.0/24"]);
+    let (other, _) = network(&bench, "Blue", json!({"name": "other"}), &["10.2.2.0/24"]);
+    for (name, host) in [("V11", "host1"), ("V12", "host1"), ("V13", "host2")] {
+        workload(&bench, "Blue", &blue, (name, host, "10.1.1.5"), true);
+    }
+    workload(&bench, "Blue", &blue, ("V2", "host1", "10.1.1.6"), false);
+    workload(&bench, "Blue", &blue, ("V3", "host2", "10.1.1.3"), false);
+    workload(&bench, "Blue", &other, ("G5", "host2", "10.2.2.5"), false);
+    let member = |network: &str| ("network", json!({"network_id": network}));
+    let targets = json!({"name": "ec", "route_targets": ["64512:400"]});
+    vpn(&bench, "Blue", targets, &[member(&blue), member(&other)]);
+    bench.await_rest();
+    for from in ["host1.V2", "host2.V3", "host2.G5"] {
+        assert!(bench.pings(from, "10.1.1.5"), "{from}");
+    }
+    assert_eq!(ttl(&bench, "host1.V2", "10.1.1.3"), Some(64), "the others of the subnet are beside it");
+    assert_eq!(ttl(&bench, "host1.V11", "10.1.1.6"), Some(63), "an instance is routed to them");
 }

@@ -309,6 +309,10 @@ impl LinuxHost {
             self.own(run, step, link)?;
             run.created.remove(link);
         }
+        if let (Object::Address(_, address), Some(table)) = (object, self.ingress_table_of(&link.namespace)) {
+            let delivery = (index, address.addr());
+            run.put(at, Care::Removes, |batch| encode::delivery(batch, false, table, delivery));
+        }
         let delete = FdbChange::Delete;
         run.put(at, Care::Removes, |batch| match object {
             Object::Link(_) => encode::delete_link(batch, index),

@@ -13,6 +13,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use weft_dataplane::{Key, LinkId, Mark, Namespace, State, Vrf};
 use weft_net::{IfName, NamespaceName};
 
@@ -290,6 +291,11 @@ impl Mirror {
     /// Whether the link has an IPv6 address of ours.
     pub(crate) fn has_ipv6(&self, namespace: &Namespace, index: u32) -> bool {
         self.tables.get(namespace).is_some_and(|table| table.has_own_ipv6(index))
+    }
+
+    /// Whether the link has this address, and it is ours.
+    pub(crate) fn has_address(&self, namespace: &Namespace, index: u32, address: IpNet) -> bool {
+        self.tables.get(namespace).is_some_and(|table| table.addresses.get(&(index, address)) == Some(&true))
     }
 
     /// Remembers what no event tells: whether IPv6 is off on a link.

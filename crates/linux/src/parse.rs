@@ -72,6 +72,13 @@ pub(crate) enum Fact {
         destination: IpNet,
         priority: u32,
     },
+    /// What is for an address is delivered to a link of this host by a table because we have it so, or no longer.
+    Delivery {
+        table: u32,
+        address: IpAddr,
+        link: u32,
+        there: bool,
+    },
     /// Whether nothing falls through a VRF's table, by family.
     LastResort {
         table: u32,

@@ -12,6 +12,7 @@ use super::{Care, DISABLE_IPV6, IPV6_ON, Run, Setting};
 use crate::host::LinuxHost;
 use crate::mirror::{end_mark, own_mark};
 use crate::parse::Fact;
+use crate::vrf::VrfMode;
 use crate::{encode, guard, namespace, vrf};
 
 impl LinuxHost {
@@ -41,11 +42,19 @@ impl LinuxHost {
             self.flush(run, at.namespace);
             self.set_ipv6(run, at.namespace, &[(step, link.name, IPV6_ON)]);
         }
+        let ingress = self.ingress_table_of(&link.namespace);
+        let is_there = ingress.is_some() && self.mirror.has_address(at.namespace, index, address);
         run.put(at, Care::Must, |batch| {
             if ours && routed && address.addr().is_ipv4() {
                 encode::set_ipv4(batch, index, &guard::ROUTED_IPV4);
             }
-            encode::address(batch, true, index, address);
+            // In a VRF device, it may be there without being delivered to from everywhere.
+            if !is_there {
+                encode::address(batch, true, index, address);
+            }
+            if let Some(table) = ingress {
+                encode::delivery(batch, true, table, (index, address.addr()));
+            }
         });
         if address.addr().is_ipv6()
             && let Some(queue) = run.queues.get_mut(at.namespace)
@@ -53,6 +62,16 @@ impl LinuxHost {
             queue.facts.push((step, Fact::Address { link: index, address, ours: true }));
         }
         Ok(())
+    }
+
+    /// The number of the ingress table of a VRF, where its own addresses have to be named in that.
+    pub(super) fn ingress_table_of(&self, place: &Namespace) -> Option<u32> {
+        match place {
+            Namespace::Vrf(name) if self.vrf == VrfMode::Device => {
+                self.mirror.vrf_device(*name).map(|(_, table)| vrf::ingress_table(table))
+            }
+            Namespace::Host | Namespace::Named(_) | Namespace::Vrf(_) => None,
+        }
     }
 
     /// Has a link answer for an address, or no longer. The kernel tells of neither.

@@ -172,11 +172,12 @@ impl LinuxHost {
         let netns = self.mirror.netns(&link.namespace);
         self.turn_to(run, netns);
         let at = At { step, namespace: netns };
-        let families = self.mirror.ingress(netns, INGRESS_TABLE, link.name);
+        let table = self.ingress_table_of(&link.namespace).unwrap_or(INGRESS_TABLE);
+        let families = self.mirror.ingress(netns, table, link.name);
         let care = if there { Care::Must } else { Care::Removes };
         for family in [Family::Ipv4, Family::Ipv6] {
             if families.contains(&family) != there {
-                let rule = (link.name, INGRESS_TABLE);
+                let rule = (link.name, table);
                 run.put(at, care, |batch| encode::ingress_rule(batch, there, family, rule));
             }
         }

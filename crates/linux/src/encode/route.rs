@@ -192,6 +192,15 @@ pub(crate) fn create_vrf(batch: &mut Vec<u8>, vrf: &Vrf, index: u32) {
     });
 }
 
+/// Has what is for an address of a link delivered by a table beside the link's own, or no longer.
+pub(crate) fn delivery(batch: &mut Vec<u8>, there: bool, table: u32, (link, address): (u32, IpAddr)) {
+    let (kind, flags) = verb(if there { RouteChange::Replace } else { RouteChange::Delete });
+    let length = if address.is_ipv4() { 32 } else { 128 };
+    let fixed = route_fixed(family(address), length, table, (libc::RT_SCOPE_HOST, libc::RTN_LOCAL));
+    let mut message = Message::begin(batch, kind, flags, &fixed);
+    message.u32(RTA_TABLE, table).ip(RTA_DST, address).u32(RTA_OIF, link);
+}
+
 /// Makes or removes the routes behind which no other table is asked.
 pub(crate) fn last_resorts(batch: &mut Vec<u8>, there: bool, table: u32) {
     let (kind, flags) = verb(if there { RouteChange::Replace } else { RouteChange::Delete });

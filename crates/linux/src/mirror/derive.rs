@@ -5,7 +5,7 @@ use weft_dataplane::{
 };
 use weft_net::Mac;
 
-use super::table::{Entry, Table};
+use super::table::{Entry, Table, of_link};
 use super::{Mirror, adoption_mark, end_mark, own_mark};
 use crate::parse::{Family, RawKind, RawLink};
 use crate::steer::RawFilter;
@@ -181,10 +181,17 @@ impl Mirror {
             Entry::Address(link, _)
             | Entry::Neighbour(link, _)
             | Entry::BridgeFdb(link, _)
+            | Entry::Delivery(link, _)
             | Entry::Proxy(link, _)
             | Entry::VxlanFdb(link, ..) => *link,
             Entry::Label(label) => return self.refresh_label(namespace, *label),
         };
+        if let Entry::Delivery(_, address) = *entry {
+            let of_it = of_link(&table.addresses, link).map(|((_, of_link), _)| *of_link);
+            let of_it: Vec<_> = of_it.filter(|of_link| of_link.addr() == address).collect();
+            let of_it = of_it.into_iter().map(|address| Entry::Address(link, address));
+            return of_it.for_each(|entry| self.refresh_entry(namespace, &entry));
+        }
         let Some(view) = table.views.get(&link) else { return };
         match entry_object(table, view, entry) {
             Some(object) => self.state.insert(object),

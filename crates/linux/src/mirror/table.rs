@@ -22,6 +22,8 @@ pub(super) struct Table {
     pub(super) views: HashMap<u32, View>,
     /// All addresses, and whether each is ours.
     pub(super) addresses: BTreeMap<(u32, IpNet), bool>,
+    /// By which tables, beside their own, what is for addresses of links is delivered.
+    pub(super) deliveries: BTreeMap<(u32, IpAddr), u32>,
     pub(super) neighbours: BTreeMap<(u32, IpAddr), Mac>,
     /// What a link answers for because we have it do so.
     pub(super) proxies: BTreeMap<(u32, IpAddr), ()>,
@@ -60,6 +62,8 @@ pub(super) enum Entry {
     Neighbour(u32, IpAddr),
     VxlanFdb(u32, Mac, IpAddr),
     BridgeFdb(u32, Mac),
+    /// Whether what is for an address is delivered.
+    Delivery(u32, IpAddr),
     Proxy(u32, IpAddr),
     Label(MplsLabel),
 }
@@ -108,6 +112,7 @@ impl Table {
             Fact::Address { .. }
             | Fact::AddressGone { .. }
             | Fact::Neighbour { .. }
+            | Fact::Delivery { .. }
             | Fact::Proxy { .. }
             | Fact::VxlanFdb { .. }
             | Fact::BridgeFdb { .. } => self.of_entries(fact, loading),
@@ -174,6 +179,14 @@ impl Table {
                     None => self.neighbours.remove(&(link, address)).is_some(),
                 };
                 entry(changed, Entry::Neighbour(link, address))
+            }
+            Fact::Delivery { table, address, link, there } => {
+                let changed = if there {
+                    self.deliveries.insert((link, address), table) != Some(table)
+                } else {
+                    self.deliveries.remove(&(link, address)).is_some()
+                };
+                entry(changed, Entry::Delivery(link, address))
             }
             Fact::Proxy { link, address, there } if !there || knows(link) => {
                 if there {
@@ -373,6 +386,14 @@ impl Table {
         }
     }
 
+    /// The IPv4 routes out of a link are gone, and so are those by which what is for its addresses is delivered; answers which.
+    pub(super) fn lose_deliveries(&mut self, link: u32) -> Vec<Entry> {
+        let of_it = of_link(&self.deliveries, link).map(|((_, address), _)| *address);
+        let lost: Vec<IpAddr> = of_it.filter(IpAddr::is_ipv4).collect();
+        self.deliveries.retain(|(other, address), _| *other != link || address.is_ipv6());
+        lost.into_iter().map(|address| Entry::Delivery(link, address)).collect()
+    }
+
     /// Drops what a link answered for; answers what that was.
     pub(super) fn lose_proxies(&mut self, link: u32) -> Vec<Entry> {
         let lost =
@@ -385,6 +406,7 @@ impl Table {
     pub(super) fn forget_link(&mut self, link: u32) {
         drop_of_link(&mut self.addresses, link);
         drop_of_link(&mut self.neighbours, link);
+        drop_of_link(&mut self.deliveries, link);
         drop_of_link(&mut self.proxies, link);
         drop_of_link(&mut self.bridge_fdb, link);
         self.fdb_ports.retain(|(bridge, _), port| *bridge != link && *port != link);

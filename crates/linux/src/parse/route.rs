@@ -95,6 +95,10 @@ pub(super) fn route(message: &Received<'_>) -> Option<Fact> {
     if ours && kind == libc::RTN_UNREACHABLE && length == 0 && priority == LAST_RESORT {
         return Some(Fact::LastResort { table, family: Family::of(family)?, there: is_there });
     }
+    if ours && kind == libc::RTN_LOCAL {
+        let (address, link) = (destination, hop.link);
+        return Some(Fact::Delivery { table, address, link, there: is_there });
+    }
     let to = match (kind, next_hop) {
         (libc::RTN_UNICAST, Some(id)) => RawTo::NextHop(id),
         (libc::RTN_UNICAST, None) if hop.link != 0 => RawTo::Hop(hop),

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use weft_dataplane::{BridgeFdb, Flood, Key, Neighbour, Object, VxlanFdb};
+use weft_dataplane::{BridgeFdb, Flood, Key, Namespace, Neighbour, Object, VxlanFdb};
 use weft_net::Mac;
 
 use super::View;
 use crate::mirror::table::{Entry, Table, of_link};
-use crate::parse::Family;
+use crate::parse::{Family, RawKind};
+use crate::vrf::ingress_table;
 
 /// The entries of a link of which its settings say whether they count.
 pub(super) fn settled_by_link(table: &Table, link: u32) -> Vec<Entry> {
@@ -33,7 +34,8 @@ pub(super) fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<
     match *entry {
         Entry::Address(index, address) => {
             let ours = table.addresses.get(&(index, address)) == Some(&true);
-            ours.then(|| Object::Address(link(), address))
+            (ours && is_delivered(table, view, index, address.addr()))
+                .then(|| Object::Address(link(), address))
         }
         Entry::Neighbour(index, address) => {
             let mac = *table.neighbours.get(&(index, address))?;
@@ -58,7 +60,20 @@ pub(super) fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<
             let there = may && table.proxies.contains_key(&(index, address));
             there.then(|| Object::ProxyNeighbour(link(), address))
         }
-        Entry::Label(_) => None,
+        Entry::Label(_) | Entry::Delivery(..) => None,
+    }
+}
+
+/// Whether what is for an address of a link in a VRF device gets to it from everywhere.
+fn is_delivered(table: &Table, view: &View, index: u32, address: IpAddr) -> bool {
+    let Namespace::Vrf(vrf) = view.id.namespace else { return true };
+    let device =
+        table.names.get(&vrf).filter(|_| table.has_places).and_then(|device| table.links.get(device));
+    match device.map(|device| &device.kind) {
+        Some(RawKind::Vrf { table: own }) => {
+            table.deliveries.get(&(index, address)) == Some(&ingress_table(*own))
+        }
+        _ => true,
     }
 }
 
@@ -72,5 +87,6 @@ pub(super) fn entry_key(view: &View, entry: &Entry) -> Key {
         Entry::BridgeFdb(_, mac) => Key::BridgeFdb(link, mac),
         Entry::Proxy(_, address) => Key::ProxyNeighbour(link, address),
         Entry::Label(label) => Key::Label(label),
+        Entry::Delivery(_, address) => Key::Address(link, address.into()),
     }
 }

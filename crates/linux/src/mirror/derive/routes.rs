@@ -86,8 +86,9 @@ impl Mirror {
     /// Drops the IPv4 routes out of a link.
     pub(in crate::mirror) fn drop_ipv4_routes(&mut self, namespace: &Namespace, link: u32) {
         let Some(table) = self.tables.get_mut(namespace) else { return };
-        let lost = table.routes.lose_ipv4(link);
+        let (lost, undelivered) = (table.routes.lose_ipv4(link), table.lose_deliveries(link));
         self.refresh_routes(namespace, &lost);
+        undelivered.iter().for_each(|entry| self.refresh_entry(namespace, entry));
     }
 }
 

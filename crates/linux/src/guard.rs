@@ -106,6 +106,7 @@ const SEND_REDIRECTS: u16 = 6;
 const RP_FILTER: u16 = 8;
 const ARP_IGNORE: u16 = 19;
 const PROMOTE_SECONDARIES: u16 = 20;
+const ACCEPT_LOCAL: u16 = 23;
 const DROP_UNICAST_IN_L2_MULTICAST: u16 = 30;
 
 /// IPv4 on a bridge port: no answer to ARP, nothing accepted from a source that is not routed there (so, nothing).
@@ -119,6 +120,9 @@ pub(crate) const ROUTED_IPV4: [(u16, u32); 4] =
 /// IPv4 on a link in a VRF: it forwards, and neither sends nor takes advice on better ways.
 pub(crate) const VRF_IPV4: [(u16, u32); 4] =
     [(FORWARDING, 1), (ACCEPT_REDIRECTS, 0), (SEND_REDIRECTS, 0), (RP_FILTER, 0)];
+
+/// IPv4 on a link by which other hosts' gateways speak: an address of our own may be a source there.
+pub(crate) const INGRESS_IPV4: [(u16, u32); 1] = [(ACCEPT_LOCAL, 1)];
 
 /// IPv4 on an adopted link that is let go.
 pub(crate) const RELEASED_IPV4: [(u16, u32); 2] = [(ARP_IGNORE, 0), (DROP_UNICAST_IN_L2_MULTICAST, 0)];

@@ -13,6 +13,7 @@ use weft_net::Capability;
 
 use super::{At, Care, Run, refuse};
 use crate::encode::{self, RouteChange, Target};
+use crate::guard;
 use crate::host::LinuxHost;
 use crate::parse::{self, Family, RawHop};
 use crate::vrf::{self, VrfMode};
@@ -180,6 +181,10 @@ impl LinuxHost {
                 let rule = (link.name, table);
                 run.put(at, care, |batch| encode::ingress_rule(batch, there, family, rule));
             }
+        }
+        // A gateway has the same address on every host, and what another one says with it is to be heard.
+        if there && let Ok((index, at)) = self.any(run, step, link) {
+            run.put(at, care, |batch| encode::set_ipv4(batch, index, &guard::INGRESS_IPV4));
         }
         Ok(())
     }

@@ -142,7 +142,7 @@ pub fn describe_host(
     now: Timestamp,
 ) -> Result<Vec<Write>, Refusal> {
     let known = model.hosts.get(name);
-    if known.is_some_and(|known| known.fact == *fact) {
+    if known.is_some_and(|known| known.fact == *fact && known.number != 0) {
         return Ok(Vec::new());
     }
     check_endpoint(model, name, fact)?;

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use weft_bgp::io::{Driver, Handle};
-use weft_bgp::speaker::{Learned, PeerConfig, Route, Speaker, SpeakerConfig};
+use weft_bgp::speaker::{Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
@@ -23,6 +23,8 @@ use crate::site::Site;
 
 /// How many changes are taken from a speaker at a time.
 const LEARNED_MAX: usize = 4096;
+/// How long routes are awaited after a start before the best are chosen and told, in seconds.
+const DEFERRAL_TIME_S: u16 = 30;
 /// How many such batches may wait.
 const BATCHES_MAX: usize = 16;
 
@@ -120,9 +122,10 @@ impl Bgp {
         let vrfs = model.vrfs().map(|vrf| vrf.standard.id);
         let gone: Vec<Id> = self.imports.keys().copied().filter(|id| model.vrf(*id).is_none()).collect();
         let rows = vrfs.chain(gone).map(|id| RowKey::Resource(RowKind::Vrf, id));
-        let mut rows: BTreeSet<RowKey> = rows.collect();
-        rows.insert(RowKey::Resource(RowKind::BgpSpeaker, Id::MIN));
+        let rows: BTreeSet<RowKey> = rows.collect();
         self.configure(model, rows).await;
+        let peers_may_remember = self.speakers.is_empty();
+        self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
         let routes = weft_services::vrf::routes_of_all(model);
         self.site.touched.note(routes.iter().chain(self.announced.keys()));
     }
@@ -138,7 +141,7 @@ impl Bgp {
             }
         }
         if is_about_speakers {
-            self.configure_speakers(wanted(model, self.config.router_id)).await;
+            self.configure_speakers(wanted(model, self.config.router_id), false).await;
         }
     }
 
@@ -159,7 +162,9 @@ impl Bgp {
         }
     }
 
-    async fn configure_speakers(&mut self, wanted: BTreeMap<Id, Wanted>) {
+    /// Makes the speakers what they are to be. After a start of the process their neighbours may still have routes of its last
+    /// life, and hosts still forward: then nothing is taken back before it has been seen to be gone (RFC 4724 §4.1).
+    async fn configure_speakers(&mut self, wanted: BTreeMap<Id, Wanted>, peers_may_remember: bool) {
         let is_other =
             |id: &Id, running: &Running| wanted.get(id).is_none_or(|wanted| wanted.config != running.config);
         let ended: Vec<Id> =
@@ -170,7 +175,7 @@ impl Bgp {
         }
         for (id, wanted) in wanted {
             if !self.speakers.contains_key(&id) {
-                self.start(id, wanted.config).await;
+                self.start(id, wanted.config, peers_may_remember).await;
             }
             if let Some(running) = self.speakers.get_mut(&id) {
                 running.set_peers(wanted.peers).await;
@@ -179,8 +184,11 @@ impl Bgp {
     }
 
     /// Starts a speaker, with all that is announced and imported already.
-    async fn start(&mut self, id: Id, config: SpeakerConfig) {
-        let begun = Speaker::new(config.clone(), Instant::now(), rand::random());
+    async fn start(&mut self, id: Id, config: SpeakerConfig, peers_may_remember: bool) {
+        let restarted = Restarted { forwarding_kept: true, deferral_time_s: DEFERRAL_TIME_S };
+        let restarted = peers_may_remember.then_some(restarted);
+        let begun =
+            Speaker::new(SpeakerConfig { restarted, ..config.clone() }, Instant::now(), rand::random());
         // One can be listened for on an address.
         let listen: &[SocketAddr] = if self.speakers.is_empty() { &self.config.listen } else { &[] };
         let started =

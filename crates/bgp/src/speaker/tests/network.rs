@@ -184,12 +184,16 @@ impl Network {
         );
     }
 
+    /// Runs until every session is established and no news of a broken connection is on its way: whom that has not reached believes
+    /// to be established still.
     pub(super) fn until_established(&mut self) {
         self.until("established", |network| {
-            (0..network.speakers.len()).all(|speaker| {
-                let neighbors = network.speakers[speaker].neighbors(network.now);
-                neighbors.iter().all(|neighbor| neighbor.state == FsmState::Established)
-            })
+            let is_closing = network.events.values().any(|event| matches!(event, Event::Closed(_)));
+            !is_closing
+                && (0..network.speakers.len()).all(|speaker| {
+                    let neighbors = network.speakers[speaker].neighbors(network.now);
+                    neighbors.iter().all(|neighbor| neighbor.state == FsmState::Established)
+                })
         });
     }
 

@@ -242,7 +242,7 @@ impl LinuxHost {
         for request in encode::dumps(also) {
             place.sockets.route.ask(request, |message| facts.extend(parse::fact(message)))?;
         }
-        for link in filtered(&facts) {
+        for link in filtered(&facts, has_devices) {
             place.sockets.route.ask(guard::ask(link), |message| facts.extend(parse::fact(message)))?;
         }
         self.mirror.load(namespace, facts);
@@ -343,10 +343,15 @@ fn drain_place(mirror: &mut Mirror, namespace: &Namespace, place: &mut Place) {
 }
 
 /// The links that may have filters of ours.
-fn filtered(facts: &[Fact]) -> Vec<u32> {
+fn filtered(facts: &[Fact], has_devices: bool) -> Vec<u32> {
     let ours = |fact: &Fact| match fact {
-        // Nothing is filtered on a tunnel or on a VLAN.
-        Fact::Link(RawLink { kind: RawKind::Vxlan { .. } | RawKind::Vlan { .. }, .. }) => None,
+        // In a VRF device, what comes in may be marked, at either end of a veth.
+        Fact::Link(link) if has_devices && link.master.is_some() && mirror::end_mark(link).is_some() => {
+            Some(link.index)
+        }
+        // Otherwise nothing is filtered on a tunnel, nor on a VLAN.
+        Fact::Link(RawLink { kind: RawKind::Vxlan { .. }, .. }) if !has_devices => None,
+        Fact::Link(RawLink { kind: RawKind::Vlan { .. }, .. }) => None,
         Fact::Link(link) => {
             let ours = mirror::own_mark(link).is_some() || mirror::adoption_mark(link).is_some();
             ours.then_some(link.index)

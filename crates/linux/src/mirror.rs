@@ -162,12 +162,13 @@ impl Mirror {
                 self.refresh(namespace, link);
                 self.refresh_routes(namespace, &routes);
             }
-            Touched::Gone(link, routes) => {
+            Touched::Gone(link, name, routes) => {
                 self.refresh(namespace, link);
                 self.refresh_routes(namespace, &routes);
-                if let Some(table) = self.tables.get_mut(namespace) {
-                    table.forget_link(link);
-                }
+                let Some(table) = self.tables.get_mut(namespace) else { return Ok(()) };
+                table.forget_link(link);
+                let ingresses = table.marked_ingresses(name);
+                ingresses.into_iter().for_each(|(table, link)| self.refresh_ingress(namespace, table, link));
             }
             Touched::Entry(entry) => self.refresh_entry(namespace, &entry),
             Touched::Route(key) => self.refresh_routes(namespace, &[key]),
@@ -182,6 +183,8 @@ impl Mirror {
             Touched::LastAddress(link, address) => {
                 self.refresh_entry(namespace, &Entry::Address(link, address));
                 self.drop_ipv4_routes(namespace, link);
+                let undelivered = self.tables.get_mut(namespace).map(|table| table.lose_deliveries(link));
+                undelivered.into_iter().flatten().for_each(|entry| self.refresh_entry(namespace, &entry));
             }
             Touched::LinkDown(link, routes) => {
                 self.refresh(namespace, link);
@@ -229,8 +232,7 @@ impl Mirror {
 
     /// The families in which what comes in by a link is routed by a table because we have it so.
     pub(crate) fn ingress(&self, namespace: &Namespace, table: u32, link: IfName) -> BTreeSet<Family> {
-        let found = self.tables.get(namespace).and_then(|found| found.ingresses.get(&(table, link)));
-        found.cloned().unwrap_or_default()
+        self.tables.get(namespace).map(|found| found.ingress(table, link)).unwrap_or_default()
     }
 
     /// The routes and next hops of a network namespace.

@@ -97,6 +97,12 @@ pub(crate) enum Fact {
         family: Family,
         there: bool,
     },
+    /// What bears the number of an ingress table for a mark is routed by it, or no longer.
+    MarkRule {
+        table: u32,
+        family: Family,
+        there: bool,
+    },
     NextHop {
         id: u32,
         hop: RawNextHop,

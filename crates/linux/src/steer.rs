@@ -31,11 +31,13 @@ const REQUEST: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE
 const CHANGE: u16 = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
 
 /// A filter of ours, as the kernel tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RawFilter {
     program: Vec<u8>,
-    /// The link out of which what matches goes.
+    /// The link out of which what matches goes; 0: it goes where it would.
     pub(crate) to: u32,
+    /// The mark that what matches gets.
+    mark: Option<u32>,
 }
 
 impl RawFilter {
@@ -45,20 +47,49 @@ impl RawFilter {
         (program(mac, &addresses) == self.program).then_some((mac, addresses))
     }
 
+    /// Whether it takes some of what comes out of another link; or nobody knows what it does.
+    pub(crate) fn steers(&self) -> bool {
+        self.program != everything() || (self.to == 0 && self.mark.is_none())
+    }
+
     /// Whether it takes all that comes.
     pub(crate) fn takes_all(&self) -> bool {
-        self.program == everything()
+        self.program == everything() && self.mark.is_none()
+    }
+
+    /// Whether it marks all that comes so, and nothing else.
+    pub(crate) fn marks_all(&self, mark: u32) -> bool {
+        *self == Self { program: everything(), to: 0, mark: Some(mark) }
     }
 }
 
 /// Puts the filter on a link that takes frames for a MAC address, and questions for IP addresses, out of another link.
 pub(crate) fn put(batch: &mut Vec<u8>, link: u32, (mac, addresses): (Mac, &[IpAddr]), to: u32) {
-    filter(batch, link, &program(mac, addresses), to);
+    filter(batch, link, &program(mac, addresses), |action| send_out(action, to));
 }
 
 /// Puts the filter on a link that takes all that comes out of another one.
 pub(crate) fn put_back(batch: &mut Vec<u8>, link: u32, to: u32) {
-    filter(batch, link, &everything(), to);
+    filter(batch, link, &everything(), |action| send_out(action, to));
+}
+
+/// Puts the filter on a link that marks all that comes.
+pub(crate) fn put_mark(batch: &mut Vec<u8>, link: u32, mark: u32) {
+    filter(batch, link, &everything(), |action| {
+        action.text(TCA_ACT_KIND, "skbedit").nest(TCA_ACT_OPTIONS, |edit| {
+            // `struct tc_skbedit`: index, capabilities, what becomes of the frame (it goes on), two counts.
+            edit.bytes(TCA_SKBEDIT_PARMS, &[0; 20]).u32(TCA_SKBEDIT_MARK, mark);
+        });
+    });
+}
+
+fn send_out(action: &mut Message<'_>, to: u32) {
+    // `struct tc_mirred`: index, capabilities, what becomes of the frame here, two counts, what is done, with which link.
+    let words = [0, 0, TC_ACT_STOLEN, 0, 0, TCA_EGRESS_REDIR, to];
+    let mirred: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    action.text(TCA_ACT_KIND, "mirred").nest(TCA_ACT_OPTIONS, |mirror| {
+        mirror.bytes(TCA_MIRRED_PARMS, &mirred);
+    });
 }
 
 /// Readies a link for filters. It is refused where the owner of a link has done so, in another way that is as good.
@@ -73,21 +104,14 @@ pub(crate) fn take_off(batch: &mut Vec<u8>, link: u32) {
     Message::begin(batch, libc::RTM_DELTFILTER, CHANGE, &fixed).text(TCA_KIND, "bpf");
 }
 
-fn filter(batch: &mut Vec<u8>, link: u32, program: &[u8], to: u32) {
+fn filter(batch: &mut Vec<u8>, link: u32, program: &[u8], act: impl FnOnce(&mut Message<'_>)) {
     let fixed = fixed(link, HANDLE, INGRESS, PRIORITY_AND_PROTOCOL);
-    // `struct tc_mirred`: index, capabilities, what becomes of the frame here, two counts, what is done, with which link.
-    let words = [0, 0, TC_ACT_STOLEN, 0, 0, TCA_EGRESS_REDIR, to];
-    let mirred: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
     let length = u16::try_from(program.len() / INSTRUCTION).unwrap_or(u16::MAX);
     Message::begin(batch, libc::RTM_NEWTFILTER, REQUEST, &fixed).text(TCA_KIND, "bpf").nest(
         TCA_OPTIONS,
         |options| {
             options.nest(TCA_BPF_ACT, |actions| {
-                actions.nest(1, |action| {
-                    action.text(TCA_ACT_KIND, "mirred").nest(TCA_ACT_OPTIONS, |mirror| {
-                        mirror.bytes(TCA_MIRRED_PARMS, &mirred);
-                    });
-                });
+                actions.nest(1, act);
             });
             options.u16(TCA_BPF_OPS_LEN, length).bytes(TCA_BPF_OPS, program);
         },
@@ -99,7 +123,7 @@ pub(crate) fn read(message: &Received<'_>) -> Option<Fact> {
     let body = message.body;
     let (link, handle, parent, info) =
         (u32_at(body, 4)?, u32_at(body, 8)?, u32_at(body, 12)?, u32_at(body, 16)?);
-    let none = || Fact::Steered { link, filter: RawFilter { program: Vec::new(), to: 0 }, there: false };
+    let none = || Fact::Steered { link, filter: RawFilter::default(), there: false };
     if parent != INGRESS || info >> 16 != PRIORITY {
         return None;
     }
@@ -114,13 +138,16 @@ pub(crate) fn read(message: &Received<'_>) -> Option<Fact> {
         |bytes, wanted: u16| attributes(bytes, 0).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
     let find = |wanted: u16| attributes(body, 20).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
     let options = find(TCA_KIND).filter(|kind| text_of(kind) == "bpf").and_then(|_| find(TCA_OPTIONS))?;
-    let mirred = within(options, TCA_BPF_ACT)
-        .and_then(|actions| within(actions, 1))
-        .and_then(|action| within(action, TCA_ACT_OPTIONS))
-        .and_then(|mirror| within(mirror, TCA_MIRRED_PARMS));
-    let to = mirred.and_then(|words| u32_at(words, 24)).unwrap_or(0);
-    let program = within(options, TCA_BPF_OPS)?.to_vec();
-    Some(Fact::Steered { link, filter: RawFilter { program, to }, there: true })
+    let action = within(options, TCA_BPF_ACT).and_then(|actions| within(actions, 1));
+    let kind = action.and_then(|action| within(action, TCA_ACT_KIND)).map(text_of);
+    let of_action = |wanted: u16| within(within(action?, TCA_ACT_OPTIONS)?, wanted);
+    let mut filter = RawFilter { program: within(options, TCA_BPF_OPS)?.to_vec(), ..RawFilter::default() };
+    match kind {
+        Some("mirred") => filter.to = of_action(TCA_MIRRED_PARMS).and_then(|words| u32_at(words, 24))?,
+        Some("skbedit") => filter.mark = of_action(TCA_SKBEDIT_MARK).and_then(|mark| u32_at(mark, 0)),
+        _ => {}
+    }
+    Some(Fact::Steered { link, filter, there: true })
 }
 
 // Instructions of classic BPF, on the frame from its Ethernet header on.
@@ -278,11 +305,11 @@ mod tests {
             [vec![], vec!["10.0.0.1", "10.0.0.2"], vec!["10.0.0.1", "2001:db8::1", "2001:db8::2"]]
         {
             let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-            let filter = RawFilter { program: program(mac, &addresses), to: 7 };
+            let filter = RawFilter { program: program(mac, &addresses), to: 7, mark: None };
             assert_eq!(filter.takes(), Some((mac, addresses)));
             assert!(!filter.takes_all());
         }
-        let all = RawFilter { program: everything(), to: 7 };
+        let all = RawFilter { program: everything(), to: 7, mark: None };
         assert!(all.takes_all() && all.takes().is_none());
     }
 }

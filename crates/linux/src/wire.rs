@@ -112,6 +112,7 @@ pub(crate) mod number {
     pub(crate) const FR_ACT_TO_TBL: u8 = 1;
     pub(crate) const FRA_IIFNAME: u16 = 3;
     pub(crate) const FRA_PRIORITY: u16 = 6;
+    pub(crate) const FRA_FWMARK: u16 = 10;
     pub(crate) const FRA_TABLE: u16 = 15;
     pub(crate) const FRA_PROTOCOL: u16 = 21;
     pub(crate) const RTNH_F_ONLINK: u32 = 4;
@@ -123,6 +124,8 @@ pub(crate) mod number {
     pub(crate) const TCA_MIRRED_PARMS: u16 = 2;
     pub(crate) const TCA_EGRESS_REDIR: u32 = 1;
     pub(crate) const TC_ACT_STOLEN: u32 = 4;
+    pub(crate) const TCA_SKBEDIT_PARMS: u16 = 2;
+    pub(crate) const TCA_SKBEDIT_MARK: u16 = 5;
     pub(crate) const TCA_BPF_ACT: u16 = 1;
     pub(crate) const TCA_BPF_OPS_LEN: u16 = 4;
     pub(crate) const TCA_BPF_OPS: u16 = 5;

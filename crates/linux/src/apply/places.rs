@@ -103,6 +103,7 @@ impl LinuxHost {
         self.settle(&Namespace::Host)?;
         self.move_local_rule()?;
         let index = self.place(&Namespace::Host)?.take_index();
+        self.add_mark_rule(vrf.table)?;
         self.change_host(|batch| {
             encode::create_vrf(batch, vrf, index);
             encode::add_altname(batch, index, vrf.mark.as_str());
@@ -116,6 +117,7 @@ impl LinuxHost {
         };
         self.settle(&Namespace::Host)?;
         self.move_local_rule()?;
+        self.add_mark_rule(table)?;
         // What is in its own table now; if that is another one than it should be, it is made anew next.
         self.change_host(|batch| finish_vrf_device(batch, index, table))
     }
@@ -126,6 +128,12 @@ impl LinuxHost {
         encode::local_rule(&mut batch, false);
         let is_well = |refusal: &Refusal| says_exists(refusal) || says_not_there(refusal);
         self.send_to(&Namespace::Host, &mut batch, is_well)
+    }
+
+    fn add_mark_rule(&mut self, table: u32) -> StepOutcome {
+        let mut batch = Vec::new();
+        encode::mark_rule(&mut batch, true, vrf::ingress_table(table));
+        self.send_to(&Namespace::Host, &mut batch, says_exists)
     }
 
     fn change_host(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> StepOutcome {
@@ -166,6 +174,7 @@ impl LinuxHost {
             }
         }
         encode::delete_link(&mut batch, device);
+        encode::mark_rule(&mut batch, false, vrf::ingress_table(table));
         [table, vrf::ingress_table(table)]
             .into_iter()
             .for_each(|table| encode::last_resorts(&mut batch, false, table));

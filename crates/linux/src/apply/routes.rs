@@ -16,6 +16,7 @@ use crate::encode::{self, RouteChange, Target};
 use crate::guard;
 use crate::host::LinuxHost;
 use crate::parse::{self, Family, RawHop};
+use crate::steer;
 use crate::vrf::{self, VrfMode};
 use crate::wire::number::{AF_INET, AF_INET6};
 
@@ -160,6 +161,9 @@ impl LinuxHost {
     }
 
     /// Has what comes in by a link of a VRF routed by its ingress table, or no longer: in the families in which it is not.
+    ///
+    /// By a rule that names the link; but for IPv6, the kernel asks rules as if all that comes into a VRF device had come in by
+    /// the device itself. There the link marks what comes in, and a rule names the mark.
     pub(super) fn set_ingress(
         &mut self,
         run: &mut Run,
@@ -176,8 +180,12 @@ impl LinuxHost {
         let table = self.ingress_table_of(&link.namespace).unwrap_or(INGRESS_TABLE);
         let families = self.mirror.ingress(netns, table, link.name);
         let care = if there { Care::Must } else { Care::Removes };
-        for family in [Family::Ipv4, Family::Ipv6] {
-            if families.contains(&family) != there {
+        for family in
+            [Family::Ipv4, Family::Ipv6].into_iter().filter(|family| families.contains(family) != there)
+        {
+            if family == Family::Ipv6 && self.vrf == VrfMode::Device {
+                self.set_mark(run, step, link, there.then_some(table))?;
+            } else {
                 let rule = (link.name, table);
                 run.put(at, care, |batch| encode::ingress_rule(batch, there, family, rule));
             }
@@ -185,6 +193,24 @@ impl LinuxHost {
         // A gateway has the same address on every host, and what another one says with it is to be heard.
         if there && let Ok((index, at)) = self.any(run, step, link) {
             run.put(at, care, |batch| encode::set_ipv4(batch, index, &guard::INGRESS_IPV4));
+        }
+        Ok(())
+    }
+
+    /// Has a link mark what comes in, or no longer.
+    fn set_mark(&mut self, run: &mut Run, step: usize, link: &LinkId, mark: Option<u32>) -> StepOutcome {
+        let (index, at) = match self.any(run, step, link) {
+            Ok(found) => found,
+            // Where the link is gone, so is all that it had.
+            Err(_) if mark.is_none() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        match mark {
+            Some(mark) => {
+                run.put(at, Care::May, |batch| steer::ready(batch, index));
+                run.put(at, Care::Must, |batch| steer::put_mark(batch, index, mark));
+            }
+            None => run.put(at, Care::Removes, |batch| steer::take_off(batch, index)),
         }
         Ok(())
     }

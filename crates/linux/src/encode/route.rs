@@ -248,6 +248,16 @@ pub(crate) fn ingress_rule(batch: &mut Vec<u8>, there: bool, family: Family, (li
         .u8(FRA_PROTOCOL, PROTOCOL);
 }
 
+/// Has what bears the number of an ingress table for a mark routed by it, or no longer. For IPv6 alone.
+pub(crate) fn mark_rule(batch: &mut Vec<u8>, there: bool, table: u32) {
+    let (kind, flags) = if there { (libc::RTM_NEWRULE, CREATE) } else { (libc::RTM_DELRULE, CHANGE) };
+    Message::begin(batch, kind, flags, &lookup_fixed(AF_INET6, table))
+        .u32(FRA_PRIORITY, INGRESS_PRIORITY)
+        .u32(FRA_FWMARK, table)
+        .u32(FRA_TABLE, table)
+        .u8(FRA_PROTOCOL, PROTOCOL);
+}
+
 /// Asks by which way an address is reached.
 pub(crate) fn ask_way(address: IpAddr) -> Vec<u8> {
     let mut request = Vec::new();

@@ -202,6 +202,11 @@ impl Mirror {
     /// Makes the state say what is steered out of a link, and by whom back into it.
     pub(super) fn refresh_steering(&mut self, namespace: &Namespace, index: u32) {
         let Some(table) = self.tables.get(namespace) else { return };
+        if let Some(link) = table.links.get(&index) {
+            let ingresses = table.marked_ingresses(link.name);
+            ingresses.into_iter().for_each(|(table, link)| self.refresh_ingress(namespace, table, link));
+        }
+        let Some(table) = self.tables.get(namespace) else { return };
         let leads_here = |filters: &RawFilter| filters.to == index;
         let others = table.filters.iter().filter(|(_, filter)| leads_here(filter)).map(|(link, _)| *link);
         for link in others.chain([index]).collect::<Vec<u32>>() {
@@ -245,6 +250,7 @@ impl Mirror {
                     && !table.unsettled
                     && !table.at_rest.contains(&Family::Ipv6)
                     && table.local_first.is_empty()
+                    && table.mark_rules.contains(&(tables[1], Family::Ipv6))
                     && is_last(Family::Ipv4)
                     && is_last(Family::Ipv6);
                 let number = if is_whole { *number } else { 0 };
@@ -274,7 +280,7 @@ impl Mirror {
 
 /// What is steered out of a link. If nothing comes back, or it goes nowhere, it is told as what nothing wants.
 fn steering(table: &Table, link: u32, view: &View) -> Option<Steering> {
-    let filter = table.filters.get(&link).filter(|filter| !filter.takes_all())?;
+    let filter = table.filters.get(&link).filter(|filter| filter.steers())?;
     let to = table.views.get(&filter.to);
     let comes_back = table.filters.get(&filter.to).is_some_and(|back| back.takes_all() && back.to == link);
     let (mac, addresses) = filter.takes().filter(|_| comes_back).unwrap_or((Mac::ZERO, Vec::new()));

@@ -47,6 +47,8 @@ pub(super) struct Table {
     pub(super) last_resorts: BTreeSet<(u32, Family)>,
     /// By which links what comes in is routed by which tables, and in which families.
     pub(super) ingresses: BTreeMap<(u32, IfName), BTreeSet<Family>>,
+    /// The ingress tables that are asked about what bears their number for a mark, by family.
+    pub(super) mark_rules: BTreeSet<(u32, Family)>,
     /// The families in which the host's own addresses are looked up before any VRF's table.
     pub(super) local_first: BTreeSet<Family>,
     /// The families in which the namespace as a whole does not forward.
@@ -74,7 +76,7 @@ pub(super) enum Touched {
     Unknown,
     Link(u32),
     /// A link that is gone, and what was routed over it.
-    Gone(u32, Vec<(u32, IpNet)>),
+    Gone(u32, IfName, Vec<(u32, IpNet)>),
     Entry(Entry),
     Route((u32, IpNet)),
     Routes(Vec<(u32, IpNet)>),
@@ -124,6 +126,7 @@ impl Table {
             Fact::LastResort { .. }
             | Fact::LocalFirst { .. }
             | Fact::Ingress { .. }
+            | Fact::MarkRule { .. }
             | Fact::Forwarding { .. }
             | Fact::Proxies { .. } => self.setting(&fact),
         }
@@ -137,7 +140,7 @@ impl Table {
                 if self.names.get(&gone.name) == Some(&link) {
                     self.names.remove(&gone.name);
                 }
-                Touched::Gone(link, self.routes.lose_link(link))
+                Touched::Gone(link, gone.name, self.routes.lose_link(link))
             }
             Fact::PortFlags { link, flags } => match self.links.get_mut(&link) {
                 Some(raw) if raw.port != flags => {
@@ -255,7 +258,13 @@ impl Table {
                     None => Touched::Place,
                 }
             }
-            Fact::Ingress { link, table, family, there } => self.ingress((table, link), family, there),
+            Fact::MarkRule { table, family, there } => {
+                let at = (table, family);
+                let changed = if there { self.mark_rules.insert(at) } else { self.mark_rules.remove(&at) };
+                let device = table.checked_sub(INGRESS_OFFSET).and_then(|own| self.vrfs.get(&own));
+                device.filter(|_| changed).map_or(Touched::Nothing, |device| Touched::Link(*device))
+            }
+            Fact::Ingress { link, table, family, there } => self.set_ingress((table, link), family, there),
             Fact::LocalFirst { family, there } => {
                 let changed =
                     if there { self.local_first.insert(family) } else { self.local_first.remove(&family) };
@@ -274,7 +283,25 @@ impl Table {
         }
     }
 
-    fn ingress(&mut self, at: (u32, IfName), family: Family, there: bool) -> Touched {
+    /// The families in which what comes in by a link is routed by a table: by a rule that names the link, but in IPv6 where the
+    /// link is in a VRF device. There rules are asked as if all had come in by the device, and the link marks what comes in.
+    pub(super) fn ingress(&self, table: u32, link: IfName) -> BTreeSet<Family> {
+        let mut families = self.ingresses.get(&(table, link)).cloned().unwrap_or_default();
+        if self.has_places {
+            let filter = self.names.get(&link).and_then(|index| self.filters.get(index));
+            families.remove(&Family::Ipv6);
+            families.extend(filter.filter(|filter| filter.marks_all(table)).map(|_| Family::Ipv6));
+        }
+        families
+    }
+
+    /// What may be routed by marks of what comes in by a link of this name.
+    pub(super) fn marked_ingresses(&self, link: IfName) -> Vec<(u32, IfName)> {
+        let of_it = self.ingresses.keys().filter(|(_, name)| *name == link && self.has_places);
+        of_it.copied().collect()
+    }
+
+    fn set_ingress(&mut self, at: (u32, IfName), family: Family, there: bool) -> Touched {
         let families = self.ingresses.entry(at).or_default();
         let changed = if there { families.insert(family) } else { families.remove(&family) };
         if families.is_empty() {

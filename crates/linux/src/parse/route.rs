@@ -178,6 +178,9 @@ pub(super) fn rule(body: &[u8], there: bool) -> Option<Fact> {
         return Some(Fact::LocalFirst { family, there });
     }
     let is_ours = find(FRA_PROTOCOL) == Some(&[PROTOCOL]) && priority == INGRESS_PRIORITY;
+    if let Some(mark) = find(FRA_FWMARK).filter(|_| is_ours) {
+        return (u32_at(mark, 0)? == table).then_some(Fact::MarkRule { table, family, there });
+    }
     let link = text_of(find(FRA_IIFNAME).filter(|_| is_ours)?).parse().ok()?;
     Some(Fact::Ingress { link, table, family, there })
 }

@@ -11,6 +11,7 @@ use weft_vm_tests::Machine;
 const MODULES: &[&str] = &[
     "8021q",
     "act_mirred",
+    "act_skbedit",
     "bridge",
     "cls_bpf",
     "cls_u32",

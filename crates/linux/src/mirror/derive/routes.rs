@@ -1,7 +1,5 @@
 //! Routes and labels: what they mean hangs on the links, next hops and VRFs that they name.
 
-use std::collections::BTreeSet;
-
 use ipnet::IpNet;
 use weft_dataplane::{INGRESS_TABLE, Key, LabelRoute, LinkId, Namespace, Object, Path, Route, RouteTo};
 use weft_net::{IfName, MplsLabel};
@@ -38,13 +36,14 @@ impl Mirror {
         if in_place != INGRESS_TABLE {
             return;
         }
-        let families = table.ingresses.get(&(number, link)).map_or(0, BTreeSet::len);
-        let link = LinkId { namespace: place, name: link };
         // What is so in one family alone is not there.
-        match families {
-            2 => self.state.insert(Object::Ingress(link)),
-            _ => self.state.remove(&Key::Ingress(link)),
-        };
+        let is_whole = table.ingress(number, link).len() == 2;
+        let link = LinkId { namespace: place, name: link };
+        if is_whole {
+            self.state.insert(Object::Ingress(link));
+        } else {
+            self.state.remove(&Key::Ingress(link));
+        }
     }
 
     /// Makes the state say what the routes are now that lead out of a link.
@@ -86,9 +85,8 @@ impl Mirror {
     /// Drops the IPv4 routes out of a link.
     pub(in crate::mirror) fn drop_ipv4_routes(&mut self, namespace: &Namespace, link: u32) {
         let Some(table) = self.tables.get_mut(namespace) else { return };
-        let (lost, undelivered) = (table.routes.lose_ipv4(link), table.lose_deliveries(link));
+        let lost = table.routes.lose_ipv4(link);
         self.refresh_routes(namespace, &lost);
-        undelivered.iter().for_each(|entry| self.refresh_entry(namespace, entry));
     }
 }
 

@@ -79,14 +79,14 @@ const DAMAGES: &[(char, &str, &[&str])] = &[
     ('h', "tc filter del dev tap-a ingress prio 217", &["+ steering"]),
     ('h', "tc filter del dev st0 ingress prio 217", &["~ steering"]),
     ('h', "tc qdisc del dev tap-a clsact", &["+ steering"]),
+];
+
+const OF_NAMESPACES: &[(char, &str, &[&str])] = &[
     (
         'v',
         "ip link del vx5001",
         &["+ link", "+ vxlan-fdb", "+ vxlan-fdb", "+ neighbour", "+ neighbour", "+ route", "+ route"],
     ),
-];
-
-const OF_NAMESPACES: &[(char, &str, &[&str])] = &[
     ('v', "ip rule del pref 217", &["+ ingress"]),
     ('v', "ip -6 rule del pref 217", &["+ ingress"]),
     ('v', "ip route del unreachable default table 217 metric 4278198272", &["~ vrf"]),
@@ -96,6 +96,27 @@ const OF_NAMESPACES: &[(char, &str, &[&str])] = &[
 ];
 
 const OF_DEVICES: &[(char, &str, &[&str])] = &[
+    (
+        'h',
+        "ip link del vx5001",
+        // With the link goes what marks what comes in by it.
+        &[
+            "+ link",
+            "+ vxlan-fdb",
+            "+ vxlan-fdb",
+            "+ neighbour",
+            "+ neighbour",
+            "+ ingress",
+            "+ route",
+            "+ route",
+        ],
+    ),
+    ('h', "ip rule del pref 217", &["+ ingress"]),
+    ('h', "ip -6 rule del pref 217", &["~ vrf"]),
+    ('h', "tc filter del dev vx5001 ingress prio 217", &["+ ingress"]),
+    ('h', "tc qdisc del dev vx5001 clsact", &["+ ingress"]),
+    ('h', "ip route del local 10.1.0.1 table 1000001001", &["+ address"]),
+    ('h', "ip -6 route del local 2001:db8:1::1 table 1000001001", &["+ address"]),
     ('h', "ip route del unreachable default table 1001 metric 4278198272", &["~ vrf"]),
     ('h', "ip -6 route del unreachable default table 1001 metric 4278198272", &["~ vrf"]),
     ('h', "ip route del unreachable default table 1000001001 metric 4278198272", &["~ vrf"]),

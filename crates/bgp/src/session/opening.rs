@@ -95,7 +95,10 @@ impl Session {
                     let connection = Connection::new(id, Direction::Outgoing, Codec::new(PeerKind::External));
                     let handshake = Handshake::begin(connection, &self.config, self.restart, now);
                     opening.outgoing = Outgoing::Open(Box::new(handshake));
-                    self.resolve_collision(&mut opening, now);
+                    // The neighbour has had KEEPALIVE on its own connection, and may be established there.
+                    if opening.incoming.as_ref().is_some_and(|incoming| incoming.negotiated().is_some()) {
+                        self.lose(&mut opening, id, now);
+                    }
                 }
                 Outgoing::Dialing(..) | Outgoing::Passive | Outgoing::Waiting(_) | Outgoing::Open(_) => {
                     self.outputs.push_back(Output::Close(id));
@@ -182,6 +185,8 @@ impl Session {
 
     /// What follows from how far the handshakes are.
     pub(super) fn opened(&mut self, mut opening: Box<Opening>, now: Instant) -> State {
+        // First of all: OPEN and KEEPALIVE may have come together.
+        self.resolve_collision(&mut opening, now);
         let is_done = |handshake: &Handshake| matches!(handshake.phase, Phase::Done(_));
         let done = opening
             .handshakes_ref()
@@ -191,22 +196,33 @@ impl Session {
             self.give_up(*opening, &Notification::new(NotificationCode::COLLISION_RESOLUTION));
             return self.establish(done, now);
         }
-        self.resolve_collision(&mut opening, now);
         State::Opening(opening)
     }
 
-    /// Leaves one of two connections, as soon as one of them has told who the neighbour is (RFC 4271 §6.8): that of the side with the
-    /// higher identifier, or with the higher AS if they are equal (RFC 6286 §2.3). It is done before KEEPALIVE goes out, and when a
-    /// connection of ours comes to be, but not when one of the neighbour's does: so neither side can be established on the connection
-    /// that the other one closes.
+    /// Leaves one of two connections (RFC 4271 §6.8): that of the side with the lower identifier, or with the lower AS if they are
+    /// equal (RFC 6286 §2.3).
+    ///
+    /// Neither side may be established on a connection that the other one closes here. So the higher side closes the lower side's
+    /// connection only before KEEPALIVE goes out on it: at its OPEN, if its own connection is there; one of its own that comes later
+    /// is too late (`Input::Connected`). The lower side closes its own connection at the OPEN on the other one, and not before: with
+    /// that OPEN the higher side has decided, without it it may still decide otherwise.
     fn resolve_collision(&mut self, opening: &mut Opening, now: Instant) {
         let (Outgoing::Open(outgoing), Some(incoming)) = (&opening.outgoing, &opening.incoming) else {
             return;
         };
-        let Some(theirs) = outgoing.negotiated().or(incoming.negotiated()) else { return };
+        let Some(theirs) = incoming.negotiated().or(outgoing.negotiated()) else { return };
         let ours = (self.config.router_id, self.config.local_as);
         let is_ours_lower = ours < (theirs.open.router_id, theirs.peer_as);
-        let loser = if is_ours_lower { outgoing.connection.id } else { incoming.connection.id };
+        let loser = match (is_ours_lower, incoming.negotiated()) {
+            (false, _) => incoming.connection.id,
+            (true, Some(_)) => outgoing.connection.id,
+            (true, None) => return,
+        };
+        self.lose(opening, loser, now);
+    }
+
+    /// Closes a connection that has lost against the other one.
+    fn lose(&mut self, opening: &mut Opening, loser: ConnectionId, now: Instant) {
         let Some(mut handshake) = opening.take(loser, Outgoing::Passive) else { return };
         handshake.connection.forget_output();
         let notification = Notification::new(NotificationCode::COLLISION_RESOLUTION);

@@ -157,3 +157,64 @@ fn a_session_at_rest_refuses_and_one_that_is_established_does_too() {
     assert_eq!(session.accept(now).unwrap_err().code, NotificationCode::CONNECTION_REJECTED);
     assert_eq!(session.next_deadline(), None);
 }
+
+/// A session with a connection of its own and one of the neighbour's, whose identifier is 10.0.0.2; the outputs are read.
+fn colliding(router_id: [u8; 4], is_opened_before_ours: bool) -> (Session, Instant, [ConnectionId; 2]) {
+    let (mut session, now) = start(|config| config.router_id = router_id.into());
+    let theirs = session.accept(now).unwrap();
+    if is_opened_before_ours {
+        say(&mut session, theirs, &open(), now);
+    }
+    let ours = connected(&mut session, now);
+    (session, now, [ours, theirs])
+}
+
+fn closed(session: &mut Session) -> Vec<ConnectionId> {
+    std::iter::from_fn(|| session.poll_output())
+        .filter_map(|output| if let Output::Close(id) = output { Some(id) } else { None })
+        .collect()
+}
+
+const LOWER: [u8; 4] = [10, 0, 0, 1];
+const HIGHER: [u8; 4] = [10, 0, 0, 3];
+
+#[test]
+fn a_connection_on_which_keepalive_went_out_is_not_left_for_one_that_comes_later() {
+    for router_id in [LOWER, HIGHER] {
+        let (mut session, now, [ours, theirs]) = colliding(router_id, true);
+        assert_eq!(closed(&mut session), [ours]);
+        let sent = last_sent(&mut session, ours);
+        let collision = Notification::new(NotificationCode::COLLISION_RESOLUTION);
+        assert_eq!(sent, Some(Message::Notification(collision)));
+        say(&mut session, theirs, &Message::Keepalive, now);
+        assert_eq!(session.negotiated().map(|(id, _)| id), Some(theirs));
+    }
+}
+
+#[test]
+fn the_lower_side_leaves_its_connection_when_the_higher_one_has_opened_its_own() {
+    let (mut session, now, [ours, theirs]) = colliding(LOWER, false);
+    say(&mut session, ours, &open(), now);
+    // The neighbour may still give its own up.
+    assert_eq!(closed(&mut session), []);
+    assert_eq!(last_sent(&mut session, ours), Some(Message::Keepalive));
+    say(&mut session, theirs, &open(), now);
+    assert_eq!(closed(&mut session), [ours]);
+    assert_eq!(last_sent(&mut session, theirs), Some(Message::Keepalive));
+}
+
+#[test]
+fn the_higher_side_leaves_the_neighbours_connection_without_a_keepalive_even_if_one_came_with_the_open() {
+    let (mut session, now, [ours, theirs]) = colliding(HIGHER, false);
+    let codec = Codec::new(PeerKind::External);
+    let both = [encode(&open(), &codec), encode(&Message::Keepalive, &codec)].concat();
+    session.handle(Input::Bytes(theirs, &both), now);
+    assert_eq!(closed(&mut session), [theirs]);
+    let mut bytes = Vec::new();
+    session.take_output(theirs, &mut bytes);
+    assert_eq!(bytes, refusal(Notification::new(NotificationCode::COLLISION_RESOLUTION)));
+    for message in [open(), Message::Keepalive] {
+        say(&mut session, ours, &message, now);
+    }
+    assert_eq!(session.negotiated().map(|(id, _)| id), Some(ours));
+}

@@ -156,7 +156,12 @@ impl Model {
 
     /// Whether a network has anycast ports.
     pub(crate) fn has_anycast(&self, network: Id) -> bool {
-        self.index.anycast.range((network, Id::MIN)..=(network, Id::MAX)).next().is_some()
+        self.anycast_ports(network).next().is_some()
+    }
+
+    /// The anycast ports of a network.
+    pub(crate) fn anycast_ports(&self, network: Id) -> impl Iterator<Item = Id> + use<'_> {
+        self.index.anycast.range((network, Id::MIN)..=(network, Id::MAX)).map(|(_, port)| *port)
     }
 
     /// The hosts on which a network has live bindings to its bridge.

@@ -194,7 +194,7 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     let entries = member::entries(model, id);
     for (vrf, host, network) in entries.members {
         if with_importers {
-            touched_by_gateway(model, id, (vrf, &host, network), touched);
+            touched_by_gateway(model, (vrf, network), touched);
         }
         touched.insert(fragment(vrf, RowKey::Host(host)));
         touched.insert(fragment(vrf, RowKey::Resource(RowKind::ServicePort, id)));
@@ -214,24 +214,9 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     }
 }
 
-/// What the gateway of a network touches that is on a host because of this port alone: it answers for what is anycast there.
-fn touched_by_gateway(
-    model: &Model,
-    id: Id,
-    (vrf, host, network): (Id, &HostName, Id),
-    touched: &mut BTreeSet<FragmentKey>,
-) {
-    let Some(own) = model.vrfs.get(&vrf) else { return };
-    let is_bridged = |port: Id| {
-        let port = model.service_ports.get(&port);
-        port.is_some_and(|port| joined(model, own, port) == Joined::Bridged)
-    };
-    let is_there_anyway = || model.ports_in(vrf, host, network).any(|port| port != id && is_bridged(port));
-    if !is_bridged(id) || is_there_anyway() {
-        return;
-    }
-    let is_anycast = |port: &Id| model.service_ports.get(port).is_some_and(|port| port.anycast);
-    for port in model.bindings_to(network).filter(is_anycast) {
+/// What the gateways of a network touch, which may come or go with any of its ports: they answer for what is anycast there.
+fn touched_by_gateway(model: &Model, (vrf, network): (Id, Id), touched: &mut BTreeSet<FragmentKey>) {
+    for port in model.anycast_ports(network) {
         let paths = member::entries(model, port).paths.into_iter();
         let paths = paths.filter(|(_, path, _)| path.vrf == vrf);
         touched.extend(paths.map(|(prefix, ..)| fragment(vrf, Subject::Prefix(prefix))));

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::directory::{self, CONTROLLER, Record};
 use crate::error::Tried;
-use crate::names::{LabName, Node, host_name, underlay_address};
+use crate::names::{LabName, Node, UNDERLAY_LINK, host_name, underlay_address};
 use crate::netlink::Place;
 use crate::process::{self, Live, Program, option};
 use crate::progress::{Change, Counter};
@@ -70,10 +70,12 @@ pub(crate) fn ensure_agent(lab: &LabName, record: &Record, number: u16) -> Resul
     ];
     let without = record.without_capabilities.iter();
     let without = without.map(|capability| option("without-capability", capability.to_string()));
+    let devices = [option("vrf", "device"), option("mpls-interface", UNDERLAY_LINK)];
+    let devices = devices.into_iter().filter(|_| record.vrf_device_hosts.contains(&number));
     let place = host_place(lab, number)?;
     let program = Program {
         executable: &record.agent,
-        arguments: arguments.into_iter().chain(without).flatten().collect(),
+        arguments: arguments.into_iter().chain(without).chain(devices).flatten().collect(),
         log: record.log(&host),
         lab,
         place: Some(&place),

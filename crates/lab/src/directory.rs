@@ -45,6 +45,9 @@ pub(crate) struct Record {
     /// What the hosts do not offer.
     #[serde(default)]
     pub(crate) without_capabilities: BTreeSet<Capability>,
+    /// The hosts whose VRFs are devices.
+    #[serde(default)]
+    pub(crate) vrf_device_hosts: BTreeSet<u16>,
     /// The REST API's port on 127.0.0.1.
     pub(crate) port: u16,
     /// Where agents find the controller: its address in the management network, and a port.
@@ -261,6 +264,7 @@ mod tests {
             agent: "/bin/true".into(),
             port: 1,
             without_capabilities: BTreeSet::new(),
+            vrf_device_hosts: BTreeSet::new(),
             agents_listen: "198.18.0.254:1".parse().unwrap(),
         };
         assert!(matches!(prepare(&lab, &record, &[]), Err(LabError::Spec(_))));

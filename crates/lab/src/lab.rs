@@ -64,6 +64,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
         controller,
         agent,
         without_capabilities: spec.without_capabilities.clone(),
+        vrf_device_hosts: spec.vrf_device_hosts.clone(),
         port,
         agents_listen,
     };
@@ -106,6 +107,7 @@ fn check_same(spec: &LabSpec, state_directory: &Path, before: &Record) -> Result
         (before.hosts > spec.hosts, "number of hosts, which only grows"),
         (before.state_directory != state_directory, "state directory"),
         (before.without_capabilities != spec.without_capabilities, "set of capabilities"),
+        (before.vrf_device_hosts != spec.vrf_device_hosts, "set of hosts with VRF devices"),
     ];
     match differs.iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(LabError::Spec(format!(

@@ -42,6 +42,9 @@ pub struct LabSpec {
     pub state_directory: Option<PathBuf>,
     /// What the hosts do not offer although this machine's kernel can do it. By default nothing.
     pub without_capabilities: BTreeSet<Capability>,
+    /// The hosts, by number, whose VRFs are VRF devices instead of network namespaces; labelled packets are taken in from their
+    /// underlay. By default none: not every kernel has VRF devices.
+    pub vrf_device_hosts: BTreeSet<u16>,
     /// The port of the REST API on 127.0.0.1; another free one is taken if it is in use. By default 9696.
     pub port: u16,
 }
@@ -58,6 +61,7 @@ impl LabSpec {
             binaries: None,
             state_directory: None,
             without_capabilities: BTreeSet::new(),
+            vrf_device_hosts: BTreeSet::new(),
             port: 9696,
         }
     }
@@ -72,6 +76,9 @@ impl LabSpec {
                 "an underlay's MTU is 1280 to 65535, not {}",
                 self.underlay_mtu
             )));
+        }
+        if let Some(number) = self.vrf_device_hosts.iter().find(|number| !(1..=self.hosts).contains(*number)) {
+            return Err(LabError::Spec(format!("VRF devices are asked for on host{number}, which is not there")));
         }
         if self.state_directory.as_ref().is_some_and(|path| !path.is_absolute()) {
             return Err(LabError::Spec("the state directory has to be an absolute path".to_owned()));
@@ -114,6 +121,10 @@ mod tests {
         }
         for underlay_mtu in [1279, 65536] {
             assert!(LabSpec { underlay_mtu, ..LabSpec::default() }.check().is_err());
+        }
+        for (host, is_there) in [(0, false), (1, true), (2, true), (3, false)] {
+            let spec = LabSpec { vrf_device_hosts: [host].into(), ..LabSpec::default() };
+            assert_eq!(spec.check().is_ok(), is_there, "host{host} of two");
         }
     }
 

@@ -1,5 +1,6 @@
 //! A lab for one test: it comes up with the value and goes with it; one at a time.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,6 +17,23 @@ const REST: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 static TURN: Mutex<()> = Mutex::new(());
+
+/// How much longer everything may take here than on a machine of its own, as `WEFT_TEST_SLOWNESS` says; once as long without it.
+///
+/// # Panics
+/// When that is no number.
+#[must_use]
+pub fn slowness() -> u32 {
+    let said = std::env::var("WEFT_TEST_SLOWNESS");
+    said.map_or(1, |said| said.parse().expect("WEFT_TEST_SLOWNESS is a number"))
+}
+
+/// The hosts of every lab, by number, whose VRFs are VRF devices, as `WEFT_TEST_VRF_DEVICES_ON` says (`2,3`); none without it.
+fn vrf_device_hosts() -> BTreeSet<u16> {
+    let said = std::env::var("WEFT_TEST_VRF_DEVICES_ON").unwrap_or_default();
+    let numbers = said.split(',').filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().expect("WEFT_TEST_VRF_DEVICES_ON has numbers")).collect()
+}
 
 /// Whoever has it may have a lab: tests of one process come one after the other.
 pub struct Turn {
@@ -53,9 +71,10 @@ impl Drop for Bench {
 /// Looks again and again until there is something to be seen; answers it and how long that took.
 ///
 /// # Panics
-/// When that takes longer than it may.
+/// When that takes longer than it may: [`slowness`] times as long as is said.
 pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> (T, Duration) {
     let begin = Instant::now();
+    let within = within * slowness();
     loop {
         if let Some(found) = look() {
             return (found, begin.elapsed());
@@ -91,7 +110,9 @@ impl Bench {
     /// When it does not come up: the programs are not built, one is not root, the port is taken.
     #[must_use]
     pub fn up(name: &str, hosts: u16, port: u16) -> Self {
-        Self::up_as(LabSpec { hosts, port, ..spec(name) })
+        let mut vrf_device_hosts = vrf_device_hosts();
+        vrf_device_hosts.retain(|number| *number <= hosts);
+        Self::up_as(LabSpec { hosts, port, vrf_device_hosts, ..spec(name) })
     }
 
     /// A lab that is made so.
@@ -232,14 +253,18 @@ pub fn spec(name: &str) -> LabSpec {
     LabSpec { binaries: Some(binaries()), ..LabSpec::new(name) }
 }
 
-/// Where the shipped programs are: beside the directory of the tests.
+/// Where the shipped programs are: beside the directory of the tests or, in the virtual machine, beside the test.
 ///
 /// # Panics
 /// When they are not built.
 #[must_use]
 pub fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows where it is");
-    let directory = own.parent().and_then(|deps| deps.parent()).expect("tests are in deps").to_owned();
+    let beside = own.parent().expect("a test is in a directory");
+    if beside.join("weft-controller").is_file() {
+        return beside.to_owned();
+    }
+    let directory = beside.parent().expect("tests are in deps").to_owned();
     for program in ["weft-controller", "weft-agent", "weft"] {
         assert!(directory.join(program).is_file(), "{program} is not built: cargo build --workspace --bins");
     }

@@ -9,7 +9,7 @@ mod monitor;
 mod openstack;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use bench::{Bench, Turn, binaries, more_pings, no_loss, slowness, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;

@@ -71,7 +71,7 @@ impl<W: Write> Archive<W> {
         }
         let name = path.file_name().unwrap_or(path.as_os_str());
         let place = Path::new(PROGRAMS).join(name);
-        let content = fs::read(path).map_err(Error::file(path))?;
+        let content = without_debugging(path)?;
         self.file(&place, &content).map_err(Error::Start)?;
         Ok(place)
     }
@@ -112,6 +112,21 @@ impl<W: Write> Archive<W> {
     fn pad(&mut self, length: usize) -> io::Result<()> {
         self.out.write_all(&[0; 3][..length.next_multiple_of(4) - length])
     }
+}
+
+/// A program's content, of an ELF file without what only a debugger reads: that would take as much memory again.
+fn without_debugging(program: &Path) -> Result<Vec<u8>, Error> {
+    let content = fs::read(program).map_err(Error::file(program))?;
+    if !content.starts_with(b"\x7fELF") {
+        return Ok(content);
+    }
+    let stripped = tempfile::NamedTempFile::new().map_err(Error::Start)?;
+    let mut command = Command::new("strip");
+    command.arg("--strip-debug").arg("-o").arg(stripped.path()).arg(program);
+    if command.output().map_err(Error::Start)?.status.success() {
+        return fs::read(stripped.path()).map_err(Error::file(program));
+    }
+    Ok(content)
 }
 
 /// Where a file of the host's is, without links on the way to it. Its own name stays: a library is found by the name that a

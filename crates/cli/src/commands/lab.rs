@@ -101,6 +101,10 @@ pub(crate) struct Up {
     #[arg(long = "without-capability", value_name = "NAME", value_delimiter = ',')]
     without_capabilities: Vec<Capability>,
 
+    /// A host whose VRFs are VRF devices instead of network namespaces, as `2` for host2; may be repeated
+    #[arg(long = "vrf-devices-on", value_name = "NUMBER", value_delimiter = ',')]
+    vrf_device_hosts: Vec<u16>,
+
     /// The port of the controller's API, if it is free [default: 9696]
     #[arg(long, value_name = "NUMBER")]
     port: Option<u16>,
@@ -153,6 +157,7 @@ fn up(context: &Context, arguments: &Up) -> Result<Exit> {
     }
     spec.underlay_mtu = arguments.underlay_mtu.unwrap_or(spec.underlay_mtu);
     spec.without_capabilities = arguments.without_capabilities.iter().copied().collect();
+    spec.vrf_device_hosts = arguments.vrf_device_hosts.iter().copied().collect();
     spec.port = arguments.port.unwrap_or(spec.port);
     spec.binaries.clone_from(&arguments.binaries);
     spec.state_directory.clone_from(&arguments.state_directory);

@@ -68,6 +68,7 @@ pub(crate) fn a_lab_grows_but_does_not_change_otherwise() {
         LabSpec { underlay: Underlay::Ipv6, ..more.clone() },
         LabSpec { underlay_mtu: 9000, ..more.clone() },
         LabSpec { without_capabilities: [Capability::Vlan].into(), ..more.clone() },
+        LabSpec { vrf_device_hosts: [1].into(), ..more.clone() },
         LabSpec { state_directory: Some("/var/lib/weft/elsewhere".into()), ..more },
     ] {
         assert!(matches!(bench.up_as(&other), Err(LabError::Spec(_))), "{other:?}");

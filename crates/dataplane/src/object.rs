@@ -317,13 +317,16 @@ pub struct Steering {
     pub to: LinkId,
 }
 
-/// Packets with this MPLS label are routed in this VRF, without it (RFC 3031 §3.26).
+/// Packets with this MPLS label go out of a link, without it (RFC 3031 §3.26), and with the time to live that they had before
+/// they got it (RFC 3443 §3, the pipe model): so whoever is behind the link routes them like all that comes to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelRoute {
     /// The label, the last of its stack.
     pub label: MplsLabel,
-    /// The name of the VRF.
-    pub vrf: IfName,
+    /// The link, of the host's own namespace.
+    pub link: IfName,
+    /// The MAC address that they are sent to.
+    pub mac: Mac,
 }
 
 impl Object {
@@ -376,7 +379,7 @@ impl Object {
             Self::Flood(entry) => vec![Key::Link(entry.link.clone())],
             Self::Neighbour(entry) => vec![Key::Link(entry.link.clone())],
             Self::Route(route) => route.requires(),
-            Self::LabelRoute(route) => vec![Key::Vrf(route.vrf)],
+            Self::LabelRoute(route) => vec![Key::Link(LinkId::on_host(route.link))],
         }
     }
 

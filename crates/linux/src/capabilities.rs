@@ -12,6 +12,7 @@ use crate::guard;
 use crate::namespace::{LOOPBACK, within_new};
 use crate::netlink::RouteSocket;
 use crate::parse::RawHop;
+use crate::steer;
 use crate::tap::Tap;
 use crate::vrf::{self, VrfMode};
 use crate::wire::number::AF_INET;
@@ -128,6 +129,9 @@ fn try_routing(route: &mut RouteSocket, capability: Capability) -> io::Result<bo
         Capability::VrfDevice => {
             let mark = "weft.probe".parse().map_err(io::Error::other)?;
             encode::create_vrf(&mut batch, &Vrf { name: name("r")?, mark, table: 10 }, VRF);
+            // By its mark it is known what comes into it from elsewhere.
+            steer::ready(&mut batch, VRF);
+            steer::put_mark(&mut batch, VRF, 1);
         }
         _ => return Ok(false),
     }

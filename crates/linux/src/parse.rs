@@ -109,10 +109,10 @@ pub(crate) enum Fact {
         ours: bool,
     },
     NextHopGone(u32),
-    /// The link that packets with an MPLS label are handed to, if we have them so.
+    /// The link and the MAC address that packets with an MPLS label go to, if we have them so.
     Label {
         label: MplsLabel,
-        link: Option<u32>,
+        to: Option<(u32, Mac)>,
     },
     /// What a link, or (no link) a whole namespace, does with packets for others.
     Forwarding {

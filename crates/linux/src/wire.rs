@@ -87,6 +87,8 @@ pub(crate) mod number {
     pub(crate) const IFA_LOCAL: u16 = 2;
     pub(crate) const IFA_FLAGS: u16 = 8;
     pub(crate) const IFA_PROTO: u16 = 11;
+    /// In [`RTA_VIA`]: what follows is a MAC address.
+    pub(crate) const AF_PACKET: u16 = libc::AF_PACKET as u16;
     pub(crate) const RTA_DST: u16 = 1;
     pub(crate) const RTA_OIF: u16 = 4;
     pub(crate) const RTA_GATEWAY: u16 = 5;
@@ -95,9 +97,11 @@ pub(crate) mod number {
     pub(crate) const RTA_VIA: u16 = 18;
     pub(crate) const RTA_ENCAP_TYPE: u16 = 21;
     pub(crate) const RTA_ENCAP: u16 = 22;
+    pub(crate) const RTA_TTL_PROPAGATE: u16 = 26;
     pub(crate) const RTA_NH_ID: u16 = 30;
     pub(crate) const ENCAP_MPLS: u16 = 1;
     pub(crate) const MPLS_IPTUNNEL_DST: u16 = 1;
+    pub(crate) const MPLS_IPTUNNEL_TTL: u16 = 2;
     pub(crate) const NHA_ID: u16 = 1;
     pub(crate) const NHA_GROUP: u16 = 2;
     pub(crate) const NHA_GROUP_TYPE: u16 = 3;

@@ -189,9 +189,11 @@ fn to_wire(object: &Object) -> Kind {
         Object::ProxyArp(link) => Kind::ProxyArp(link.into()),
         Object::Ingress(link) => Kind::Ingress(link.into()),
         Object::Route(route) => Kind::Route(route.into()),
-        Object::LabelRoute(route) => {
-            Kind::LabelRoute(wire::LabelRoute { label: route.label.get(), vrf: route.vrf.to_string() })
-        }
+        Object::LabelRoute(route) => Kind::LabelRoute(wire::LabelRoute {
+            label: route.label.get(),
+            link: route.link.to_string(),
+            mac: mac_bytes(route.mac),
+        }),
     }
 }
 
@@ -281,7 +283,8 @@ fn from_wire(kind: Kind) -> Result<Object, FieldError> {
         Kind::Route(route) => Object::Route(route::from_wire(&route)?),
         Kind::LabelRoute(route) => Object::LabelRoute(LabelRoute {
             label: label("label_route.label", route.label)?,
-            vrf: text("label_route.vrf", &route.vrf)?,
+            link: text("label_route.link", &route.link)?,
+            mac: mac("label_route.mac", &route.mac)?,
         }),
     })
 }

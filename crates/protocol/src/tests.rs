@@ -105,7 +105,11 @@ fn layer_three() -> Vec<Object> {
         route("10.2.0.0/24", RouteTo::paths([path("192.0.2.2", None, vec![label(110), label(16)], 1)])),
         route("10.3.0.0/24", RouteTo::Unreachable),
         route("2001:db8:9::/64", RouteTo::Blackhole),
-        Object::LabelRoute(LabelRoute { label: label(110), vrf }),
+        Object::LabelRoute(LabelRoute {
+            label: label(110),
+            link: "mp-1".parse().unwrap(),
+            mac: "02:00:00:00:00:01".parse().unwrap(),
+        }),
     ]
 }
 

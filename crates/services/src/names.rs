@@ -50,6 +50,16 @@ pub(crate) fn leak_port(vrf: Id) -> IfName {
     name(&format!("lp-{}", vrf.short()))
 }
 
+/// A VRF's end of the link by which it gets what comes with its MPLS label.
+pub(crate) fn label(vrf: Id) -> IfName {
+    name(&format!("ml-{}", vrf.short()))
+}
+
+/// The other end of it.
+pub(crate) fn label_port(vrf: Id) -> IfName {
+    name(&format!("mp-{}", vrf.short()))
+}
+
 pub(crate) fn mark(kind: &str, id: Id) -> Mark {
     format!("weft.{kind}.{id}").parse().expect("a word, a dot and a UUID")
 }

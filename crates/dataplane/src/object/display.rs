@@ -77,7 +77,7 @@ impl fmt::Display for Object {
             }
             Self::Neighbour(entry) => write!(f, " is {}", entry.mac),
             Self::Route(route) => write!(f, "{}", route.to),
-            Self::LabelRoute(route) => write!(f, " in {}", route.vrf),
+            Self::LabelRoute(route) => write!(f, " to {} by {}", route.mac, route.link),
         }
     }
 }

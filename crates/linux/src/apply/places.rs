@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use weft_dataplane::{INGRESS_TABLE, Namespace, StepOutcome, Vrf};
+use weft_dataplane::{INGRESS_TABLE, LinkId, Namespace, StepOutcome, Vrf};
 use weft_net::{IfName, NamespaceName};
 
 use super::links::own_prefix;
@@ -181,7 +181,7 @@ impl LinuxHost {
         self.send_to(&Namespace::Host, &mut batch, says_not_there)
     }
 
-    /// Hands packets with a label to a VRF, or no longer.
+    /// Sends packets with a label to where they are routed, or no longer.
     pub(super) fn set_label(
         &mut self,
         run: &mut Run,
@@ -190,19 +190,18 @@ impl LinuxHost {
         there: bool,
     ) -> StepOutcome {
         if self.vrf != VrfMode::Device {
-            return refuse("labels lead into VRFs only where VRFs are devices");
+            return refuse("labels are taken in only where VRFs are devices");
         }
-        self.turn_to(run, &Namespace::Host);
-        let at = super::At { step, namespace: &Namespace::Host };
         if !there {
+            self.turn_to(run, &Namespace::Host);
+            let at = super::At { step, namespace: &Namespace::Host };
             run.put(at, Care::Removes, |batch| encode::label(batch, route.label, None));
             return Ok(());
         }
         self.take_labels()?;
-        let Some((device, _)) = self.mirror.vrf_device(route.vrf) else {
-            return refuse(format!("there is no VRF {}", route.vrf));
-        };
-        run.put(at, Care::Must, |batch| encode::label(batch, route.label, Some(device)));
+        let link = LinkId::on_host(route.link);
+        let (link, at) = self.any(run, step, &link)?;
+        run.put(at, Care::Must, |batch| encode::label(batch, route.label, Some((link, route.mac))));
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::Vrf;
-use weft_net::{IfName, MplsLabel};
+use weft_net::{IfName, Mac, MplsLabel};
 
 use super::{CHANGE, CREATE, REPLACE, family, link_fixed};
 use crate::parse::{Family, INGRESS_PRIORITY, LAST_RESORT, RawHop};
@@ -119,7 +119,8 @@ fn labels(message: &mut Message<'_>, labels: &[MplsLabel], (kind, content): (u16
     let stack: Vec<u8> =
         labels.iter().enumerate().flat_map(|(at, label)| entry(*label, at == last)).collect();
     message.u16(kind, ENCAP_MPLS).nest(content, |encapsulation| {
-        encapsulation.bytes(MPLS_IPTUNNEL_DST, &stack);
+        // What is within keeps its own time to live, that routers on the way to it be known to whoever asks.
+        encapsulation.bytes(MPLS_IPTUNNEL_DST, &stack).u8(MPLS_IPTUNNEL_TTL, u8::MAX);
     });
 }
 
@@ -170,15 +171,17 @@ pub(crate) fn delete_next_hop(batch: &mut Vec<u8>, id: u32) {
     Message::begin(batch, RTM_DELNEXTHOP, CHANGE, &[0; 8]).u32(NHA_ID, id);
 }
 
-/// Has packets with a label handed, without it, to a link; or no longer (`link: None`).
-pub(crate) fn label(batch: &mut Vec<u8>, label: MplsLabel, link: Option<u32>) {
-    let (kind, flags) = verb(if link.is_some() { RouteChange::Replace } else { RouteChange::Delete });
+/// Has packets with a label sent, without it, to a MAC address out of a link; or no longer (`to: None`).
+pub(crate) fn label(batch: &mut Vec<u8>, label: MplsLabel, to: Option<(u32, Mac)>) {
+    let (kind, flags) = verb(if to.is_some() { RouteChange::Replace } else { RouteChange::Delete });
     let main = u32::from(libc::RT_TABLE_MAIN);
     let fixed = route_fixed(AF_MPLS, 20, main, (libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST));
     let mut message = Message::begin(batch, kind, flags, &fixed);
     message.bytes(RTA_DST, &entry(label, true));
-    if let Some(link) = link {
-        message.u32(RTA_OIF, link);
+    if let Some((link, mac)) = to {
+        let mut via = AF_PACKET.to_ne_bytes().to_vec();
+        via.extend_from_slice(&mac.octets());
+        message.u32(RTA_OIF, link).bytes(RTA_VIA, &via).u8(RTA_TTL_PROPAGATE, 0);
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Table {
     pub(super) bridge_fdb: BTreeMap<(u32, Mac), u32>,
     fdb_ports: HashMap<(u32, Mac), u32>,
     pub(super) routes: Routes,
-    pub(super) labels: BTreeMap<MplsLabel, u32>,
+    pub(super) labels: BTreeMap<MplsLabel, (u32, Mac)>,
     pub(super) guards: HashSet<u32>,
     /// Our filters that steer, by the link at which they are.
     pub(super) filters: BTreeMap<u32, RawFilter>,
@@ -233,9 +233,9 @@ impl Table {
             }
             Fact::NextHop { id, hop, ours } => Touched::Routes(self.routes.next_hop(id, hop, ours)),
             Fact::NextHopGone(id) => Touched::Routes(self.routes.lose_next_hop(id)),
-            Fact::Label { label, link } => {
-                let changed = match link {
-                    Some(link) => self.labels.insert(label, link) != Some(link),
+            Fact::Label { label, to } => {
+                let changed = match to {
+                    Some(to) => self.labels.insert(label, to) != Some(to),
                     None => self.labels.remove(&label).is_some(),
                 };
                 entry(changed, Entry::Label(label))
@@ -446,7 +446,7 @@ impl Table {
         self.guards.remove(&link);
         self.filters.remove(&link);
         self.vrfs.retain(|_, device| *device != link);
-        self.labels.retain(|_, to| *to != link);
+        self.labels.retain(|_, (to, _)| *to != link);
     }
 }
 

@@ -7,7 +7,7 @@ use weft_net::MplsLabel;
 
 use super::{Fact, Family};
 use crate::wire::number::*;
-use crate::wire::{PROTOCOL, Received, attributes, ip_of, text_of, u16_at, u32_at};
+use crate::wire::{PROTOCOL, Received, attributes, ip_of, mac_of, text_of, u16_at, u32_at};
 
 /// The priority of the route that is the last in a VRF's table: no other is ever asked for behind it.
 pub(crate) const LAST_RESORT: u32 = 4_278_198_272;
@@ -133,8 +133,13 @@ fn first_label(stack: &[u8]) -> Option<MplsLabel> {
 
 fn label(body: &[u8], there: bool) -> Option<Fact> {
     let find = |wanted: u16| attributes(body, 12).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
-    let link = find(RTA_OIF).and_then(|link| u32_at(link, 0));
-    Some(Fact::Label { label: first_label(find(RTA_DST)?)?, link: link.filter(|_| there) })
+    let to = || {
+        let via = find(RTA_VIA)?;
+        let is_mac = u16_at(via, 0)? == AF_PACKET && find(RTA_TTL_PROPAGATE)? == [0];
+        Some((u32_at(find(RTA_OIF)?, 0)?, mac_of(via.get(2..)?).filter(|_| is_mac)?))
+    };
+    // As somebody else has made it, it leads nowhere: then it is made anew.
+    Some(Fact::Label { label: first_label(find(RTA_DST)?)?, to: to().filter(|_| there) })
 }
 
 pub(super) fn next_hop(body: &[u8], there: bool) -> Option<Fact> {

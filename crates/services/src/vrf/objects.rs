@@ -3,7 +3,8 @@
 //! ```text
 //!   workload ── tap ── br-<network> ── gp-… ═ gw-… ┐
 //!   workload ── tap ── br-<port> ──── gp-… ═ gw-…  ├ VRF ── vx<vni> ── (underlay) ── the same VRF, and those that it
-//!   another VRF of this host ── weft-leak ── lk-…  ┘                                  imports from, on other hosts
+//!   another VRF of this host ── weft-leak ── lk-…  ┤                                  imports from, on other hosts
+//!   the VRF's MPLS label ────────── mp-… ═══ ml-…  ┘
 //! ```
 //!
 //! The next hop to a VRF on a host is the IPv6 link-local address made of that VRF's MAC address there (RFC 4291 appendix A),
@@ -58,9 +59,23 @@ pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
         objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
     }
     if outside::has_mpls(host) {
-        objects.push(Object::LabelRoute(LabelRoute { label: vrf.number.label(), vrf: name }));
+        objects.extend(by_label(vrf, host));
     }
     objects
+}
+
+/// How a VRF gets what comes with its label: by a link of its own, so that it is routed as all that comes from elsewhere is.
+fn by_label(vrf: &Vrf, host: &Host) -> Vec<Object> {
+    let id = vrf.standard.id;
+    let (port, mac) = (LinkId::on_host(names::label_port(id)), router_mac(vrf.vni, host));
+    let inside = link_in(id, names::label(id));
+    let veth = LinkKind::Veth { peer: inside.clone(), peer_mac: mac };
+    let route = LabelRoute { label: vrf.number.label(), link: port.name, mac };
+    vec![
+        Object::Ingress(inside),
+        link_object(port, names::mark("label", id), LEAK_MTU, veth),
+        Object::LabelRoute(route),
+    ]
 }
 
 /// A VRF's way to the others on its host.

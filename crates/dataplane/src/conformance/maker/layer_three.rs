@@ -32,9 +32,10 @@ impl Maker<'_> {
             for link in [router, gateway].into_iter().flatten().filter(|_| self.random.yes()) {
                 self.state.insert(Object::Ingress(LinkId { namespace: Namespace::Vrf(vrf), name: link }));
             }
-            if labels && self.random.yes() {
-                let label = (100 + number).try_into().expect("in range");
-                self.state.insert(Object::LabelRoute(LabelRoute { label, vrf }));
+            let link = name(&format!("br-{}", self.random.below(BRIDGES)));
+            if labels && self.random.yes() && self.state.contains(&Key::Link(LinkId::on_host(link))) {
+                let (label, mac) = ((100 + number).try_into().expect("in range"), self.mac());
+                self.state.insert(Object::LabelRoute(LabelRoute { label, link, mac }));
             }
         }
     }

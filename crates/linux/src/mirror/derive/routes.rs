@@ -51,7 +51,7 @@ impl Mirror {
         let Some(table) = self.tables.get(namespace) else { return };
         let keys = table.routes.of_link(link);
         let labels: Vec<MplsLabel> =
-            table.labels.iter().filter(|(_, to)| **to == link).map(|(label, _)| *label).collect();
+            table.labels.iter().filter(|(_, (to, _))| *to == link).map(|(label, _)| *label).collect();
         self.refresh_routes(namespace, &keys);
         labels.into_iter().for_each(|label| self.refresh_label(namespace, label));
     }
@@ -71,13 +71,14 @@ impl Mirror {
 
     /// Makes the state say what becomes of a label now.
     pub(super) fn refresh_label(&mut self, namespace: &Namespace, label: MplsLabel) {
-        let table = self.tables.get(namespace);
-        let view = table.and_then(|table| table.views.get(table.labels.get(&label)?));
-        match view.filter(|view| view.vrf.is_some()) {
-            Some(view) => {
-                let vrf = view.id.name;
-                self.state.insert(Object::LabelRoute(LabelRoute { label, vrf }))
-            }
+        let Some(table) = self.tables.get(namespace) else { return };
+        let route = table.labels.get(&label).and_then(|(link, mac)| {
+            let id = &table.views.get(link)?.id;
+            let is_on_host = id.namespace == Namespace::Host;
+            is_on_host.then_some(LabelRoute { label, link: id.name, mac: *mac })
+        });
+        match route {
+            Some(route) => self.state.insert(Object::LabelRoute(route)),
             None => self.state.remove(&Key::Label(label)),
         };
     }

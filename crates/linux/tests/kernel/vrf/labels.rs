@@ -1,16 +1,38 @@
 //! VRFs joined by MPLS labels instead of VXLAN (RFC 4364).
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{Driver, LabelRoute, Object, Path, RouteTo, State};
+use weft_dataplane::{Driver, INGRESS_TABLE, LabelRoute, Object, Path, Route, RouteTo, State};
 use weft_linux::VrfMode;
 use weft_net::{Capability, MplsLabel};
 
-use super::{Site, answers, hosts, site};
-use crate::common::{Bench, run, state};
+use super::{Site, answers, hosts, ping, site};
+use crate::common::{Bench, run, state, veth};
 use crate::damage::check;
 
 fn label(site: Site) -> MplsLabel {
     (100 + u32::from(site.host)).try_into().unwrap()
+}
+
+/// How it gets what comes with its label.
+fn by_label(site: Site) -> Vec<Object> {
+    let inside = site.inside("ml-a");
+    let route = LabelRoute {
+        label: label(site),
+        link: "mp-a".parse().unwrap(),
+        mac: "02:00:00:00:0f:01".parse().unwrap(),
+    };
+    let local = |destination: String| {
+        let to = RouteTo::link(site.gw().parse().unwrap(), None);
+        let Object::Route(route) = site.route(&destination, to) else { unreachable!("it is a route") };
+        Object::Route(Route { table: INGRESS_TABLE, ..route })
+    };
+    vec![
+        veth("mp-a", inside.clone(), "02:00:00:00:0f:01"),
+        Object::Ingress(inside),
+        Object::LabelRoute(route),
+        local(format!("10.{}.0.5/32", site.host)),
+        local(format!("2001:db8:{}::5/128", site.host)),
+    ]
 }
 
 fn wanted(site: Site) -> State {
@@ -22,7 +44,10 @@ fn wanted(site: Site) -> State {
         weight: 1,
     };
     let mut objects = site.local();
-    objects.push(Object::LabelRoute(LabelRoute { label: label(site), vrf: site.vrf() }));
+    objects.extend(by_label(site));
+    // What the other host does not have it sends back, by the VRF's own table.
+    let back = path(there.vtep());
+    objects.push(site.route("10.2.0.99/32", RouteTo::paths([back])));
     objects.push(site.route(&format!("10.{}.0.5/32", there.host), RouteTo::paths([path(there.vtep())])));
     objects.push(site.route(
         &format!("2001:db8:{}::5/128", there.host),
@@ -40,9 +65,26 @@ fn two_vrfs_are_joined_by_labels() {
     assert!(first.capabilities().contains(&Capability::Mpls));
     let from = site('a', 1).workload(&bench);
     assert!(answers(&from, "10.2.0.5") && answers(&from, "2001:db8:2::5"));
+    // Two routers on the way, and each tells of a packet that has grown too old. The far one counts twice: when it takes the label
+    // off, and when it routes.
+    for (to, near, far) in
+        [("10.2.0.5", "10.1.0.1", "10.2.0.1"), ("2001:db8:2::5", "2001:db8:1::1", "2001:db8:2::1")]
+    {
+        let said = ping(&from, to, "");
+        assert!(said.contains("ttl=61"), "{to}: {said}");
+        for (ttl, source) in [(1, near), (2, far), (3, far)] {
+            let said = ping(&from, to, &format!("-t {ttl}"));
+            assert!(said.contains(&format!("From {source}")), "{to} with TTL {ttl}: {said}");
+        }
+    }
+    // What comes with a label goes no further than this host: the other's own table leads back to where it comes from.
+    let said = ping(&from, "10.2.0.99", "");
+    assert!(said.contains("From 10.2.0.1") && said.contains("nreachable"), "{said}");
     let n = bench.host("a");
     run(&format!("ip -n {n} -f mpls route del 101"));
     check(&mut first, &wants[0], "a label is gone", &["+ label"]);
+    run(&format!("ip -n {n} -f mpls route replace 101 dev vrf-a proto 217"));
+    check(&mut first, &wants[0], "a label leads elsewhere", &["+ label"]);
     run(&format!(
         "ip -n {n} route replace 10.2.0.5/32 table 1001 encap mpls 999 via 192.0.2.2 dev up0 proto 217"
     ));
@@ -58,12 +100,10 @@ fn a_label_is_refused_where_vrfs_are_namespaces() {
     let mut host = bench.open("h");
     assert!(!host.capabilities().contains(&Capability::Mpls));
     let vrf = site('a', 1).local().remove(0);
-    let label = Object::LabelRoute(LabelRoute { label: label(site('a', 1)), vrf: site('a', 1).vrf() });
-    let plan = crate::common::plan(&mut host, &state([vrf, label]));
-    let outcomes = host.apply(&plan);
-    assert!(outcomes[0].is_ok(), "{outcomes:?}");
-    assert!(
-        outcomes[1].as_ref().unwrap_err().to_string().contains("only where VRFs are devices"),
-        "{outcomes:?}"
-    );
+    let [end, _, label, ..] = &by_label(site('a', 1))[..] else { unreachable!("these are more") };
+    let plan = crate::common::plan(&mut host, &state([vrf, end.clone(), label.clone()]));
+    let mut outcomes = host.apply(&plan);
+    let refusal = outcomes.pop().expect("the label is last").unwrap_err().to_string();
+    assert!(refusal.contains("only where VRFs are devices"), "{refusal}");
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use weft_linux::VrfMode;
-use weft_net::{Capability, HostName, IfName, NamespaceName};
+use weft_net::{Capability, HostName, IfName, L3Encapsulation, NamespaceName};
 use weft_protocol::tls::TlsIdentity;
 
 /// Weft's agent: makes this host's data plane what the controller's intent says, and keeps it so.
@@ -84,6 +84,16 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub mpls_interfaces: Vec<IfName>,
+
+    /// In what packets that are routed are sent to other hosts, and wanted from them: `vxlan`, or `mpls` where both hosts want it and
+    /// have MPLS. The underlay has to carry labelled packets from one host to another.
+    #[arg(
+        long,
+        env = "WEFT_AGENT_L3_ENCAPSULATION",
+        value_name = "ENCAPSULATION",
+        default_value_t = L3Encapsulation::default()
+    )]
+    pub l3_encapsulation: L3Encapsulation,
 
     /// What the host is not to offer although its kernel can do it, as `vlan`; may be repeated.
     #[arg(
@@ -247,6 +257,8 @@ mod tests {
         let config = parse(&["--without-capability", "vlan,tap", "--without-capability", "vxlan"]).unwrap();
         assert_eq!(config.without_capabilities, [Capability::Vlan, Capability::Tap, Capability::Vxlan]);
         assert!(parse(&["--without-capability", "teleport"]).is_err());
+        assert_eq!(config.l3_encapsulation, L3Encapsulation::Vxlan);
+        assert!(parse(&["--l3-encapsulation", "gre"]).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use weft_dataplane::{Driver, ObserveError, Plan, State, StepOutcome};
 use weft_linux::{LinuxHost, Waker};
-use weft_net::{Capability, HostFact, IfName};
+use weft_net::{Capability, HostFact, IfName, L3Encapsulation};
 
 use crate::config::Config;
 use crate::runner::{Host, Wake};
@@ -44,7 +44,11 @@ impl Kernel {
             underlay_mtu: MTU_ASSUMED,
             capabilities,
             physical_networks: config.physical_networks(),
+            l3_encapsulation: config.l3_encapsulation,
         };
+        if config.l3_encapsulation == L3Encapsulation::Mpls && !facts.has_mpls() {
+            tracing::warn!("packets are routed over VXLAN: MPLS is asked for, and this host has none");
+        }
         let waker = Waker::new().context("the loop cannot be woken")?;
         let wake = waker.clone();
         Ok((Self { host, waker, facts }, Arc::new(move || wake.wake())))

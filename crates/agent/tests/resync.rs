@@ -13,7 +13,7 @@ use weft_agent::runner::{Board, Host, Input, Outlets, Runner};
 use weft_dataplane::{
     Driver, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
 };
-use weft_net::{Capability, HostFact};
+use weft_net::{Capability, HostFact, L3Encapsulation};
 use weft_protocol::{Basis, Version, encode_objects, updates, wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,6 +65,7 @@ impl Host for Silent {
             underlay_mtu: 1500,
             capabilities: Capability::ALL.into(),
             physical_networks: BTreeMap::new(),
+            l3_encapsulation: L3Encapsulation::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ use weft_agent::{Agent, Settings};
 use weft_dataplane::{
     Driver, Key, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
 };
-use weft_net::{Capability, HostFact, HostName};
+use weft_net::{Capability, HostFact, HostName, L3Encapsulation};
 use weft_protocol::certificates::{Authority, Kind, Validity};
 use weft_protocol::tls::{TlsIdentity, peer_host};
 use weft_protocol::wire::agent_message::Message as FromAgent;
@@ -108,6 +108,7 @@ fn memory_host() -> (Arc<Shared>, MemoryHost, Wake) {
         underlay_mtu: 1500,
         capabilities: Capability::ALL.into(),
         physical_networks: BTreeMap::new(),
+        l3_encapsulation: L3Encapsulation::default(),
     };
     let shared = Arc::new(Shared {
         memory: Mutex::default(),

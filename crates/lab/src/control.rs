@@ -66,6 +66,7 @@ pub(crate) fn ensure_agent(lab: &LabName, record: &Record, number: u16) -> Resul
         option("tls-directory", record.tls()),
         option("state-directory", record.state_directory.join(&host)),
         option("tunnel-endpoint", underlay_address(record.underlay, number).addr().to_string()),
+        option("l3-encapsulation", record.l3_encapsulation.to_string()),
         option("namespace-prefix", format!("{}.", lab.file_of(&Node::Host(number)))),
     ];
     let without = record.without_capabilities.iter();

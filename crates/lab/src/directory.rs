@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use weft_net::Capability;
+use weft_net::{Capability, L3Encapsulation};
 
 use crate::error::Tried;
 use crate::{LabError, LabName, ProcessRecord, Underlay};
@@ -48,6 +48,9 @@ pub(crate) struct Record {
     /// The hosts whose VRFs are devices.
     #[serde(default)]
     pub(crate) vrf_device_hosts: BTreeSet<u16>,
+    /// In what hosts send each other what is routed.
+    #[serde(default)]
+    pub(crate) l3_encapsulation: L3Encapsulation,
     /// The REST API's port on 127.0.0.1.
     pub(crate) port: u16,
     /// Where agents find the controller: its address in the management network, and a port.
@@ -265,6 +268,7 @@ mod tests {
             port: 1,
             without_capabilities: BTreeSet::new(),
             vrf_device_hosts: BTreeSet::new(),
+            l3_encapsulation: L3Encapsulation::Vxlan,
             agents_listen: "198.18.0.254:1".parse().unwrap(),
         };
         assert!(matches!(prepare(&lab, &record, &[]), Err(LabError::Spec(_))));

@@ -65,6 +65,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
         agent,
         without_capabilities: spec.without_capabilities.clone(),
         vrf_device_hosts: spec.vrf_device_hosts.clone(),
+        l3_encapsulation: spec.l3_encapsulation,
         port,
         agents_listen,
     };
@@ -108,6 +109,7 @@ fn check_same(spec: &LabSpec, state_directory: &Path, before: &Record) -> Result
         (before.state_directory != state_directory, "state directory"),
         (before.without_capabilities != spec.without_capabilities, "set of capabilities"),
         (before.vrf_device_hosts != spec.vrf_device_hosts, "set of hosts with VRF devices"),
+        (before.l3_encapsulation != spec.l3_encapsulation, "encapsulation of layer 3"),
     ];
     match differs.iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(LabError::Spec(format!(

@@ -5,7 +5,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use weft_net::Capability;
+use weft_net::{Capability, L3Encapsulation};
 
 use crate::{LabError, LabName};
 
@@ -45,6 +45,8 @@ pub struct LabSpec {
     /// The hosts, by number, whose VRFs are VRF devices instead of network namespaces; labelled packets are taken in from their
     /// underlay. By default none: not every kernel has VRF devices.
     pub vrf_device_hosts: BTreeSet<u16>,
+    /// In what hosts send each other what is routed, those that can: the others use VXLAN. By default all do.
+    pub l3_encapsulation: L3Encapsulation,
     /// The port of the REST API on 127.0.0.1; another free one is taken if it is in use. By default 9696.
     pub port: u16,
 }
@@ -62,6 +64,7 @@ impl LabSpec {
             state_directory: None,
             without_capabilities: BTreeSet::new(),
             vrf_device_hosts: BTreeSet::new(),
+            l3_encapsulation: L3Encapsulation::Vxlan,
             port: 9696,
         }
     }

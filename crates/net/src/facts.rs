@@ -87,6 +87,45 @@ impl FromStr for Capability {
 
 serde_as_text!(Capability);
 
+/// In what hosts send each other what is routed. VXLAN, unless both of them prefer MPLS and can do it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum L3Encapsulation {
+    /// MPLS, with a label of the VRF (RFC 4364 §5), to a host that is reached without a label.
+    Mpls,
+    /// VXLAN, with a VNI of the VRF (RFC 9135 §5).
+    #[default]
+    Vxlan,
+}
+
+impl L3Encapsulation {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Mpls, Self::Vxlan];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mpls => "mpls",
+            Self::Vxlan => "vxlan",
+        }
+    }
+}
+
+impl fmt::Display for L3Encapsulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for L3Encapsulation {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let found = Self::ALL.into_iter().find(|one| one.as_str() == text);
+        found.ok_or_else(|| ParseError::new("encapsulation", text, "'mpls' or 'vxlan' is needed"))
+    }
+}
+
+serde_as_text!(L3Encapsulation);
+
 /// What a host said of itself when its agent last connected.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HostFact {
@@ -99,6 +138,23 @@ pub struct HostFact {
     /// Physical networks that it reaches, by name, and through which of its interfaces.
     #[serde(default)]
     pub physical_networks: BTreeMap<String, IfName>,
+    /// In what it prefers to get and to send what is routed.
+    #[serde(default)]
+    pub l3_encapsulation: L3Encapsulation,
+}
+
+impl HostFact {
+    /// Whether it takes in packets with labels, and can send some.
+    #[must_use]
+    pub fn has_mpls(&self) -> bool {
+        self.capabilities.contains(&Capability::Mpls)
+    }
+
+    /// Whether it prefers MPLS, and can do it.
+    #[must_use]
+    pub fn prefers_mpls(&self) -> bool {
+        self.has_mpls() && self.l3_encapsulation == L3Encapsulation::Mpls
+    }
 }
 
 #[cfg(test)]
@@ -111,5 +167,9 @@ mod tests {
             assert_eq!(capability.to_string().parse(), Ok(capability));
         }
         assert!("teleport".parse::<Capability>().is_err());
+        for encapsulation in L3Encapsulation::ALL {
+            assert_eq!(encapsulation.to_string().parse(), Ok(encapsulation));
+        }
+        assert!("gre".parse::<L3Encapsulation>().is_err());
     }
 }

@@ -22,7 +22,7 @@ mod vni;
 pub use administered::AdministeredNumber;
 pub use asn::Asn;
 pub use error::ParseError;
-pub use facts::{Capability, HostFact};
+pub use facts::{Capability, HostFact, L3Encapsulation};
 pub use ifname::IfName;
 pub use mac::Mac;
 pub use mpls_label::MplsLabel;

@@ -16,6 +16,7 @@ impl From<&HostFact> for wire::Facts {
             tunnel_endpoint: fact.tunnel_endpoint.map_or_else(Bytes::new, ip_bytes),
             underlay_mtu: fact.underlay_mtu,
             physical_networks: fact.physical_networks.iter().map(interface).collect(),
+            l3_encapsulation: fact.l3_encapsulation.to_string(),
         }
     }
 }
@@ -31,6 +32,7 @@ impl TryFrom<&wire::Facts> for HostFact {
                 underlay_mtu: facts.underlay_mtu,
                 capabilities: facts.capabilities.iter().filter_map(|name| name.parse().ok()).collect(),
                 physical_networks: std::collections::BTreeMap::new(),
+                l3_encapsulation: facts.l3_encapsulation.parse().unwrap_or_default(),
             };
             if !facts.tunnel_endpoint.is_empty() {
                 fact.tunnel_endpoint = Some(ip_address("tunnel_endpoint", &facts.tunnel_endpoint)?);
@@ -47,7 +49,7 @@ impl TryFrom<&wire::Facts> for HostFact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weft_net::Capability;
+    use weft_net::{Capability, L3Encapsulation};
 
     #[test]
     fn facts_come_back_as_they_were_without_what_only_a_newer_agent_knows() {
@@ -56,6 +58,7 @@ mod tests {
             underlay_mtu: 9000,
             capabilities: Capability::ALL.into(),
             physical_networks: [("provider".to_owned(), "eth1".parse().unwrap())].into(),
+            l3_encapsulation: L3Encapsulation::Mpls,
         };
         let mut facts = wire::Facts::from(&fact);
         facts.capabilities.push("teleport".to_owned());

@@ -44,6 +44,11 @@ impl Hosts {
         ),
         Attribute::read_only("capabilities", AttributeType::List, "What its kernel can do"),
         Attribute::read_only("physical_networks", AttributeType::Object, "Physical networks that it reaches"),
+        Attribute::read_only(
+            "l3_encapsulation",
+            AttributeType::Text(5),
+            "In what it prefers to get and to send what is routed: `vxlan` or `mpls`",
+        ),
         Attribute::read_only("alive", AttributeType::Boolean, "Whether its agent is connected"),
         Attribute::read_only("created_at", AttributeType::Text(32), "When it first connected"),
         Attribute::read_only("updated_at", AttributeType::Text(32), "When what it says last changed"),
@@ -91,6 +96,7 @@ impl Resource for Hosts {
         map.insert("underlay_mtu".into(), json!(host.fact.underlay_mtu));
         map.insert("capabilities".into(), json!(host.fact.capabilities));
         map.insert("physical_networks".into(), json!(host.fact.physical_networks));
+        map.insert("l3_encapsulation".into(), json!(host.fact.l3_encapsulation));
         map.insert("alive".into(), json!(statuses.is_connected(&host.name)));
         map.insert("created_at".into(), json!(host.created_at.to_string()));
         map.insert("updated_at".into(), json!(host.updated_at.to_string()));

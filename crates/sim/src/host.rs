@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weft_agent::{Change, Reconciler, Taken};
 use weft_dataplane::{LinkId, Memory};
-use weft_net::{Capability, HostFact, HostName, IfName};
+use weft_net::{Capability, HostFact, HostName, IfName, L3Encapsulation};
 use weft_protocol::{Version, wire};
 
 /// The interface by which every host reaches the physical network.
@@ -61,6 +61,7 @@ impl Host {
             underlay_mtu: 1500,
             capabilities: Capability::ALL.into_iter().collect::<BTreeSet<_>>(),
             physical_networks: [("p".to_owned(), physical())].into(),
+            l3_encapsulation: L3Encapsulation::ALL[usize::from(self.endpoint) % 2],
         }
     }
 

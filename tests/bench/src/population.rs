@@ -93,6 +93,7 @@ impl Population {
             underlay_mtu: 1600,
             capabilities: Capability::ALL.into(),
             physical_networks: BTreeMap::new(),
+            l3_encapsulation: Default::default(),
         };
         let writes = describe_host(&self.model, &name, &fact, Timestamp(1_700_000_000))
             .map_err(|refusal| anyhow!("{}", refusal.message))?;

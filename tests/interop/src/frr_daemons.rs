@@ -1,4 +1,4 @@
-//! FRR's daemons in one namespace: zebra, which has the kernel's routes, and bgpd.
+//! FRR's daemons in one namespace: zebra, which has the kernel's routes, bgpd, and staticd.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -18,6 +18,7 @@ pub struct FrrDaemons {
     namespace: String,
     logs: PathBuf,
     bgpd: Option<Process>,
+    staticd: Option<Process>,
     _zebra: Process,
     // Last, so that the daemons still have their sockets when they end.
     _directories: Directories,
@@ -66,7 +67,7 @@ impl FrrDaemons {
         let socket = Path::new("/run/frr").join(namespace).join("zserv.api");
         until("zebra listens", START, || socket.exists());
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
-        Self { namespace, logs, bgpd: None, _zebra: zebra, _directories: directories }
+        Self { namespace, logs, bgpd: None, staticd: None, _zebra: zebra, _directories: directories }
     }
 
     /// Starts a bgpd with this configuration.
@@ -76,6 +77,16 @@ impl FrrDaemons {
     pub fn start_bgpd(&mut self, configuration: &str) {
         self.bgpd = Some(start_daemon(&self.namespace, &self.logs, "bgpd", configuration));
         until("bgpd answers", START, || self.vtysh(&["show bgp summary"]).is_ok());
+    }
+
+    /// Starts a staticd with this route: zebra by itself has none that somebody has written down.
+    ///
+    /// # Panics
+    /// When it does not take the route: one with labels not before it has heard of zebra that the kernel has MPLS.
+    pub fn start_staticd(&mut self, route: &str) {
+        self.staticd = Some(start_daemon(&self.namespace, &self.logs, "staticd", ""));
+        let has_taken = || { let said = self.vtysh(&["configure terminal", route]); println!("{said:?}"); said.is_ok_and(|said| !said.contains('%')) };
+        until("staticd takes a route", START, has_taken);
     }
 
     /// Ends bgpd without a goodbye, as a crash does.

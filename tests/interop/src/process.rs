@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use weft_soak::patience;
 
 /// How long a process has to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,9 +108,9 @@ impl Drop for Process {
 /// Looks again and again until something is so; answers how long that took.
 ///
 /// # Panics
-/// When that takes longer than it may.
+/// When that takes longer than it may ([`patience`]).
 pub fn until(what: &str, within: Duration, mut is_so: impl FnMut() -> bool) -> Duration {
-    let begin = Instant::now();
+    let (begin, within) = (Instant::now(), patience(within));
     while !is_so() {
         assert!(begin.elapsed() < within, "{what}: not within {within:?}");
         thread::sleep(LOOK_INTERVAL);

@@ -1,13 +1,14 @@
-//! How much the tests try: in short, or in the long form of `make soak`.
+//! How much the tests try: in short, or in the long form of `make soak`; and how patient they are.
 //!
 //! Never here: anything that is tested, or that tests. It is a dev-dependency of whoever draws cases or seeds.
 //!
 //! `WEFT_SOAK` asks for the long form and says how many seeds the simulation runs; all else is made ten times as often as in
-//! short, and more often if that number is more than 10,000. `WEFT_SEED` says with which seed to begin.
+//! short, and more often if that number is more than 10,000. `WEFT_SEED` says with which seed to begin. `WEFT_SLOWNESS` says how many
+//! times as long as elsewhere everything may take: the virtual machine is emulated.
 
 use std::env;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often the long form makes what the short one makes once, at least.
 const FACTOR_MIN: u64 = 10;
@@ -37,6 +38,13 @@ pub fn seeds(short: u64) -> Range<u64> {
     let seeds = start..start.saturating_add(short.saturating_mul(factor(soak)));
     println!("seeds {seeds:?}; WEFT_SEED={start} begins with the same");
     seeds
+}
+
+/// How long something may take: what is said, or many times that where everything is slow.
+#[must_use]
+pub fn patience(within: Duration) -> Duration {
+    let slowness = number("WEFT_SLOWNESS").unwrap_or(1);
+    within.saturating_mul(u32::try_from(slowness).unwrap_or(u32::MAX))
 }
 
 fn factor(soak: Option<u64>) -> u64 {

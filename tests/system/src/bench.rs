@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use weft_soak::patience;
 use weft_lab::{ContinuousPing, Lab, LabName, LabSpec, PingCount, PingPair, down, up};
 
 use crate::Http;
@@ -17,16 +18,6 @@ const REST: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 static TURN: Mutex<()> = Mutex::new(());
-
-/// How much longer everything may take here than on a machine of its own, as `WEFT_TEST_SLOWNESS` says; once as long without it.
-///
-/// # Panics
-/// When that is no number.
-#[must_use]
-pub fn slowness() -> u32 {
-    let said = std::env::var("WEFT_TEST_SLOWNESS");
-    said.map_or(1, |said| said.parse().expect("WEFT_TEST_SLOWNESS is a number"))
-}
 
 /// The hosts of every lab, by number, whose VRFs are VRF devices, as `WEFT_TEST_VRF_DEVICES_ON` says (`2,3`); none without it.
 fn vrf_device_hosts() -> BTreeSet<u16> {
@@ -71,10 +62,9 @@ impl Drop for Bench {
 /// Looks again and again until there is something to be seen; answers it and how long that took.
 ///
 /// # Panics
-/// When that takes longer than it may: [`slowness`] times as long as is said.
+/// When that takes longer than it may ([`patience`]).
 pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> (T, Duration) {
-    let begin = Instant::now();
-    let within = within * slowness();
+    let (begin, within) = (Instant::now(), patience(within));
     loop {
         if let Some(found) = look() {
             return (found, begin.elapsed());
@@ -161,10 +151,15 @@ impl Bench {
         found.unwrap_or_else(|| panic!("{host} is not known"))
     }
 
-    /// Waits until every host has done all that it was sent; answers how long that took.
+    /// Waits until every host has been sent all that was written, and has done it; answers how long that took.
     pub fn await_rest(&self) -> Duration {
+        let is_distributed = || {
+            let ready = self.http.ask("GET", "/readyz", &Value::Null).json();
+            ready["version"] == ready["distributed"]
+        };
         let is_at_rest = |report: &Value| report["alive"] == true && report["at_rest"] == true;
-        until("every host at rest", REST, || self.reports().iter().all(is_at_rest).then_some(())).1
+        let are_at_rest = || is_distributed() && self.reports().iter().all(is_at_rest);
+        until("every host at rest", REST, || are_at_rest().then_some(())).1
     }
 
     /// Waits until a resource has this status; answers how long that took.

@@ -12,7 +12,7 @@ mod vpn;
 mod wan;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, more_pings, no_loss, slowness, spec, until};
+pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;

@@ -1,6 +1,8 @@
 //! Layer 3 on two hosts, with the names and addresses of OPNFV NetReady's L3VPN use cases. The same in the virtual machine, where
 //! one of the hosts has VRF devices.
 
+#[path = "l3/labels.rs"]
+mod labels;
 #[path = "l3/machine.rs"]
 mod machine;
 

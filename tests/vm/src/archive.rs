@@ -14,6 +14,10 @@ use crate::Error;
 /// The folder of the programs that are brought along; `init.sh` has it first in `PATH`.
 const PROGRAMS: &str = "/programs";
 
+/// What every root file system has.
+const FOLDERS: [&str; 10] =
+    ["/dev", "/proc", "/run", "/sys", "/tmp", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin", "/var/tmp"];
+
 const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 const LINK: u32 = 0o120_777;
@@ -29,11 +33,10 @@ impl<W: Write> Archive<W> {
     /// An archive with the folders of a root file system.
     pub(crate) fn begin(out: W) -> io::Result<Self> {
         let mut archive = Self { out, paths: BTreeSet::new() };
-        for folder in
-            ["/dev", "/proc", "/run", "/sys", "/tmp", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin"]
-        {
+        for folder in FOLDERS {
             archive.folder(Path::new(folder))?;
         }
+        archive.link("/var/run", "/run")?;
         for link in ["bin", "lib", "lib64", "sbin"] {
             archive.link(&format!("/{link}"), &format!("usr/{link}"))?;
         }
@@ -66,14 +69,23 @@ impl<W: Write> Archive<W> {
     /// Adds a program of the host's in [`PROGRAMS`], with the loader and the libraries that it needs at their own paths, and
     /// answers its path.
     pub(crate) fn program(&mut self, path: &Path) -> Result<PathBuf, Error> {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let place = Path::new(PROGRAMS).join(name);
+        self.program_at(&place, path)?;
+        Ok(place)
+    }
+
+    /// Adds a program of the host's at its own path, with all that it needs.
+    pub(crate) fn program_in_place(&mut self, path: &Path) -> Result<(), Error> {
+        self.program_at(path, path)
+    }
+
+    fn program_at(&mut self, place: &Path, path: &Path) -> Result<(), Error> {
         for library in libraries(path)? {
             self.copy(&library)?;
         }
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        let place = Path::new(PROGRAMS).join(name);
         let content = without_debugging(path)?;
-        self.file(&place, &content).map_err(Error::Start)?;
-        Ok(place)
+        self.file(place, &content).map_err(Error::Start)
     }
 
     /// Writes what ends an archive.

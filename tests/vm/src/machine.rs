@@ -20,6 +20,8 @@ const BUSYBOX: &str = "busybox";
 pub struct Machine {
     modules: Vec<String>,
     programs: Vec<String>,
+    programs_in_place: Vec<PathBuf>,
+    files: Vec<(PathBuf, String)>,
     environment: Vec<(String, String)>,
     hardware: Hardware,
 }
@@ -27,7 +29,14 @@ pub struct Machine {
 impl Default for Machine {
     fn default() -> Self {
         let hardware = Hardware { memory_mib: 1024, bound: Duration::from_secs(120) };
-        Self { modules: Vec::new(), programs: Vec::new(), environment: Vec::new(), hardware }
+        Self {
+            modules: Vec::new(),
+            programs: Vec::new(),
+            programs_in_place: Vec::new(),
+            files: Vec::new(),
+            environment: Vec::new(),
+            hardware,
+        }
     }
 }
 
@@ -44,6 +53,20 @@ impl Machine {
     #[must_use]
     pub fn programs(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.programs.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Puts these programs of the host's, by path, where they are on the host.
+    #[must_use]
+    pub fn programs_in_place(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.programs_in_place.extend(paths.into_iter().map(Into::into));
+        self
+    }
+
+    /// Puts a file with this content there.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>, content: impl Into<String>) -> Self {
+        self.files.push((path.into(), content.into()));
         self
     }
 
@@ -87,6 +110,10 @@ impl Machine {
         let path = archive.program(&find(&program.to_string_lossy())?)?;
         for name in &self.programs {
             archive.program(&find(name)?)?;
+        }
+        self.programs_in_place.iter().try_for_each(|path| archive.program_in_place(path))?;
+        for (path, content) in &self.files {
+            archive.file(path, content.as_bytes()).map_err(Error::Start)?;
         }
         let mut modules = String::new();
         for (name, content) in kernel.modules(&self.modules)? {

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use weft_client::{Client, Config, Object};
 use weft_lab::{HOSTS_MAX, Lab, LabName, LabSpec, ProcessState, Status, Underlay, Workload};
-use weft_net::Capability;
+use weft_net::{Capability, L3Encapsulation};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -105,6 +105,10 @@ pub(crate) struct Up {
     #[arg(long = "vrf-devices-on", value_name = "NUMBER", value_delimiter = ',')]
     vrf_device_hosts: Vec<u16>,
 
+    /// In what hosts send each other what is routed, those that can: `vxlan` or `mpls`
+    #[arg(long, value_name = "ENCAPSULATION", default_value_t = L3Encapsulation::default())]
+    l3_encapsulation: L3Encapsulation,
+
     /// The port of the controller's API, if it is free [default: 9696]
     #[arg(long, value_name = "NUMBER")]
     port: Option<u16>,
@@ -158,6 +162,7 @@ fn up(context: &Context, arguments: &Up) -> Result<Exit> {
     spec.underlay_mtu = arguments.underlay_mtu.unwrap_or(spec.underlay_mtu);
     spec.without_capabilities = arguments.without_capabilities.iter().copied().collect();
     spec.vrf_device_hosts = arguments.vrf_device_hosts.iter().copied().collect();
+    spec.l3_encapsulation = arguments.l3_encapsulation;
     spec.port = arguments.port.unwrap_or(spec.port);
     spec.binaries.clone_from(&arguments.binaries);
     spec.state_directory.clone_from(&arguments.state_directory);

@@ -135,6 +135,7 @@ impl Controller {
             underlay_mtu: 1600,
             capabilities: Capability::ALL.into_iter().collect(),
             physical_networks: Default::default(),
+            l3_encapsulation: Default::default(),
         };
         let host = name.parse().unwrap();
         let describe = |change: &mut Change| {

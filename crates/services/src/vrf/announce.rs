@@ -9,7 +9,7 @@ use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher,
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
 use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, member, outside, route};
+use crate::vrf::{Vrf, member, route};
 use crate::{Host, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
@@ -81,7 +81,7 @@ fn announcement(
         next_hop,
         vni: vrf.vni,
         router_mac: router_mac(vrf.vni, host),
-        label: outside::has_mpls(host).then(|| vrf.number.label()),
+        label: host.fact.has_mpls().then(|| vrf.number.label()),
         local_pref,
     })
 }

@@ -115,6 +115,14 @@ impl Service for Vrfs {
             }
             RowKey::Host(host) => {
                 ports.extend(model.ports_on(host).flat_map(|port| model.service_ports_on(port)));
+                let labels = |model: &Model| {
+                    model.host(host).map(|host| (host.fact.has_mpls(), host.fact.prefers_mpls()))
+                };
+                // Then its routes to all others may be other ones.
+                if labels(step.before) != labels(step.after) {
+                    let vrfs = self.followed_by(model, host).into_iter();
+                    vrfs.for_each(|vrf| self.touch_all(model, vrf, touched));
+                }
             }
             RowKey::Departure(what, _) => {
                 let owner = model.owner_of(what).filter(|owner| owner.kind == self.kind());
@@ -449,12 +457,33 @@ fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
         Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
     };
     let mut at = BTreeMap::new();
-    for host in live.iter().map(|live| &live.host).collect::<BTreeSet<_>>() {
-        at.insert(host.clone(), routes_on(model, vrf, prefix, (&live, Some(host))));
+    let home = live.iter().map(|live| live.host.clone());
+    for host in home.chain(labelling(model, vrf, prefix, &live)).collect::<BTreeSet<_>>() {
+        let routes = routes_on(model, vrf, prefix, (&live, Some(&host)));
+        at.insert(host, routes);
     }
     let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (&live, None)) };
     add_proxies(model, vrf, (prefix, &live), &mut compiled);
     Some(compiled)
+}
+
+/// Whether one host sends packets for a destination to another with a label.
+fn by_label(from: &Host, to: &Host, destination: IpNet) -> bool {
+    let both = from.fact.prefers_mpls() && to.fact.prefers_mpls();
+    both && to.fact.tunnel_endpoint.is_some_and(|endpoint| objects::takes_label(destination, endpoint))
+}
+
+/// The hosts of a VRF that send packets for a prefix with a label to at least one of the hosts where ports are to which it leads.
+fn labelling(model: &Model, vrf: &Vrf, prefix: IpNet, live: &[ToPort<'_>]) -> Vec<HostName> {
+    let to: BTreeSet<&HostName> = live.iter().map(|live| &live.host).collect();
+    let to: Vec<&Arc<Host>> = to.into_iter().filter_map(|host| model.host(host)).collect();
+    let to: Vec<&Arc<Host>> = to.into_iter().filter(|host| host.fact.prefers_mpls()).collect();
+    if to.is_empty() {
+        return Vec::new();
+    }
+    let from = model.hosts_of_vrf(vrf.standard.id).filter_map(|host| model.host(host));
+    let from = from.filter(|from| to.iter().any(|to| by_label(from, to, prefix)));
+    from.map(|host| host.name.clone()).collect()
 }
 
 /// The route to a prefix on one host, or on any where it leads to no port.
@@ -485,7 +514,8 @@ fn routes_on(
         let hop = if Some(&host) == here {
             Some(Hop::to_vrf(vrf, of.vni, there, weight))
         } else {
-            Hop::to_host(vrf, of.vni, there, weight)
+            let labelled = here.and_then(|here| model.host(here)).is_some_and(|here| by_label(here, there, prefix));
+            Hop::to_host(vrf, of, (there, labelled), weight)
         };
         let Some(hop) = hop else { continue };
         paths.push(hop.path);

@@ -17,11 +17,11 @@ use weft_dataplane::{
     BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path,
     PortRole, Route, RouteTo, VxlanFdb,
 };
-use weft_net::{IfName, Mac, Vni};
+use weft_net::{IfName, Mac, MplsLabel, Vni};
 
 use crate::core::binding::vxlan_overhead;
 use crate::network::compile::VXLAN_PORT;
-use crate::vrf::{Vrf, outside};
+use crate::vrf::Vrf;
 use crate::{Host, Id, names};
 
 /// The bridge by which VRFs of one host reach one another.
@@ -58,7 +58,7 @@ pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
         objects.push(Object::Ingress(link.clone()));
         objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
     }
-    if outside::has_mpls(host) {
+    if host.fact.has_mpls() {
         objects.extend(by_label(vrf, host));
     }
     objects
@@ -137,6 +137,11 @@ pub(super) fn link_object(id: LinkId, mark: Mark, mtu: u32, kind: LinkKind) -> O
     Object::Link(Link { id, mark, mtu, up: true, kind })
 }
 
+/// Whether packets for a destination can be sent to a router with a label: the kernel sends none of IPv6 to one of IPv4.
+pub(super) fn takes_label(destination: IpNet, router: IpAddr) -> bool {
+    destination.addr().is_ipv4() || router.is_ipv6()
+}
+
 /// The way out of a VRF towards another, or towards itself on another host.
 pub(super) struct Hop {
     pub(super) path: Path,
@@ -144,10 +149,13 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    /// Over the underlay, to a VRF of this VNI on that host.
-    pub(super) fn to_host(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Option<Self> {
+    /// Over the underlay, to a VRF on that host: with its label, or with its VNI.
+    pub(super) fn to_host(from: &Vrf, to: &Vrf, (host, labelled): (&Host, bool), weight: u16) -> Option<Self> {
         let destination = host.fact.tunnel_endpoint?;
-        Some(Self::to_router(from, vni, (router_mac(vni, host), destination), weight))
+        if labelled {
+            return Some(Self::by_label(to.number.label(), destination, weight));
+        }
+        Some(Self::to_router(from, to.vni, (router_mac(to.vni, host), destination), weight))
     }
 
     /// Over the underlay, to the router with this MAC address behind a tunnel endpoint, which has chosen the VNI.
@@ -158,6 +166,12 @@ impl Hop {
         let mut hop = Self::by_neighbour(link, mac, weight);
         hop.objects.push(Object::VxlanFdb(entry));
         hop
+    }
+
+    /// Over the underlay, to whoever has chosen this label.
+    pub(super) fn by_label(label: MplsLabel, destination: IpAddr, weight: u16) -> Self {
+        let path = Path { via: Some(destination), link: None, labels: vec![label], weight };
+        Self { path, objects: Vec::new() }
     }
 
     /// To a VRF of this VNI on the same host.

@@ -3,32 +3,28 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use weft_dataplane::{Object, Path, RouteTo};
-use weft_net::Capability;
+use weft_dataplane::{Object, RouteTo};
 
 use crate::compile::Compiled;
 use crate::facts::{LearnedEncapsulation, LearnedRoute};
 use crate::network::compile::MAIN_TABLE;
 use crate::vrf::Vrf;
 use crate::vrf::objects::{self, Hop};
-use crate::{Host, Model};
+use crate::Model;
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
 pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Option<Compiled> {
     let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
-    let elsewhere = on(vrf, prefix, routes.iter().filter(|route| !needs_mpls(route)));
+    let routes: Vec<&LearnedRoute> =
+        routes.iter().filter(|route| !needs_mpls(route) || objects::takes_label(prefix, route.next_hop)).collect();
+    let elsewhere = on(vrf, prefix, routes.iter().copied().filter(|route| !needs_mpls(route)));
     let mut at = BTreeMap::new();
-    if routes.iter().any(needs_mpls) {
+    if routes.iter().any(|route| needs_mpls(route)) {
         let hosts = model.hosts_of_vrf(vrf.standard.id).filter_map(|name| model.host(name));
-        let able = hosts.filter(|host| has_mpls(host));
-        at = able.map(|host| (host.name.clone(), on(vrf, prefix, routes.iter()))).collect();
+        let able = hosts.filter(|host| host.fact.has_mpls());
+        at = able.map(|host| (host.name.clone(), on(vrf, prefix, routes.iter().copied()))).collect();
     }
     Some(Compiled { at, elsewhere })
-}
-
-/// Whether a host can send and receive MPLS.
-pub(super) fn has_mpls(host: &Host) -> bool {
-    host.fact.capabilities.contains(&Capability::Mpls)
 }
 
 fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r LearnedRoute>) -> Vec<Object> {
@@ -45,7 +41,7 @@ fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r LearnedRout
                 );
             }
             LearnedEncapsulation::Mpls { label } => {
-                paths.push(Path { via: Some(route.next_hop), link: None, labels: vec![label], weight: 1 });
+                paths.push(Hop::by_label(label, route.next_hop, 1).path);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use weft_net::{Capability, HostFact};
+use weft_net::{Capability, HostFact, L3Encapsulation};
 use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::{Change, Choices, Model, Query, Refusal, Timestamp, Write, describe_host};
 
@@ -35,6 +35,7 @@ impl Site {
                     .filter(|c| !lacking.contains(c))
                     .collect::<BTreeSet<_>>(),
                 physical_networks: [("p".to_owned(), "eth1".parse().unwrap())].into(),
+                l3_encapsulation: L3Encapsulation::default(),
             };
             let name = format!("host{n}").parse().unwrap();
             for write in describe_host(&site.model, &name, &fact, Timestamp(0)).unwrap() {

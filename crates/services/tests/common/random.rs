@@ -1,7 +1,7 @@
 //! Random requests against a site: whatever people and hosts may do, in any order.
 
 use serde_json::{Map, Value, json};
-use weft_net::{Capability, HostFact, HostName};
+use weft_net::{Capability, HostFact, HostName, L3Encapsulation};
 use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::{Change, Departure, Query, Refusal, confirm_departures, describe_host};
 
@@ -60,6 +60,7 @@ pub(crate) fn fact(host: u8, [a, b, ..]: [u8; 4]) -> HostFact {
         underlay_mtu: [1500, 1500, 9000][usize::from(b) % 3],
         capabilities: Capability::ALL.into_iter().filter(|c| Some(*c) != lacking).collect(),
         physical_networks: (a % 4 != 0).then(|| ("physical".to_owned(), uplink)).into_iter().collect(),
+        l3_encapsulation: L3Encapsulation::ALL[usize::from(a / 16) % 2],
     }
 }
 

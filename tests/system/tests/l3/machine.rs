@@ -4,6 +4,7 @@
 //! This executable runs itself there, with the shipped programs that were built beside it.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Duration;
 
 use weft_system_tests::binaries;
@@ -24,20 +25,26 @@ const MODULES: &[&str] = &[
     "vrf",
     "vxlan",
 ];
-const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc"];
+const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc", "vtysh"];
+/// Where FRR's daemons are.
+const FRR: &str = "/usr/lib/frr";
 /// It takes two minutes on two processors of their own, under emulation.
 const BOUND: Duration = Duration::from_secs(500);
 
 #[test]
 fn all_of_this_holds_with_namespaces_on_one_host_and_vrf_devices_on_another() {
     let own = std::env::current_exe().unwrap();
-    let arguments = ["--include-ignored", "--test-threads=1", "--skip", "machine::"].map(str::to_owned);
+    let mut arguments = ["--include-ignored", "--test-threads=1", "--skip", "machine::"].map(str::to_owned).to_vec(); arguments.extend(std::env::var("L3_FILTER"));
     let shipped = ["weft-agent", "weft-controller"].map(|name| binaries().join(name).display().to_string());
+    let frr = ["bgpd", "staticd", "zebra"].map(|daemon| Path::new(FRR).join(daemon));
     let machine = Machine::default()
         .modules(MODULES.iter().copied())
         .programs(PROGRAMS.iter().copied())
         .programs(shipped)
-        .environment("WEFT_TEST_SLOWNESS", "6")
+        .programs_in_place(frr)
+        .file("/etc/passwd", "root:x:0:0:::\nfrr:x:103:108::/:/bin/false\n")
+        .file("/etc/group", "root:x:0:\nfrrvty:x:107:frr\nfrr:x:108:\n")
+        .environment("WEFT_SLOWNESS", "6")
         .environment("WEFT_TEST_VRF_DEVICES_ON", "2")
         .memory_mib(1536)
         .bound(BOUND);
@@ -49,7 +56,7 @@ fn all_of_this_holds_with_namespaces_on_one_host_and_vrf_devices_on_another() {
         })
         .unwrap_or_else(|error| panic!("{error}; {:?}", error.source()));
     assert_eq!(code, 0, "the tests in the machine");
-    for case in ["any_to_any", "ecmp", "hub_and_spoke", "a_router"] {
+    for case in ["any_to_any", "ecmp", "hub_and_spoke", "a_router", "labels::"] {
         let ran = |line: &String| line.starts_with(&format!("test {case}")) && line.ends_with("ok");
         assert!(heard.iter().any(ran), "{case} ran: {heard:?}");
     }

@@ -37,6 +37,9 @@ impl Directories {
             fs::create_dir_all(&path).expect("one is root");
             chown(&path, Some(user.uid.as_raw()), Some(group.gid.as_raw())).expect("one is root");
         }
+        // Or PAM is asked who one is, which is not everywhere.
+        let nobody_asked = Path::new("/etc/frr").join(&made.0).join("vtysh.conf");
+        fs::write(nobody_asked, "username root nopassword\n").expect("one is root");
         made
     }
 
@@ -85,7 +88,7 @@ impl FrrDaemons {
     /// When it does not take the route: one with labels not before it has heard of zebra that the kernel has MPLS.
     pub fn start_staticd(&mut self, route: &str) {
         self.staticd = Some(start_daemon(&self.namespace, &self.logs, "staticd", ""));
-        let has_taken = || { let said = self.vtysh(&["configure terminal", route]); println!("{said:?}"); said.is_ok_and(|said| !said.contains('%')) };
+        let has_taken = || self.vtysh(&["configure terminal", route]).is_ok_and(|said| !said.contains('%'));
         until("staticd takes a route", START, has_taken);
     }
 

@@ -1,4 +1,4 @@
-//! MPLS towards a WAN gateway that is FRR, which has VPNv4 routes alone (RFC 4364).
+//! MPLS between hosts; and towards a WAN gateway that is FRR, which has VPNv4 routes alone (RFC 4364).
 //!
 //! ```text
 //!  client 203.0.113.10 ── lan 203.0.113.1 [ VRF blue | gateway: FRR ] mgmt …200 ────── controller …254
@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
-use weft_system_tests::{Bench, Node, Peering, any_to_any, ttl, until};
+use weft_lab::LabSpec;
+use weft_net::L3Encapsulation;
+use weft_system_tests::{Bench, Node, Peering, any_to_any, network, spec, ttl, until, vpn, workload};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -154,4 +156,34 @@ fn frr_reaches_by_vpnv4_the_workloads_of_hosts_that_forward_labels_and_hears_of_
     assert!(gateway.heard().is_subset(&heard));
     assert_eq!(gateway.client.ttl("10.1.1.6"), None);
     assert!(gateway.client.ttl("10.3.7.10").is_some());
+}
+
+#[test]
+#[ignore = "needs VRF devices and MPLS; runs in a virtual machine"]
+fn hosts_with_labels_and_a_host_without_are_in_one_vpn() {
+    let lab = LabSpec {
+        hosts: 3,
+        port: 9783,
+        vrf_device_hosts: [2, 3].into(),
+        l3_encapsulation: L3Encapsulation::Mpls,
+        ..spec("t-encaps")
+    };
+    let bench = Bench::up_as(lab);
+    let mut members = Vec::new();
+    for number in 1..=3 {
+        let name = format!("net{number}");
+        let (net, _) = network(&bench, "Blue", json!({ "name": name }), &[&format!("10.{number}.0.0/24")]);
+        let at = (format!("W{number}"), format!("host{number}"), format!("10.{number}.0.5"));
+        workload(&bench, "Blue", &net, (&at.0, &at.1, &at.2), false);
+        members.push(("network", json!({ "network_id": net })));
+    }
+    vpn(&bench, "Blue", json!({"name": "vpn1", "route_targets": ["64512:100"]}), &members);
+    bench.await_rest();
+    // A host that takes a label off counts that as a hop.
+    for (from, to, hops) in [(1, 2, 2), (2, 1, 2), (1, 3, 2), (2, 3, 3), (3, 2, 3)] {
+        let (workload, to) = (format!("host{from}.W{from}"), format!("10.{to}.0.5"));
+        assert_eq!(ttl(&bench, &workload, &to), Some(64 - hops), "{workload} to {to}");
+    }
+    let labelled = |host: &str| bench.ip(host, "route show table all proto 217").matches("encap mpls").count();
+    assert_eq!((labelled("host2"), labelled("host3")), (1, 1), "each to the other alone");
 }

@@ -95,6 +95,37 @@ fn labels_are_between_hosts_that_both_prefer_them_and_vxlan_between_all_others()
     assert_eq!(ways(&site, "4"), ["-vv", "v-v", "vv-"]);
 }
 
+/// A fragment is compiled once for all who follow it: what a change does not touch is the same before and after it, also on a host
+/// that comes to the VPN by it.
+#[test]
+fn all_that_a_host_sends_with_labels_is_touched_when_it_comes_to_a_vpn_or_leaves_it() {
+    let mut site = site();
+    for n in 1..=3 {
+        prefer(&mut site, n, L3Encapsulation::Mpls);
+    }
+    let ports = common::all(&site, "ports");
+    let last: Vec<_> = ports.iter().filter(|port| port["binding:host_id"] == "host3").collect();
+    let request = |port: &serde_json::Map<String, serde_json::Value>| {
+        json!({"network_id": port["network_id"], "binding:host_id": "host3", "fixed_ips": port["fixed_ips"],
+            "binding:profile": {"vnic": "tap"}})
+    };
+    for change in 0..4 {
+        let before = site.model.clone();
+        match change {
+            0 | 1 => site.delete("ports", &id(last[change])).unwrap(),
+            _ => drop(site.create("ports", request(last[change - 2])).unwrap()),
+        }
+        let touched = compile::touched(&before, &site.model, &site.writes);
+        for service in compile::followed_by(&site.model, &host(1)) {
+            for key in compile::fragments_of(&site.model, service).iter().filter(|key| !touched.contains(key)) {
+                let [was, is] = [&before, &site.model].map(|model| compile::compile(model, key));
+                assert_eq!(was, is, "{key:?} in change {change}");
+            }
+        }
+    }
+    assert_eq!(ways(&site, "4"), ["-mm", "m-m", "mm-"]);
+}
+
 #[test]
 fn who_prefers_labels_and_has_none_uses_vxlan_and_every_vrf_of_who_has_them_has_one() {
     let mut site = site();

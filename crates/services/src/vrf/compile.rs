@@ -135,6 +135,7 @@ impl Service for Vrfs {
             }
             RowKey::Resource(..) => {}
         }
+        self.touched_by_labels(model, step, &ports, touched);
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, true));
     }
 
@@ -172,6 +173,24 @@ impl Service for Vrfs {
 }
 
 impl Vrfs {
+    /// What it touches that a VRF comes to a host with MPLS, or leaves it: routes are other ones there.
+    fn touched_by_labels(
+        &self,
+        model: &Model,
+        step: &Step<'_>,
+        ports: &BTreeSet<Id>,
+        touched: &mut BTreeSet<FragmentKey>,
+    ) {
+        let members = ports.iter().flat_map(|port| member::entries(model, *port).members);
+        let places: BTreeSet<(Id, HostName)> = members.map(|(vrf, host, _)| (vrf, host)).collect();
+        for (vrf, host) in places {
+            let [was, is] = [step.before, step.after].map(|model| model.vrf_is_on(vrf, &host));
+            if was != is && model.host(&host).is_some_and(|host| host.fact.has_mpls()) {
+                self.touch_all(model, vrf, touched);
+            }
+        }
+    }
+
     fn touch_all(&self, model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
         touched.extend(self.subjects(model, id).into_iter().map(|subject| fragment(id, subject)));
         let Some(vrf) = model.vrfs.get(&id) else { return };

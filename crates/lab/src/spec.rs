@@ -80,8 +80,11 @@ impl LabSpec {
                 self.underlay_mtu
             )));
         }
-        if let Some(number) = self.vrf_device_hosts.iter().find(|number| !(1..=self.hosts).contains(*number)) {
-            return Err(LabError::Spec(format!("VRF devices are asked for on host{number}, which is not there")));
+        if let Some(number) = self.vrf_device_hosts.iter().find(|number| !(1..=self.hosts).contains(*number))
+        {
+            return Err(LabError::Spec(format!(
+                "VRF devices are asked for on host{number}, which is not there"
+            )));
         }
         if self.state_directory.as_ref().is_some_and(|path| !path.is_absolute()) {
             return Err(LabError::Spec("the state directory has to be an absolute path".to_owned()));

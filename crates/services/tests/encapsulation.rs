@@ -36,14 +36,15 @@ fn ways(site: &Site, family: &str) -> Vec<String> {
             format!("2001:db8:{to}::5/128").parse().unwrap()
         };
         let fragments = compile::intent_of(&site.model, &host(from));
-        let mut routes = fragments.iter().flat_map(|fragment| &fragment.objects).filter_map(|object| match object {
-            Object::Route(Route { table, destination: found, to, .. })
-                if *found == destination && *table != INGRESS_TABLE =>
-            {
-                Some(to.as_paths().to_vec())
-            }
-            _ => None,
-        });
+        let mut routes =
+            fragments.iter().flat_map(|fragment| &fragment.objects).filter_map(|object| match object {
+                Object::Route(Route { table, destination: found, to, .. })
+                    if *found == destination && *table != INGRESS_TABLE =>
+                {
+                    Some(to.as_paths().to_vec())
+                }
+                _ => None,
+            });
         let paths = routes.next().unwrap_or_else(|| panic!("host{from} has no route to {destination}"));
         match &paths[..] {
             _ if from == to => '-',
@@ -117,7 +118,8 @@ fn all_that_a_host_sends_with_labels_is_touched_when_it_comes_to_a_vpn_or_leaves
         }
         let touched = compile::touched(&before, &site.model, &site.writes);
         for service in compile::followed_by(&site.model, &host(1)) {
-            for key in compile::fragments_of(&site.model, service).iter().filter(|key| !touched.contains(key)) {
+            for key in compile::fragments_of(&site.model, service).iter().filter(|key| !touched.contains(key))
+            {
                 let [was, is] = [&before, &site.model].map(|model| compile::compile(model, key));
                 assert_eq!(was, is, "{key:?} in change {change}");
             }
@@ -160,8 +162,9 @@ fn who_prefers_labels_and_has_none_uses_vxlan_and_every_vrf_of_who_has_them_has_
                 (route.label, leads)
             })
             .collect();
-        let ingresses =
-            objects.iter().filter(|object| matches!(object, Object::Ingress(link) if link.name.as_str().starts_with("ml-")));
+        let ingresses = objects.iter().filter(
+            |object| matches!(object, Object::Ingress(link) if link.name.as_str().starts_with("ml-")),
+        );
         assert_eq!(ingresses.count(), counts.len());
         assert!(counts.values().all(|leads| *leads), "{objects:?}");
         counts.len()

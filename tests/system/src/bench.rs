@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_soak::patience;
 use weft_lab::{ContinuousPing, Lab, LabName, LabSpec, PingCount, PingPair, down, up};
+use weft_soak::patience;
 
 use crate::Http;
 

@@ -533,7 +533,8 @@ fn routes_on(
         let hop = if Some(&host) == here {
             Some(Hop::to_vrf(vrf, of.vni, there, weight))
         } else {
-            let labelled = here.and_then(|here| model.host(here)).is_some_and(|here| by_label(here, there, prefix));
+            let labelled =
+                here.and_then(|here| model.host(here)).is_some_and(|here| by_label(here, there, prefix));
             Hop::to_host(vrf, of, (there, labelled), weight)
         };
         let Some(hop) = hop else { continue };

@@ -150,7 +150,12 @@ pub(super) struct Hop {
 
 impl Hop {
     /// Over the underlay, to a VRF on that host: with its label, or with its VNI.
-    pub(super) fn to_host(from: &Vrf, to: &Vrf, (host, labelled): (&Host, bool), weight: u16) -> Option<Self> {
+    pub(super) fn to_host(
+        from: &Vrf,
+        to: &Vrf,
+        (host, labelled): (&Host, bool),
+        weight: u16,
+    ) -> Option<Self> {
         let destination = host.fact.tunnel_endpoint?;
         if labelled {
             return Some(Self::by_label(to.number.label(), destination, weight));

@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use weft_dataplane::{Object, RouteTo};
 
+use crate::Model;
 use crate::compile::Compiled;
 use crate::facts::{LearnedEncapsulation, LearnedRoute};
 use crate::network::compile::MAIN_TABLE;
 use crate::vrf::Vrf;
 use crate::vrf::objects::{self, Hop};
-use crate::Model;
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
 pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Option<Compiled> {
     let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
-    let routes: Vec<&LearnedRoute> =
-        routes.iter().filter(|route| !needs_mpls(route) || objects::takes_label(prefix, route.next_hop)).collect();
+    let routes: Vec<&LearnedRoute> = routes
+        .iter()
+        .filter(|route| !needs_mpls(route) || objects::takes_label(prefix, route.next_hop))
+        .collect();
     let elsewhere = on(vrf, prefix, routes.iter().copied().filter(|route| !needs_mpls(route)));
     let mut at = BTreeMap::new();
     if routes.iter().any(|route| needs_mpls(route)) {

@@ -45,7 +45,7 @@ fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     let lost = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 10.9.9.9")).unwrap_err();
     assert!(lost.contains("From 10.1.1.1 icmp_seq=1 Destination Net Unreachable"), "{lost}");
     let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
-    assert!(tired.contains("Time to live exceeded"), "{tired}");
+    assert!(tired.contains("From 10.3.7.1 ") && tired.contains("Time to live exceeded"), "{tired}");
     bench.http().delete("ports", &made["G3"]);
     await_silence(&bench, "host1.G2", "10.1.1.6");
     assert_eq!(ttl(&bench, "host1.G2", "10.3.7.10"), Some(64), "what stays is untouched");

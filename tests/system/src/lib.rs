@@ -15,7 +15,7 @@ mod watch;
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, RouteMonitor};
 pub use node::Node;
 pub use openstack::{Openstack, column, environment};
 pub use vpn::{any_to_any, network, ttl, vpn, workload};

@@ -1,15 +1,23 @@
 //! A WAN gateway of NetReady's use cases: what it hears from the site, what the site hears from it, and the way of packets between.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_system_tests::{Bench, Peering, PrefixRoute, WanGateway, any_to_any, ttl, until, workload};
+use weft_interop_tests::{Family, Setup, Weft};
+use weft_system_tests::{
+    Bench, Node, Peering, PrefixRoute, RouteMonitor, WanGateway, any_to_any, more_pings, no_loss, run, ttl,
+    until, workload,
+};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(10);
 /// As what a controller of a lab is a neighbour.
 const CONTROLLER: u8 = 254;
+/// As what a gateway is.
+const GATEWAY: u8 = WanGateway::NUMBER;
 /// Blue's workloads and their hosts.
 const BLUE: [(&str, &str); 4] =
     [("10.1.1.5", "host1"), ("10.3.7.9", "host1"), ("10.1.1.6", "host2"), ("10.3.7.10", "host2")];
@@ -45,8 +53,7 @@ fn blue_in_kernel(bench: &Bench) -> BTreeSet<(String, String)> {
 /// Where a VPN's VRF on a host leads packets for the network behind the gateway, as its kernel has it: interfaces and next hops.
 fn learned(bench: &Bench, host: &str, vpn: &str) -> Vec<Value> {
     let vrf = bench.namespace(&format!("{host}.vrf-{}", &vpn[..11]));
-    let said =
-        weft_system_tests::run(&format!("ip -j -n {vrf} route show {} proto 217", WanGateway::NETWORK));
+    let said = run(&format!("ip -j -n {vrf} route show {} proto 217", WanGateway::NETWORK));
     serde_json::from_str(&said).unwrap_or_default()
 }
 
@@ -130,4 +137,150 @@ fn frr_as_wan_gateway_reaches_the_workloads_of_its_vpn_and_no_others() {
     gateway.start_bgpd();
     await_learned(&bench, &made["vpn1"], true);
     await_heard(&gateway, &routes);
+}
+
+/// A reflector of routes that keeps those of a neighbour that restarts, between the controller and a gateway.
+struct Reflector {
+    daemon: Weft,
+    controller: Ipv4Addr,
+    // After its daemon.
+    _node: Node,
+}
+
+impl Reflector {
+    fn start(bench: &Bench) -> Self {
+        let node = Node::new(bench, "rr");
+        let address = |number| bench.fabric_address("mgmt", number);
+        let (own, controller) = (address(201), address(CONTROLLER));
+        node.join(bench, "mgmt", ("eth0", own));
+        let mut configuration = Weft::configuration(own.into());
+        configuration["speaker"]["asn"] = json!("64512");
+        let client = |client: Ipv4Addr| {
+            let mut setup = Setup::new(client.into(), own.into(), &[Family::VpnIpv4, Family::Evpn]);
+            (setup.asn, setup.is_graceful) = (64512, true);
+            let mut neighbor = Weft::neighbor(&setup);
+            neighbor["is_route_reflector_client"] = json!(true);
+            neighbor
+        };
+        configuration["neighbors"] = json!([client(controller), client(address(GATEWAY))]);
+        let daemon = Weft::start(node.namespace(), bench.lab().state_directory(), &configuration);
+        Self { daemon, controller, _node: node }
+    }
+
+    fn address(&self, bench: &Bench) -> Ipv4Addr {
+        bench.fabric_address("mgmt", 201)
+    }
+
+    fn signal(&self, signal: &str) {
+        run(&format!("kill -{signal} {}", self.daemon.process().id()));
+    }
+
+    /// What it says of the controller's EVPN routes.
+    fn family(&self) -> Value {
+        let status = self.daemon.neighbor_status(self.controller.into());
+        let families = status["families"].as_array().into_iter().flatten();
+        families.into_iter().find(|family| family["family"] == "evpn").cloned().unwrap_or_default()
+    }
+}
+
+/// Listens to the routes of a VPN's VRFs on both hosts.
+fn listen(bench: &Bench, vpn: &str) -> [RouteMonitor; 2] {
+    let vrf = |host: &str| bench.namespace(&format!("{host}.vrf-{}", &vpn[..11]));
+    ["host1", "host2"].map(|host| RouteMonitor::start(bench, &vrf(host)))
+}
+
+/// What was learned is on its way to the disk a moment later.
+fn await_checkpoint(bench: &Bench) -> PathBuf {
+    let path = bench.lab().state_directory().join("controller/facts");
+    let has_it = || std::fs::read_to_string(&path).is_ok_and(|text| text.contains(WanGateway::NETWORK));
+    until("the checkpoint", WITHIN, || has_it().then_some(()));
+    path
+}
+
+fn restart_controller(bench: &Bench) {
+    bench.lab().start_controller().expect("it can be started");
+    bench.lab().await_agents(bench.lab().hosts().as_slice()).expect("agents come back");
+    bench.await_rest();
+}
+
+#[test]
+fn a_controller_that_is_killed_and_comes_back_is_missed_by_no_packet() {
+    let bench = Bench::up("t-wankill", 2, 9783);
+    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
+    bench.await_rest();
+    let reflector = Reflector::start(&bench);
+    let gateway = WanGateway::start(&bench, reflector.address(&bench), false);
+    let _peer = Peering::new(&bench).add(&bench, reflector.address(&bench), &json!({}));
+    let routes = all_routes(&bench);
+    await_heard(&gateway, &routes);
+    await_in_kernel(&gateway, &blue_in_kernel(&bench));
+    await_learned(&bench, &made["vpn1"], true);
+    await_checkpoint(&bench);
+    let monitors = listen(&bench, &made["vpn1"]);
+    let of_gateway = RouteMonitor::start(&bench, gateway.node().namespace());
+    let client = WanGateway::CLIENT;
+    let pings = bench.pinging(&[("host1", "G1", client), ("host2", "G4", client)]);
+    more_pings(&pings, 20);
+
+    bench.lab().kill_controller().expect("it can be killed");
+    let is_kept = || (reflector.family()["stale"] == "restarting").then_some(());
+    until("the reflector keeps its routes", WITHIN, is_kept);
+    more_pings(&pings, 20);
+    assert_eq!(gateway.heard(), routes);
+    // The agents are back, and have been told what they are to have, before any neighbour is.
+    reflector.signal("STOP");
+    restart_controller(&bench);
+    more_pings(&pings, 20);
+    await_learned(&bench, &made["vpn1"], true);
+    reflector.signal("CONT");
+    let is_refreshed = || {
+        let family = reflector.family();
+        (family["stale"] == "fresh" && family["has_ended"] == true && family["received"] == 6).then_some(())
+    };
+    println!("refreshed after {:?}", until("End-of-RIB", Duration::from_secs(40), is_refreshed).1);
+    more_pings(&pings, 20);
+    println!("pings and the longest gap: {:?}", no_loss(pings));
+    for monitor in monitors.into_iter().chain([of_gateway]) {
+        assert_eq!(monitor.end(), [""; 0], "no route was touched");
+    }
+    assert_eq!(gateway.heard(), routes);
+}
+
+#[test]
+fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_is_ignored() {
+    let bench = Bench::up("t-wanstale", 2, 9783);
+    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
+    bench.await_rest();
+    let mut gateway = WanGateway::start(&bench, bench.fabric_address("mgmt", CONTROLLER), false);
+    let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({}));
+    await_learned(&bench, &made["vpn1"], true);
+    let path = await_checkpoint(&bench);
+    // FRR 8.4 keeps no EVPN routes of a neighbour that restarts; hosts keep what they have of it.
+    let monitors = listen(&bench, &made["vpn1"]);
+    bench.lab().kill_controller().expect("it can be killed");
+    until("FRR's session ends", WITHIN, || (!gateway.daemons().is_established()).then_some(()));
+    restart_controller(&bench);
+    await_heard(&gateway, &all_routes(&bench));
+    assert_reachable(&bench, &gateway);
+    for monitor in monitors {
+        assert_eq!(monitor.end(), [""; 0], "no route was touched");
+    }
+    // A gateway that has gone meanwhile: its routes go when it has not come back.
+    bench.lab().kill_controller().expect("it can be killed");
+    gateway.kill_bgpd();
+    restart_controller(&bench);
+    assert!(!learned(&bench, "host1", &made["vpn1"]).is_empty(), "it may still come");
+    let what = "what nobody tells again is gone";
+    let is_gone = || learned(&bench, "host1", &made["vpn1"]).is_empty().then_some(());
+    println!("given up after {:?}", until(what, Duration::from_secs(40), is_gone).1);
+    gateway.start_bgpd();
+    await_learned(&bench, &made["vpn1"], true);
+    // Half a file is as none.
+    let bytes = std::fs::read(await_checkpoint(&bench)).expect("it is there");
+    bench.lab().kill_controller().expect("it can be killed");
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).expect("it can be cut");
+    restart_controller(&bench);
+    assert!(bench.log("controller").contains("the checkpoint of facts is damaged and is ignored"));
+    await_learned(&bench, &made["vpn1"], true);
+    await_heard(&gateway, &all_routes(&bench));
 }

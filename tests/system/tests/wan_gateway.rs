@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_interop_tests::{Family, Setup, Weft};
+use weft_interop_tests::{Bird, Family, Gobgp, Reference, Route, Setup, Weft};
+use weft_lab::LabSpec;
 use weft_system_tests::{
-    Bench, Node, Peering, PrefixRoute, RouteMonitor, WanGateway, any_to_any, more_pings, no_loss, run, ttl,
-    until, workload,
+    Bench, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, any_to_any, more_pings, no_loss, run,
+    spec, ttl, until, workload,
 };
 
 /// How long the other side has to follow.
@@ -283,4 +284,138 @@ fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_i
     assert!(bench.log("controller").contains("the checkpoint of facts is damaged and is ignored"));
     await_learned(&bench, &made["vpn1"], true);
     await_heard(&gateway, &all_routes(&bench));
+}
+
+/// GoBGP's EVPN routes of type 5.
+fn of_gobgp(gobgp: &Gobgp) -> BTreeSet<PrefixRoute> {
+    let said: Value = serde_json::from_str(&gobgp.ask("global rib -a evpn -j")).expect("gobgp shows JSON");
+    let paths = said.as_object().into_iter().flatten().flat_map(|(_, paths)| paths.as_array()).flatten();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let attribute = |path: &Value, kind: u8| {
+        let attributes = path["attrs"].as_array().into_iter().flatten();
+        attributes.into_iter().find(|attribute| attribute["type"] == kind).cloned().unwrap_or_default()
+    };
+    let route = |path: &Value| {
+        let (value, reach) = (&path["nlri"]["value"], attribute(path, 14));
+        let communities = attribute(path, 16)["value"].as_array().cloned().unwrap_or_default();
+        let targets = communities.iter().filter(|community| community["subtype"] == 2);
+        PrefixRoute {
+            prefix: text(&value["prefix"]),
+            distinguisher: distinguisher(&value["rd"]),
+            targets: targets.map(|target| text(&target["value"])).collect(),
+            next_hop: text(&reach["nexthop"]),
+        }
+    };
+    paths.map(route).collect()
+}
+
+fn distinguisher(rd: &Value) -> String {
+    format!("{}:{}", rd["admin"].as_str().unwrap_or_default(), rd["assigned"])
+}
+
+/// How many VPNv4 routes there are to be: labels are announced by hosts that forward them, and by no others.
+fn labelled(bench: &Bench) -> usize {
+    let hosts = bench.http().list("hosts");
+    let has_mpls = |host: &Value| {
+        host["capabilities"].as_array().is_some_and(|capabilities| capabilities.contains(&json!("mpls")))
+    };
+    let of_host = |host: &Value| BLUE.iter().chain(&RED).filter(|at| host["name"] == at.1).count();
+    hosts.iter().filter(|host| has_mpls(host)).map(of_host).sum()
+}
+
+#[test]
+fn gobgp_and_bird_in_its_place_hear_the_same() {
+    let bench = Bench::up("t-wanothers", 2, 9783);
+    let made = any_to_any(&bench, json!({}));
+    bench.await_rest();
+    let peering = Peering::new(&bench);
+    let setup = |number, families: &[Family]| {
+        let address = |number| bench.fabric_address("mgmt", number).into();
+        Setup { asn: 64512, peer_asn: 64512, ..Setup::new(address(number), address(CONTROLLER), families) }
+    };
+    let (first, second) = (Node::new(&bench, "gobgp"), Node::new(&bench, "bird"));
+    for (node, number) in [(&first, 202), (&second, 203)] {
+        node.join(&bench, "mgmt", ("eth0", bench.fabric_address("mgmt", number)));
+    }
+    let logs = bench.lab().state_directory();
+    let both = [Family::Evpn, Family::VpnIpv4];
+    let mut gobgp = Gobgp::start(first.namespace(), logs, &setup(202, &both), &[]);
+    let bird = Bird::start(second.namespace(), logs, &setup(203, &both[1..]), &[]);
+    for number in [202, 203] {
+        peering.add(&bench, bench.fabric_address("mgmt", number), &json!({}));
+    }
+    let is_established = || (gobgp.is_established() && bird.is_established()).then_some(());
+    until("sessions", Duration::from_secs(20), is_established);
+    let mut routes = all_routes(&bench);
+    let begin = Instant::now();
+    while of_gobgp(&gobgp) != routes {
+        assert!(begin.elapsed() < WITHIN, "{:#?} instead of {routes:#?}", of_gobgp(&gobgp));
+    }
+    let expected = labelled(&bench);
+    println!("{expected} VPNv4 routes");
+    for daemon in [&gobgp as &dyn Reference, &bird] {
+        let text = daemon.routes(Family::VpnIpv4);
+        assert_eq!(text.matches("/32").count(), expected, "{text}");
+    }
+    // What GoBGP announces is taken by Blue and not by Red; the gateway's own VNI need not be that of the VPN.
+    let route_of_gobgp = Route::EvpnPrefix {
+        distinguisher: "64512:9".to_owned(),
+        prefix: WanGateway::NETWORK.to_owned(),
+        vni: WanGateway::VNI,
+        target: "64512:100".to_owned(),
+    };
+    gobgp.announce(&route_of_gobgp);
+    await_learned(&bench, &made["vpn1"], true);
+    assert_eq!(learned(&bench, "host1", &made["vpn2"]), [Value::Null; 0]);
+    gobgp.withdraw(&route_of_gobgp);
+    await_learned(&bench, &made["vpn1"], false);
+    bench.http().delete("ports", &made["G6"]);
+    routes.remove(&route(&bench, &RED[1], "64512:200"));
+    until("withdrawn", WITHIN, || (of_gobgp(&gobgp) == routes).then_some(()));
+}
+
+#[test]
+fn who_is_rude_to_the_port_of_bgp_disturbs_no_session() {
+    let bench = Bench::up_as(LabSpec { hosts: 2, port: 9783, bgp_port: Some(179), ..spec("t-wanrude") });
+    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
+    bench.await_rest();
+    let controller = bench.fabric_address("mgmt", CONTROLLER);
+    let gateway = WanGateway::start(&bench, controller, false);
+    let peering = Peering::new(&bench);
+    // It waits for this one, too, which is one of the rude.
+    let (known, unknown) = (Node::new(&bench, "known"), Node::new(&bench, "unknown"));
+    for (node, number) in [(&known, 210), (&unknown, 211)] {
+        node.join(&bench, "mgmt", ("eth0", bench.fabric_address("mgmt", number)));
+    }
+    peering.add(&bench, bench.fabric_address("mgmt", 210), &json!({"passive": true}));
+    peering.add(&bench, gateway.address(), &json!({}));
+    let mut routes = all_routes(&bench);
+    await_heard(&gateway, &routes);
+    await_learned(&bench, &made["vpn1"], true);
+    let of_gateway = RouteMonitor::start(&bench, gateway.node().namespace());
+    let pings = bench.pinging(&[("host1", "G1", WanGateway::CLIENT)]);
+    let at = (controller, 179).into();
+    let rude = [&known, &unknown].map(|node| Rude::start(node, at, Ipv4Addr::new(10, 0, 0, 210)));
+    // Longer than FRR waits for a message before it gives a neighbour up.
+    let begin = Instant::now();
+    let mut longest = Duration::ZERO;
+    while begin.elapsed() < Duration::from_secs(12) {
+        let port = workload(&bench, "Blue", &made["net1"], ("G9", "host1", "10.1.1.99"), false);
+        routes.insert(route(&bench, &("10.1.1.99", "host1"), "64512:100"));
+        longest = longest.max(await_heard(&gateway, &routes));
+        bench.http().delete("ports", &port);
+        routes.remove(&route(&bench, &("10.1.1.99", "host1"), "64512:100"));
+        longest = longest.max(await_heard(&gateway, &routes));
+    }
+    let done: Vec<Vec<u64>> = rude.iter().map(Rude::done).collect();
+    drop(rude);
+    println!("{done:?} rude deeds; FRR was told after {longest:?} at most; {:?}", no_loss(pings));
+    assert!(done.iter().flatten().take(3).all(|count| *count > 0), "{done:?}");
+    let neighbors: Value =
+        serde_json::from_str(&gateway.daemons().show("show bgp neighbors json")).expect("FRR shows JSON");
+    assert_eq!(neighbors[controller.to_string()]["connectionsEstablished"], 1, "{neighbors:#}");
+    let lost = of_gateway.end();
+    let lost = lost.iter().filter(|line| line.starts_with("Deleted") && !line.contains("10.1.1.99"));
+    assert_eq!(lost.collect::<Vec<_>>(), [""; 0]);
+    assert!(gateway.kernel_routes().is_superset(&blue_in_kernel(&bench)));
 }

@@ -82,6 +82,8 @@ impl WanGateway {
     pub const NETWORK: &str = "203.0.113.0/24";
     /// Its number on both networks of the fabric.
     pub const NUMBER: u8 = 200;
+    /// How long its neighbours are to keep its routes when it restarts, if it asks for that.
+    pub const RESTART_TIME_S: u16 = 5;
     /// The client there.
     pub const CLIENT: &str = "203.0.113.10";
     /// The VNI of the VPN that it belongs to.
@@ -193,9 +195,10 @@ impl WanGateway {
     fn configuration(&self) -> String {
         let Self { neighbor, address, .. } = self;
         let graceful = if self.is_graceful {
-            " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n bgp graceful-restart restart-time 20\n"
+            let words = ["", " preserve-fw-state", &format!(" restart-time {}", Self::RESTART_TIME_S)];
+            words.map(|words| format!(" bgp graceful-restart{words}\n")).concat()
         } else {
-            ""
+            String::new()
         };
         let network = Self::NETWORK;
         format!(

@@ -287,6 +287,9 @@ fn a_controller_that_is_killed_and_comes_back_is_missed_by_no_packet() {
         (family["stale"] == "fresh" && family["has_ended"] == true && family["received"] == 6).then_some(())
     };
     println!("refreshed after {:?}", until("End-of-RIB", Duration::from_secs(40), is_refreshed).1);
+    let capabilities = reflector.daemon.neighbor_status(reflector.controller.into())["capabilities"].clone();
+    let said = capabilities.as_array().into_iter().flatten().filter_map(Value::as_str);
+    assert!(said.clone().any(|said| said.ends_with("s, restarting")), "{capabilities}");
     more_pings(&pings, 20);
     println!("pings and the longest gap: {:?}", no_loss(pings));
     for monitor in monitors.into_iter().chain([of_gateway]) {

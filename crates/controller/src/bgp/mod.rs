@@ -4,7 +4,7 @@
 //!  commits, reports ── touched fragments ──> announcements ── what differs ──> speaker ⇄ neighbours
 //!  rows of speakers, peers and VRFs ─────> configuration ────────────────────────┤
 //!  distribution <── facts <── per VRF and prefix, the best of each kind <── learned ┘
-//!                     └ after a restart only when all has been heard again
+//!                     └ what an earlier life learned stays until all has been heard again
 //! ```
 
 mod awaited;

@@ -3,13 +3,16 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+mod flows;
 mod http;
 mod kernel;
+pub mod l3;
 mod monitor;
 mod openstack;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use flows::{FLOWS, Instances, Spread};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;

@@ -124,39 +124,32 @@ impl Instances {
         (0..self.nodes.len()).map(count).collect()
     }
 
-    /// Takes the carrier from an instance, and sends rounds until its flows come out at others.
+    /// Sends rounds until the flows of an instance whose carrier was cut come out at others; answers how long after that it was.
     ///
     /// # Panics
     /// When a flow of another one moves or is lost, even once; when that takes longer than `within`.
-    pub fn cut(
+    pub fn await_moved(
         &mut self,
         bench: &Bench,
-        victim: usize,
+        (before, victim): (&Spread, usize),
         (from, to): (&str, IpAddr),
-        within: Duration,
+        (cut_at, within): (Instant, Duration),
     ) -> Duration {
-        let before = self.round(bench, from, to);
-        let _all = self.counts(&before);
-        bench.ip(&self.nodes[victim], "link set eth0 down");
-        let begin = Instant::now();
         loop {
             let after = self.round(bench, from, to);
+            let mut left = 0;
             for (flow, (was, is)) in before.iter().zip(&after).enumerate() {
-                let is_victims = *was == Some(victim);
-                assert!(is_victims || was == is, "flow {flow} of another one moved: {was:?} to {is:?}");
+                if *was == Some(victim) {
+                    left += usize::from(is.is_none() || is == was);
+                } else {
+                    assert_eq!(was, is, "flow {flow}, from {from}, of another one moves");
+                }
             }
-            let has_moved = |(was, is): (&Option<usize>, &Option<usize>)| {
-                *was != Some(victim) || (is.is_some() && is != was)
-            };
-            if before.iter().zip(&after).all(has_moved) {
-                return begin.elapsed();
+            if left == 0 {
+                return cut_at.elapsed();
             }
-            assert!(
-                begin.elapsed() < within,
-                "{}: its flows are lost for {:?}",
-                self.nodes[victim],
-                begin.elapsed()
-            );
+            let took = cut_at.elapsed();
+            assert!(took < within, "{}: {left} of its flows are lost for {took:?}", self.nodes[victim]);
         }
     }
 }

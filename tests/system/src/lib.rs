@@ -9,6 +9,7 @@ mod kernel;
 pub mod l3;
 mod monitor;
 mod openstack;
+mod vm;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
@@ -17,6 +18,7 @@ pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;
 pub use openstack::{Openstack, column, environment};
+pub use vm::{Vm, VmSpec};
 pub use watch::{SseEvent, SseStream};
 
 pub use weft_soak::rounds;

@@ -18,9 +18,9 @@ const FIRST_PORT: u16 = 20_000;
 /// Where the instances listen.
 const PORT: u16 = 7000;
 /// So many datagrams are sent before some are taken: a socket's buffer holds them.
-const BURST: usize = 50;
+const BURST: usize = 200;
 /// What has not come by then does not come.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Bench {
     /// Runs `work` on a thread that is in the namespace of a node.
@@ -124,7 +124,8 @@ impl Instances {
         (0..self.nodes.len()).map(count).collect()
     }
 
-    /// Sends rounds until the flows of an instance whose carrier was cut come out at others; answers how long after that it was.
+    /// Sends rounds until the flows of an instance whose carrier was cut come out at others; answers how long
+    /// after that they were sent.
     ///
     /// # Panics
     /// When a flow of another one moves or is lost, even once; when that takes longer than `within`.
@@ -136,6 +137,7 @@ impl Instances {
         (cut_at, within): (Instant, Duration),
     ) -> Duration {
         loop {
+            let took = cut_at.elapsed();
             let after = self.round(bench, from, to);
             let mut left = 0;
             for (flow, (was, is)) in before.iter().zip(&after).enumerate() {
@@ -146,9 +148,8 @@ impl Instances {
                 }
             }
             if left == 0 {
-                return cut_at.elapsed();
+                return took;
             }
-            let took = cut_at.elapsed();
             assert!(took < within, "{}: {left} of its flows are lost for {took:?}", self.nodes[victim]);
         }
     }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod flows;
+pub mod frames;
 mod http;
 mod kernel;
 pub mod l3;

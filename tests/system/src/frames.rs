@@ -1,6 +1,7 @@
 //! Frames that nobody's IP stack would send, sent from a node; and what comes in at a node, frame by frame.
 
 use std::io::Write;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
@@ -44,31 +45,71 @@ pub fn mac(text: &str) -> Vec<u8> {
 }
 
 /// The checksum of an IPv4 header, or of a message of ICMP (RFC 1071).
-fn checksum(header: &[u8]) -> u16 {
-    let sum: u32 = header.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum();
+fn checksum(bytes: &[u8]) -> u16 {
+    let word = |two: &[u8]| u32::from(two[0]) << 8 | u32::from(two.get(1).copied().unwrap_or(0));
+    let sum: u32 = bytes.chunks(2).map(word).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
     !(((sum & 0xffff) + (sum >> 16)) as u16)
 }
 
-/// A UDP datagram in IPv4 (RFC 791, RFC 768; no UDP checksum).
+/// A packet of IPv4 with this protocol (RFC 791).
+///
+/// # Panics
+/// When it is too long.
+#[must_use]
+pub fn ipv4(protocol: u8, from: [u8; 4], to: [u8; 4], payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(20 + payload.len()).expect("a short packet");
+    let mut packet = vec![0x45, 0];
+    packet.extend_from_slice(&length.to_be_bytes());
+    packet.extend_from_slice(&[0, 1, 0, 0, 64, protocol, 0, 0]);
+    packet.extend_from_slice(&from);
+    packet.extend_from_slice(&to);
+    let sum = checksum(&packet).to_be_bytes();
+    packet[10..12].copy_from_slice(&sum);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+/// A UDP datagram in IPv4 (RFC 768; no checksum).
 ///
 /// # Panics
 /// When it is too long.
 #[must_use]
 pub fn udp(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(20 + 8 + payload.len()).expect("a short datagram");
-    let mut packet = vec![0x45, 0];
-    packet.extend_from_slice(&length.to_be_bytes());
-    packet.extend_from_slice(&[0, 1, 0, 0, 64, 17, 0, 0]);
-    packet.extend_from_slice(&from);
-    packet.extend_from_slice(&to);
-    let sum = checksum(&packet).to_be_bytes();
-    packet[10..12].copy_from_slice(&sum);
-    packet.extend_from_slice(&40_000_u16.to_be_bytes());
-    packet.extend_from_slice(&port.to_be_bytes());
-    packet.extend_from_slice(&(length - 20).to_be_bytes());
-    packet.extend_from_slice(&[0, 0]);
-    packet.extend_from_slice(payload);
-    packet
+    let length = u16::try_from(8 + payload.len()).expect("a short datagram");
+    let header = [40_000, port, length, 0].map(u16::to_be_bytes).concat();
+    ipv4(17, from, to, &[&header, payload].concat())
+}
+
+/// A message of ICMP in IPv4 (RFC 792): its type and code, what follows its checksum.
+#[must_use]
+pub fn icmp(from: [u8; 4], to: [u8; 4], (kind, code): (u8, u8), rest: &[u8]) -> Vec<u8> {
+    let mut message = [&[kind, code, 0, 0], rest].concat();
+    let sum = checksum(&message).to_be_bytes();
+    message[2..4].copy_from_slice(&sum);
+    ipv4(1, from, to, &message)
+}
+
+/// A message of ICMPv6 with hop limit 255 (RFC 4443, RFC 4861).
+///
+/// # Panics
+/// When it is too long.
+#[must_use]
+pub fn icmpv6(from: Ipv6Addr, to: Ipv6Addr, (kind, code): (u8, u8), rest: &[u8]) -> Vec<u8> {
+    let mut message = [&[kind, code, 0, 0], rest].concat();
+    let length = u16::try_from(message.len()).expect("a short message");
+    let addresses = [from.octets(), to.octets()].concat();
+    let pseudo = [&addresses[..], &[0, 0], &length.to_be_bytes(), &[0, 0, 0, 58], &message].concat();
+    let sum = checksum(&pseudo).to_be_bytes();
+    message[2..4].copy_from_slice(&sum);
+    [&[0x60, 0, 0, 0][..], &length.to_be_bytes(), &[58, 255], &addresses, &message].concat()
+}
+
+/// ARP (RFC 826): a question (1) or an answer (2), from a MAC and an IP address, to others.
+#[must_use]
+pub fn arp(operation: u8, from: (&str, [u8; 4]), to: (&str, [u8; 4])) -> Vec<u8> {
+    let fixed = [0, 1, 8, 0, 6, 4, 0, operation];
+    [&fixed[..], &mac(from.0), &from.1, &mac(to.0), &to.1].concat()
 }
 
 /// VXLAN (RFC 7348 §5) around a frame.

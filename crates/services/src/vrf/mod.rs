@@ -10,13 +10,15 @@
 //! ```
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
-//! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
+//! paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and `objects.rs` (what that is on a host).
 
 mod announce;
 pub(crate) mod compile;
+mod gateway;
 mod member;
 mod objects;
 mod outside;
+mod prefix;
 mod route;
 mod scope;
 mod settle;

@@ -1,0 +1,109 @@
+//! The routes to a prefix: what they are on each host of a VRF.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use weft_dataplane::{INGRESS_TABLE, LinkId, Neighbour, Object, Path, RouteTo};
+use weft_net::HostName;
+
+use crate::compile::Compiled;
+use crate::network::compile::MAIN_TABLE;
+use crate::vrf::gateway::{bridged_gateway, gateway_addresses, own_gateway, subnets_of};
+use crate::vrf::objects::{self, Hop};
+use crate::vrf::route::{self, Live, ToPort};
+use crate::vrf::{Vrf, outside};
+use crate::{Id, Model};
+
+/// The routes to a prefix, on the hosts where ports are to which it leads, and on the others.
+pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let live = match route::live(model, vrf, prefix) {
+        Live::Ports(live) => live,
+        Live::Outside([]) => return out_of_reach(model, vrf, prefix),
+        Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
+    };
+    let mut at = BTreeMap::new();
+    for host in live.iter().map(|live| &live.host).collect::<BTreeSet<_>>() {
+        at.insert(host.clone(), routes_on(model, vrf, prefix, (&live, Some(host))));
+    }
+    let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (&live, None)) };
+    add_proxies(model, vrf, (prefix, &live), &mut compiled);
+    Some(compiled)
+}
+
+/// The route to a prefix on one host, or on any where it leads to no port.
+fn routes_on(
+    model: &Model,
+    vrf: &Vrf,
+    prefix: IpNet,
+    (live, here): (&[ToPort<'_>], Option<&HostName>),
+) -> Vec<Object> {
+    let id = vrf.standard.id;
+    let is_local = |live: &&ToPort<'_>| live.path.vrf == id && Some(&live.host) == here;
+    let mut paths: Vec<Path> = Vec::new();
+    let mut objects = Vec::new();
+    for live in live.iter().filter(is_local) {
+        let Some(link) = local_link(model, vrf, live) else { continue };
+        paths.push(objects::path(live.path.via, link.name, 1));
+        if live.path.via.is_none() {
+            let (address, mac) = (prefix.addr(), live.port.mac_address);
+            objects.push(Object::Neighbour(Neighbour { link, address, mac }));
+        }
+    }
+    // What comes from elsewhere goes no further than this host.
+    if !paths.is_empty() {
+        objects.push(objects::route(id, INGRESS_TABLE, prefix, RouteTo::paths(paths.clone())));
+    }
+    for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
+        let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
+        let hop = if Some(&host) == here {
+            Some(Hop::to_vrf(vrf, of.vni, there, weight))
+        } else {
+            Hop::to_host(vrf, of.vni, there, weight)
+        };
+        let Some(hop) = hop else { continue };
+        paths.push(hop.path);
+        objects.extend(hop.objects);
+    }
+    if !paths.is_empty() {
+        objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
+    }
+    objects
+}
+
+/// The link of a VRF by which a port is reached that is on the same host.
+fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
+    let own = own_gateway(model, vrf, live.port);
+    own.or_else(|| bridged_gateway(model, vrf, &live.host, live.network)).map(|gateway| gateway.link())
+}
+
+/// Where several ports have one address, and are joined by routing alone, the gateways on their network's bridges answer for it.
+fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]), compiled: &mut Compiled) {
+    let anycast = live.iter().filter(|live| live.port.anycast && live.path.via.is_none());
+    let networks: BTreeSet<Id> =
+        anycast.filter(|live| live.path.vrf == vrf.standard.id).map(|live| live.network).collect();
+    for network in networks {
+        for host in model.hosts_of_vrf(vrf.standard.id) {
+            let Some(gateway) = bridged_gateway(model, vrf, host, network) else { continue };
+            let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
+            objects.push(Object::ProxyNeighbour(gateway.link(), prefix.addr()));
+        }
+    }
+}
+
+/// A subnet of which nothing is known but its ports: what is for another address of it goes no further, where no gateway is
+/// on its network to ask.
+fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let id = vrf.standard.id;
+    if !subnets_of(model, vrf).contains(&prefix) {
+        return None;
+    }
+    let at = model.hosts_of_vrf(id).filter(|host| {
+        model.networks_in(id, host).into_iter().any(|network| {
+            let has_gateway = bridged_gateway(model, vrf, host, network).is_some();
+            has_gateway
+                && gateway_addresses(model, vrf, network).iter().any(|address| address.trunc() == prefix)
+        })
+    });
+    let at = at.map(|host| (host.clone(), Vec::new())).collect();
+    Some(Compiled { at, elsewhere: vec![objects::route(id, MAIN_TABLE, prefix, RouteTo::Unreachable)] })
+}

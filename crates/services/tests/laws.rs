@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::random::Numbers;
+use common::random::{Numbers, fact_of};
 use common::{Site, id};
 use proptest::prelude::*;
 use serde_json::json;
@@ -41,6 +41,16 @@ fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName,
         assert_eq!(alone, deltas.get(&host).cloned().unwrap_or_default(), "{host}");
     }
     deltas
+}
+
+/// Learns something, after some of the changes.
+fn learn(site: &mut Site, intents: &mut Intents, requests: &[Numbers]) {
+    let Some((0..=90, numbers)) = requests.first() else { return };
+    let Some(fact) = fact_of(&site.model, *numbers) else { return };
+    let before = site.model.clone();
+    site.model.learn([&fact]);
+    let touched = compile::touched_by(&before, &site.model, [&fact]);
+    carry_out(intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
 }
 
 /// Carries a delta out as agents do; it must hold nothing that changes nothing.
@@ -90,11 +100,11 @@ fn requests(count: usize) -> impl Strategy<Value = Vec<Vec<Numbers>>> {
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, max_shrink_iters: 3000, ..ProptestConfig::default() }
+    ProptestConfig { cases, max_shrink_iters: 300, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(config(weft_soak::cases(48)))]
+    #![proptest_config(config(weft_soak::cases(12)))]
 
     #[test]
     fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {
@@ -106,6 +116,8 @@ proptest! {
                 continue;
             }
             carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+            prop_assert_eq!(&intents, &whole(&site.model));
+            learn(&mut site, &mut intents, requests);
             prop_assert_eq!(&intents, &whole(&site.model));
             intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
             common::check(&site.model);

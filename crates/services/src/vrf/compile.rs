@@ -18,6 +18,7 @@ use weft_net::{Capability, HostName};
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
+use crate::vrf::leak::Leak;
 use crate::vrf::gateway::{network_gateway, on_port, subnets_of};
 use crate::vrf::prefix::to_prefix;
 use crate::vrf::{Vrf, member, objects};
@@ -83,6 +84,7 @@ impl Service for Vrfs {
                 self.touch_all(model, *id, touched);
                 // Of a network: then its routers no longer have its subnets, or have them again.
                 touched_by_network(model, *id, touched);
+                touched_by_learning(model, *id, touched);
             }
             RowKey::Resource(RowKind::Subnet, id) => touched_by_subnet(model, *id, touched),
             RowKey::Resource(RowKind::RouterInterface, _) => {
@@ -131,6 +133,10 @@ impl Service for Vrfs {
         match fact {
             Fact::Routes { vrf, destination, .. } => {
                 touched.insert(fragment(*vrf, Subject::Prefix(*destination)));
+                let vrf = model.vrfs.get(vrf);
+                for leak in vrf.into_iter().flat_map(|vrf| model.leaks_of_learned(vrf)) {
+                    touched_by_leak(model, leak, [*destination], touched);
+                }
             }
             Fact::Carrier { port, .. } => {
                 let bindings = model.service_ports_on(*port).into_iter();
@@ -201,6 +207,17 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
         if with_importers {
             let importers = model.importers_of(&targets).into_iter();
             touched.extend(importers.map(|vrf| fragment(vrf, Subject::Prefix(prefix))));
+            for leak in model.leaks_from(&targets) {
+                touched_by_leak(model, leak, [prefix], touched);
+            }
+        }
+    }
+    for leak in entries.leaks {
+        let prefixes: BTreeSet<IpNet> = model.leaked_prefixes(&leak).collect();
+        if with_importers {
+            touched_by_leak(model, &leak, prefixes, touched);
+        } else {
+            touched.extend(prefixes.into_iter().map(|prefix| fragment(leak.vrf, Subject::Prefix(prefix))));
         }
     }
     // Where none of a network's ports is on a host its subnets are out of reach there.
@@ -208,6 +225,28 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
     for subnet in model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id)) {
         let vrfs = model.vrfs_of(port).into_iter();
         touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
+    }
+}
+
+/// What a leak touches by leading to these destinations, or no longer: its port's VRF, and those that import them.
+fn touched_by_leak(
+    model: &Model,
+    leak: &Leak,
+    prefixes: impl IntoIterator<Item = IpNet>,
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    let mut vrfs = model.importers_of(&leak.exports);
+    vrfs.insert(leak.vrf);
+    for prefix in prefixes {
+        touched.extend(vrfs.iter().map(|vrf| fragment(*vrf, Subject::Prefix(prefix))));
+    }
+}
+
+/// What a VRF touches that imports something else than before: what it has learned may be leaked, or no longer.
+fn touched_by_learning(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
+    let Some(vrf) = model.vrfs.get(&id) else { return };
+    for leak in model.leaks_of_learned(vrf) {
+        touched_by_leak(model, leak, model.facts().destinations(id), touched);
     }
 }
 

@@ -16,18 +16,38 @@ use crate::{Id, Model};
 
 /// The routes to a prefix, on the hosts where ports are to which it leads, and on the others.
 pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
-    let live = match route::live(model, vrf, prefix) {
-        Live::Ports(live) => live,
+    let own = route::own(model, vrf, prefix);
+    let mut compiled = match route::live(model, vrf, prefix) {
+        Live::Ports(live) => to_ports(model, vrf, prefix, &live),
+        // A leak of a port's own is in no table but that of what arrives.
+        Live::Outside([]) if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
         Live::Outside([]) => return out_of_reach(model, vrf, prefix),
-        Live::Outside(routes) => return outside::compile(model, vrf, prefix, routes),
+        Live::Outside(routes) => outside::compile(model, vrf, prefix, routes),
     };
-    let mut at = BTreeMap::new();
-    for host in live.iter().map(|live| &live.host).collect::<BTreeSet<_>>() {
-        at.insert(host.clone(), routes_on(model, vrf, prefix, (&live, Some(host))));
+    // What comes from elsewhere goes no further than the host that it has come to.
+    for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {
+        let arriving = local_paths(model, vrf, prefix, route::arriving(vrf, &own, host));
+        if arriving.paths.is_empty() {
+            continue;
+        }
+        let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
+        let fresh = arriving.objects.into_iter().filter(|object| !objects.contains(object));
+        let fresh: Vec<Object> = fresh.collect();
+        objects.extend(fresh);
+        let route = objects::route(vrf.standard.id, INGRESS_TABLE, prefix, RouteTo::paths(arriving.paths));
+        objects.push(route);
     }
-    let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (&live, None)) };
-    add_proxies(model, vrf, (prefix, &live), &mut compiled);
     Some(compiled)
+}
+
+/// The routes to a prefix along paths to ports.
+fn to_ports(model: &Model, vrf: &Vrf, prefix: IpNet, live: &[ToPort<'_>]) -> Compiled {
+    let homes: BTreeSet<&HostName> = live.iter().map(|live| &live.host).collect();
+    let on = |host: &HostName| (host.clone(), routes_on(model, vrf, prefix, (live, Some(host))));
+    let at = homes.into_iter().map(on).collect();
+    let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (live, None)) };
+    add_proxies(model, vrf, (prefix, live), &mut compiled);
+    compiled
 }
 
 /// The route to a prefix on one host, or on any where it leads to no port.
@@ -39,20 +59,7 @@ fn routes_on(
 ) -> Vec<Object> {
     let id = vrf.standard.id;
     let is_local = |live: &&ToPort<'_>| live.path.vrf == id && Some(&live.host) == here;
-    let mut paths: Vec<Path> = Vec::new();
-    let mut objects = Vec::new();
-    for live in live.iter().filter(is_local) {
-        let Some(link) = local_link(model, vrf, live) else { continue };
-        paths.push(objects::path(live.path.via, link.name, 1));
-        if live.path.via.is_none() {
-            let (address, mac) = (prefix.addr(), live.port.mac_address);
-            objects.push(Object::Neighbour(Neighbour { link, address, mac }));
-        }
-    }
-    // What comes from elsewhere goes no further than this host.
-    if !paths.is_empty() {
-        objects.push(objects::route(id, INGRESS_TABLE, prefix, RouteTo::paths(paths.clone())));
-    }
+    let Local { mut paths, mut objects } = local_paths(model, vrf, prefix, live.iter().filter(is_local));
     for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
         let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
         let hop = if Some(&host) == here {
@@ -68,6 +75,30 @@ fn routes_on(
         objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
     }
     objects
+}
+
+/// Paths to ports of one host, and what they need besides.
+struct Local {
+    paths: Vec<Path>,
+    objects: Vec<Object>,
+}
+
+fn local_paths<'a, 'm: 'a>(
+    model: &Model,
+    vrf: &Vrf,
+    prefix: IpNet,
+    local: impl IntoIterator<Item = &'a ToPort<'m>>,
+) -> Local {
+    let mut found = Local { paths: Vec::new(), objects: Vec::new() };
+    for to in local {
+        let Some(link) = local_link(model, vrf, to) else { continue };
+        found.paths.push(objects::path(to.path.via, link.name, 1));
+        if to.path.via.is_none() {
+            let (address, mac) = (prefix.addr(), to.port.mac_address);
+            found.objects.push(Object::Neighbour(Neighbour { link, address, mac }));
+        }
+    }
+    found
 }
 
 /// The link of a VRF by which a port is reached that is on the same host.

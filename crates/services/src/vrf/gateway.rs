@@ -135,12 +135,14 @@ pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<Ip
     found.into_iter().filter_map(with_length).collect()
 }
 
-/// The gateway that a port has for itself.
-pub(super) fn own_gateway(model: &Model, vrf: &Vrf, port: &ServicePort) -> Option<Gateway> {
+/// The gateway that a port has for itself on its host.
+pub(super) fn own_gateway(model: &Model, vrf: &Vrf, port: &ServicePort, host: &HostName) -> Option<Gateway> {
     let mtu = model.networks.get(&port.service_id)?.mtu;
     let bridge = match joined(model, vrf, port) {
         Joined::Bridged => return None,
         Joined::Routed => Some(names::bridge(port.standard.id)),
+        // Where its network is not, nothing comes by its bridge either.
+        Joined::Steered if !network_compile::takes_part(model, port.service_id, host) => return None,
         Joined::Steered => None,
     };
     Some(Gateway {
@@ -160,7 +162,7 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     if !takes_part(model, vrf.standard.id, &host) {
         return None;
     }
-    let gateway = own_gateway(model, vrf, port)?;
+    let gateway = own_gateway(model, vrf, port, &host)?;
     let mut objects = match gateway.bridge {
         Some(bridge) => port_bridge(model, port, bridge)?,
         None => Vec::new(),
@@ -173,8 +175,6 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), IpNet::from(*address))));
     match gateway.bridge {
         Some(_) => objects.push(Object::ProxyArp(link)),
-        // Where its network is not, nothing comes by its bridge either.
-        None if !network_compile::takes_part(model, port.service_id, &host) => return None,
         None => objects.push(Object::Steering(Steering {
             link: LinkId::on_host(core::link_name(model, port.interface_id)?),
             mac: gateway.mac,

@@ -103,7 +103,7 @@ fn local_paths<'a, 'm: 'a>(
 
 /// The link of a VRF by which a port is reached that is on the same host.
 fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
-    let own = own_gateway(model, vrf, live.port);
+    let own = own_gateway(model, vrf, live.port, &live.host);
     own.or_else(|| bridged_gateway(model, vrf, &live.host, live.network)).map(|gateway| gateway.link())
 }
 

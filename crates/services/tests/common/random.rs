@@ -62,7 +62,7 @@ pub(crate) fn fact_of(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
             next_hop: [198, 51, 100, c].into(),
             encapsulation: LearnedEncapsulation::Vxlan {
                 vni: Vni::try_from(9000).unwrap(),
-                router_mac: "02:00:00:00:ff:01".parse().unwrap(),
+                router_mac: format!("02:00:00:00:ff:{c:02x}").parse().unwrap(),
             },
             local_pref: [50, 100, 200][usize::from(c) % 3],
         };

@@ -68,9 +68,7 @@ pub(crate) fn vpns_of(
         Member::Port(id) => ((RowKind::ServicePort, id), RowKind::BgpvpnPortAssociation),
     };
     let said = move |id: &Id| match member {
-        Member::Network(_) => {
-            model.bgpvpn_network_associations.get(id).map(|row| (row.bgpvpn_id, row.role))
-        }
+        Member::Network(_) => model.bgpvpn_network_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
         Member::Router(_) => model.bgpvpn_router_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
         Member::Port(_) => model.bgpvpn_port_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
     };

@@ -165,7 +165,8 @@ impl Model {
     /// Who is to import a path that is leaked.
     pub(super) fn targets_of_leaked(&self, path: &Path) -> impl Iterator<Item = Target> + use<'_> {
         let (vrf, by, port) = (path.vrf, path.by, path.port);
-        let leaks = self.index.members.leaks.of_vrf(vrf).filter(move |leak| leak.by == by && leak.port == port);
+        let leaks =
+            self.index.members.leaks.of_vrf(vrf).filter(move |leak| leak.by == by && leak.port == port);
         leaks.flat_map(|leak| leak.exports.iter().copied())
     }
 }

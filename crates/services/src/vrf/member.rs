@@ -217,21 +217,10 @@ fn routed_addresses(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr>
 }
 
 /// The paths that lead to a port in a VRF that it is in: to its own addresses, and to what is declared to be behind them.
-fn add_paths(
-    model: &Model,
-    vrf: &Vrf,
-    (port, addresses): (&ServicePort, &[IpAddr]),
-    entries: &mut Entries,
-) {
+fn add_paths(model: &Model, vrf: &Vrf, (port, addresses): (&ServicePort, &[IpAddr]), entries: &mut Entries) {
     let id = port.standard.id;
-    let path = |via, local_pref, by| Path {
-        vrf: vrf.standard.id,
-        port: id,
-        via,
-        local_pref,
-        by,
-        is_leaked: false,
-    };
+    let path =
+        |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by, is_leaked: false };
     let with_local = |targets: &BTreeSet<RouteTarget>| -> BTreeSet<Target> {
         let within = vrf.exports.iter().filter(|target| target.route_target().is_none());
         targets.iter().copied().map(Target::Route).chain(within.copied()).collect()

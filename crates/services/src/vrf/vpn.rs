@@ -221,7 +221,8 @@ impl Model {
 
     /// Whether what another VPN has routes to is declared to be behind a port.
     pub(super) fn has_leaks(&self, binding: Id) -> bool {
-        let mut associations = self.referring((RowKind::ServicePort, binding), RowKind::BgpvpnPortAssociation);
+        let mut associations =
+            self.referring((RowKind::ServicePort, binding), RowKind::BgpvpnPortAssociation);
         associations.any(|id| {
             let row = self.bgpvpn_port_associations.get(&id);
             row.is_some_and(|row| row.leaks().any(|other| self.l3_vpn(other).is_some()))

@@ -68,7 +68,11 @@ pub(crate) fn fact_of(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
         };
         let destination = format!("203.0.113.{}/32", d % 4).parse().unwrap();
         let routes = if d % 3 == 0 { Vec::new() } else { vec![route] };
-        return Some(Fact::Routes { vrf: vrfs[usize::from(b) % vrfs.len()].standard.id, destination, routes });
+        return Some(Fact::Routes {
+            vrf: vrfs[usize::from(b) % vrfs.len()].standard.id,
+            destination,
+            routes,
+        });
     }
     let port = *ports.get(usize::from(b) % ports.len().max(1))?;
     let host = format!("host{}", 1 + c % 5).parse().unwrap();
@@ -398,7 +402,8 @@ impl Request<'_> {
     fn port_routes(&self, number: u8) -> Value {
         let prefix = json!({"type": "prefix", "prefix": format!("203.0.113.{}/32", number % 4)});
         let leak = json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number)});
-        let preferred = json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number / 2), "local_pref": number});
+        let preferred =
+            json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number / 2), "local_pref": number});
         match number % 4 {
             0 => json!([prefix, preferred]),
             1 => json!([leak, preferred]),
@@ -410,7 +415,9 @@ impl Request<'_> {
     fn update_bgpvpn(&mut self) -> Outcome {
         let [a, b, c, d] = self.numbers;
         match b % 5 {
-            3 => self.update("bgpvpns", a, json!({"multipath": if c % 2 == 0 { "ecmp" } else { "failover" }})),
+            3 => {
+                self.update("bgpvpns", a, json!({"multipath": if c % 2 == 0 { "ecmp" } else { "failover" }}))
+            }
             4 => self.update("bgpvpn_port_associations", a, json!({"routes": self.port_routes(d)})),
             0 => self.update("bgpvpns", a, json!({"import_targets": [format!("64512:{}", c % 4)]})),
             1 => self.update("bgpvpns", a, json!({"route_targets": []})),

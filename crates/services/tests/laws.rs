@@ -99,6 +99,30 @@ fn requests(count: usize) -> impl Strategy<Value = Vec<Vec<Numbers>>> {
     prop::collection::vec(change, count / 3..count)
 }
 
+/// A request about ports, VPNs or associations, mostly.
+fn among_vpns() -> impl Strategy<Value = Numbers> {
+    let kinds = prop::sample::select(vec![3, 7, 18, 22, 24, 29, 32, 34, 34, 35, 36, 36]);
+    (kinds, any::<[u8; 4]>())
+}
+
+/// Makes changes, and carries each out as agents do: that leads to what compiling everything says.
+fn keeps_step(mut site: Site, changes: &[Vec<Numbers>]) -> Result<(), TestCaseError> {
+    let mut intents = whole(&site.model);
+    for requests in changes {
+        let before = site.model.clone();
+        if !site.random(requests) {
+            continue;
+        }
+        carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+        prop_assert_eq!(&intents, &whole(&site.model));
+        learn(&mut site, &mut intents, requests);
+        prop_assert_eq!(&intents, &whole(&site.model));
+        intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
+        common::check(&site.model);
+    }
+    Ok(())
+}
+
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, max_shrink_iters: 300, ..ProptestConfig::default() }
 }
@@ -108,20 +132,13 @@ proptest! {
 
     #[test]
     fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {
-        let mut site = Site::with_random_hosts();
-        let mut intents = whole(&site.model);
-        for requests in &changes {
-            let before = site.model.clone();
-            if !site.random(requests) {
-                continue;
-            }
-            carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
-            prop_assert_eq!(&intents, &whole(&site.model));
-            learn(&mut site, &mut intents, requests);
-            prop_assert_eq!(&intents, &whole(&site.model));
-            intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
-            common::check(&site.model);
-        }
+        keeps_step(Site::with_random_hosts(), &changes)?;
+    }
+
+    #[test]
+    fn an_incremental_step_among_vpns_does_so_as_well(changes in prop::collection::vec(among_vpns(), 10..25)) {
+        let changes: Vec<Vec<Numbers>> = changes.into_iter().map(|request| vec![request]).collect();
+        keeps_step(Site::with_vpns(), &changes)?;
     }
 
     #[test]

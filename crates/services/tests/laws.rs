@@ -128,15 +128,15 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(weft_soak::cases(12)))]
+    #![proptest_config(config(weft_soak::cases(8)))]
 
     #[test]
-    fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {
+    fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(70)) {
         keeps_step(Site::with_random_hosts(), &changes)?;
     }
 
     #[test]
-    fn an_incremental_step_among_vpns_does_so_as_well(changes in prop::collection::vec(among_vpns(), 10..25)) {
+    fn an_incremental_step_among_vpns_does_so_as_well(changes in prop::collection::vec(among_vpns(), 10..22)) {
         let changes: Vec<Vec<Numbers>> = changes.into_iter().map(|request| vec![request]).collect();
         keeps_step(Site::with_vpns(), &changes)?;
     }

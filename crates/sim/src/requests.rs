@@ -105,9 +105,13 @@ fn routed(random: &mut ChaCha8Rng, change: &mut Change) -> Result<(), Refusal> {
         10 => {
             let kinds =
                 ["bgpvpn_network_associations", "bgpvpn_router_associations", "bgpvpn_port_associations"];
-            delete(random, change, kinds[random.random_range(0..3)])
+            let kind = kinds[random.random_range(0..3)];
+            delete(random, change, kind)
         }
-        _ => delete(random, change, ["routers", "bgpvpns"][random.random_range(0..2)]),
+        _ => {
+            let path = ["routers", "bgpvpns"][random.random_range(0..2)];
+            delete(random, change, path)
+        }
     }
 }
 

@@ -367,9 +367,10 @@ impl Distribution {
     /// Begins with the facts of an earlier life, which were those of this turn. What agents have of that turn can be built upon.
     pub fn recall(&mut self, turn: u64, facts: Facts) {
         let known = self.model.facts_of_ours(facts.clone());
+        // The clock may have gone back.
+        self.turns_from = self.turns_from.max(turn + 1);
         // Without those about what has gone since it is another turn.
         self.reached.turn = if known == facts { turn } else { self.next_turn() };
-        self.turns_from = self.turns_from.max(turn + 1);
         self.model = self.model.clone().with_facts(known);
     }
 

@@ -1,5 +1,7 @@
-//! What tests of layer 3 have in common: networks, workloads and VPNs of a project, and with which hop limit an echo comes back.
+//! What tests of layer 3 have in common: networks, workloads and VPNs of a project, the site of OPNFV NetReady's
+//! first L3VPN use case, and with which hop limit an echo comes back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -63,10 +65,13 @@ pub fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Va
     vpn
 }
 
-/// With which TTL or hop limit an echo comes back, if one does.
+/// With which TTL or hop limit an echo comes back, if one does. `from` is a node of the lab.
 #[must_use]
 pub fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
-    let namespace = bench.namespace(from);
+    ttl_from(&bench.namespace(from), to)
+}
+
+pub(crate) fn ttl_from(namespace: &str, to: &str) -> Option<u8> {
     let said = try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
     said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
 }
@@ -77,4 +82,34 @@ pub fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
 /// When something still does.
 pub fn await_silence(bench: &Bench, from: &str, to: &str) {
     until(&format!("{from} reaches {to} no more"), WITHIN, || ttl(bench, from, to).is_none().then_some(()));
+}
+
+/// *L3VPN any-to-any*: four workloads of project Blue in two networks, two of Red with addresses that Blue has too, on two hosts; the VPN of
+/// Blue is `vpn1` with target 64512:100 and these attributes besides, that of Red `vpn2` with 64512:200. Answers the identifiers
+/// of ports, networks and VPNs by name.
+pub fn any_to_any(bench: &Bench, of_vpn1: Value) -> BTreeMap<&'static str, String> {
+    let mut made = BTreeMap::new();
+    for (name, project, cidr) in
+        [("net1", "Blue", "10.1.1.0/24"), ("net2", "Blue", "10.3.7.0/24"), ("net3", "Red", "10.1.1.0/24")]
+    {
+        made.insert(name, network(bench, project, json!({ "name": name }), &[cidr]).0);
+    }
+    for (name, project, network, host, address) in [
+        ("G1", "Blue", "net1", "host1", "10.1.1.5"),
+        ("G2", "Blue", "net2", "host1", "10.3.7.9"),
+        ("G3", "Blue", "net1", "host2", "10.1.1.6"),
+        ("G4", "Blue", "net2", "host2", "10.3.7.10"),
+        ("G5", "Red", "net3", "host1", "10.1.1.5"),
+        ("G6", "Red", "net3", "host2", "10.1.1.6"),
+    ] {
+        made.insert(name, workload(bench, project, &made[network], (name, host, address), false));
+    }
+    let member = |network: &str| ("network", json!({ "network_id": made[network] }));
+    let mut attributes = json!({"name": "vpn1", "route_targets": ["64512:100"]});
+    let more = of_vpn1.as_object().into_iter().flatten();
+    more.for_each(|(name, value)| attributes[name.as_str()] = value.clone());
+    let vpn1 = vpn(bench, "Blue", attributes, &[member("net1"), member("net2")]);
+    let vpn2 = vpn(bench, "Red", json!({"name": "vpn2", "route_targets": ["64512:200"]}), &[member("net3")]);
+    made.extend([("vpn1", vpn1), ("vpn2", vpn2)]);
+    made
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use weft_system_tests::l3::{await_silence, network, ttl, vpn, workload};
+use weft_system_tests::l3::{any_to_any, await_silence, network, ttl, vpn, workload};
 use weft_system_tests::{Bench, run, try_run, until};
 
 /// How long hosts have to follow.
@@ -12,27 +12,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 #[test]
 fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     let bench = Bench::up("t-anytoany", 2, 9783);
-    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24"]);
-    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24"]);
-    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24"]);
-    workload(&bench, "Blue", &net1, ("G1", "host1", "10.1.1.5"), false);
-    workload(&bench, "Blue", &net2, ("G2", "host1", "10.3.7.9"), false);
-    let g3 = workload(&bench, "Blue", &net1, ("G3", "host2", "10.1.1.6"), false);
-    workload(&bench, "Blue", &net2, ("G4", "host2", "10.3.7.10"), false);
-    workload(&bench, "Red", &net3, ("G5", "host1", "10.1.1.5"), false);
-    workload(&bench, "Red", &net3, ("G6", "host2", "10.1.1.6"), false);
-    vpn(
-        &bench,
-        "Blue",
-        json!({"name": "vpn1", "route_targets": ["64512:100"]}),
-        &[("network", json!({"network_id": net1})), ("network", json!({"network_id": net2}))],
-    );
-    vpn(
-        &bench,
-        "Red",
-        json!({"name": "vpn2", "route_targets": ["64512:200"]}),
-        &[("network", json!({"network_id": net3}))],
-    );
+    let made = any_to_any(&bench, json!({}));
     bench.await_rest();
     // One hop on the same host, two to the other, none within a subnet.
     for (from, to, expected) in [
@@ -56,7 +36,7 @@ fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     assert!(lost.contains("From 10.1.1.1 icmp_seq=1 Destination Net Unreachable"), "{lost}");
     let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
     assert!(tired.contains("Time to live exceeded"), "{tired}");
-    bench.http().delete("ports", &g3);
+    bench.http().delete("ports", &made["G3"]);
     await_silence(&bench, "host1.G2", "10.1.1.6");
     assert_eq!(ttl(&bench, "host1.G2", "10.3.7.10"), Some(64), "what stays is untouched");
 }

@@ -11,7 +11,7 @@ use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
-use crate::bgp::Touched;
+use crate::bgp::{Speakers, Touched};
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -72,6 +72,8 @@ pub struct Site {
     pub distribution: Mutex<Distribution>,
     /// Routes of which it has to be looked whether they are announced.
     pub touched: Touched,
+    /// The BGP speakers that run.
+    pub speakers: Speakers,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
@@ -97,6 +99,7 @@ impl Site {
             store,
             distribution: Mutex::new(distribution),
             touched: Touched::default(),
+            speakers: Speakers::default(),
             facts,
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),

@@ -10,10 +10,12 @@
 //! Nothing is queued but what a session itself has to say: routes for a neighbour are looked up when it can take them, changes for
 //! whoever asks when it asks.
 
+mod audit;
 mod config;
 mod export;
 mod import;
 mod learned;
+mod page;
 mod peer;
 mod query;
 #[cfg(test)]
@@ -27,11 +29,13 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use audit::Mistold;
 pub use config::{
     AcceptConfig, ConfigError, FamilyConfig, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
-pub use query::{Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus};
+pub use page::{Page, PageSize, RibView, RouteFilter};
+pub use query::{BeatenPath, Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus};
 
 use learned::Instances;
 use peer::{Life, Peer};

@@ -9,7 +9,9 @@
 mod config;
 mod routes;
 mod speaker;
+mod speakers;
 mod touched;
 
 pub use speaker::{Bgp, BgpConfig};
+pub use speakers::Speakers;
 pub use touched::Touched;

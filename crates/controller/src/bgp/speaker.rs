@@ -171,6 +171,7 @@ impl Bgp {
             self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
         for id in ended {
             self.speakers.remove(&id);
+            self.site.speakers.remove(id);
             self.forget(id).await;
         }
         for (id, wanted) in wanted {
@@ -211,6 +212,7 @@ impl Bgp {
         };
         let _ended = handle.with(begin).await;
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
+        self.site.speakers.insert(id, handle.clone());
         self.speakers.insert(id, Running { config, peers: BTreeMap::new(), handle, tasks });
     }
 

@@ -248,7 +248,7 @@ fn touched_by_subnet(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>)
 }
 
 /// The subnets that a VRF's gateways are in.
-fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
+pub(super) fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
     let id = vrf.standard.id;
     let subnets: BTreeSet<Id> = match vrf.scope {
         Scope::Router => {

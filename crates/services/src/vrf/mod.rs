@@ -13,6 +13,7 @@
 //! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
 
 mod announce;
+mod ask;
 pub(crate) mod compile;
 mod member;
 mod objects;
@@ -35,6 +36,7 @@ use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::{Announcement, announcements, routes_of_all};
+pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::{of_new_router, settle};
 

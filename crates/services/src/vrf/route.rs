@@ -78,7 +78,7 @@ fn first_made(to: &ToPort<'_>) -> (Timestamp, Id) {
 }
 
 /// Where a path leads, if its port is there, can be reached, and its VRF takes part on that host.
-fn to_port<'m>(model: &'m Model, path: &'m Path) -> Option<ToPort<'m>> {
+pub(super) fn to_port<'m>(model: &'m Model, path: &'m Path) -> Option<ToPort<'m>> {
     let port = model.service_ports.get(&path.port)?;
     let (network, host) = model.live_binding(port)?;
     let vnic = model.instance_port_of(port.interface_id)?.standard.id;

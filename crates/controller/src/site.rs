@@ -11,7 +11,7 @@ use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
-use crate::bgp::{Speakers, Touched};
+use crate::bgp::{Alarms, Speakers, Touched};
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -74,6 +74,8 @@ pub struct Site {
     pub touched: Touched,
     /// The BGP speakers that run.
     pub speakers: Speakers,
+    /// Routes that are not, or were not, where they are said to be.
+    pub alarms: Alarms,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
@@ -100,6 +102,7 @@ impl Site {
             distribution: Mutex::new(distribution),
             touched: Touched::default(),
             speakers: Speakers::default(),
+            alarms: Alarms::default(),
             facts,
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),

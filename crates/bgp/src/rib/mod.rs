@@ -23,9 +23,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 pub(crate) use attributes::{AttributeSet, Interner};
 pub use decision::Step;
-pub(crate) use decision::{
-    Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, Traced, decide,
-};
+pub(crate) use decision::{Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, Traced, decide};
 pub(crate) use path::PeerIndex;
 use table::Table;
 pub(crate) use table::{FamilyTable, NewPath, PathView, Pending, Scope, Sweep};

@@ -35,7 +35,9 @@ pub use config::{
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
 pub use page::{Page, PageSize, RibView, RouteFilter};
-pub use query::{BeatenPath, Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus};
+pub use query::{
+    BeatenPath, Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus,
+};
 
 use learned::Instances;
 use peer::{Life, Peer};

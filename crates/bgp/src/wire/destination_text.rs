@@ -15,7 +15,8 @@ impl FromStr for Destination {
     /// Reads `192.0.2.0/24`, `65000:1 192.0.2.0/24`, or of EVPN `[2]:[65000:1]:[0]:[02:00:00:00:00:01]:[192.0.2.1]`,
     /// `[3]:[65000:1]:[0]:[192.0.2.1]` and `[5]:[65000:1]:[0]:[192.0.2.0/24]`.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let rule = "a prefix, a route distinguisher and a prefix, or [TYPE]:[DISTINGUISHER]:[TAG]:[…] is needed";
+        let rule =
+            "a prefix, a route distinguisher and a prefix, or [TYPE]:[DISTINGUISHER]:[TAG]:[…] is needed";
         let parsed = match (text.strip_prefix('['), text.split_once(' ')) {
             (Some(evpn), _) => evpn.strip_suffix(']').and_then(evpn_destination).map(Self::Evpn),
             (None, Some((distinguisher, prefix))) => vpn_destination(distinguisher, prefix),
@@ -85,7 +86,9 @@ mod tests {
             assert_eq!(text.parse::<Destination>().map(|read| read.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("10.0.0.1/8".parse::<Destination>().map(|read| read.to_string()), Ok("10.0.0.0/8".into()));
-        for text in ["", "ten", "[5]", "[5]:[65000:1]:[0]:[ten]", "[9]:[65000:1]:[0]:[10.0.0.0/8]", "65000:1 x"] {
+        for text in
+            ["", "ten", "[5]", "[5]:[65000:1]:[0]:[ten]", "[9]:[65000:1]:[0]:[10.0.0.0/8]", "65000:1 x"]
+        {
             assert!(text.parse::<Destination>().is_err(), "{text}");
         }
     }

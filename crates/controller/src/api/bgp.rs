@@ -8,11 +8,14 @@
 //!
 //! A table is read some thousand routes at a time: neither neighbours nor other requests wait for a whole one.
 
+mod advertised;
 mod explain;
 mod neighbors;
 mod parameters;
 mod routes;
 
+pub(crate) use advertised::advertised;
+pub(crate) use parameters::{prefix, vrfs};
 use weft_bgp::speaker::RibView;
 
 use super::respond::{Answer, Problem};

@@ -10,7 +10,9 @@ use super::{bgp, explain, history, rollback, status, transfer, watch};
 pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
     match path {
         ["apply" | "rollback" | "restore"] => asked.allow("POST")?,
-        ["history" | "status" | "explain" | "watch" | "snapshot"] | ["bgp", ..] => asked.allow("GET, HEAD")?,
+        ["history" | "status" | "explain" | "watch" | "snapshot"] | ["bgp", ..] => {
+            asked.allow("GET, HEAD")?
+        }
         _ => return Err(Problem::no_such_path()),
     }
     match path {

@@ -25,8 +25,20 @@ pub(crate) fn status(api: &Api) -> Answer {
     ok(&json!({
         "version": snapshot.version.to_string(), "software_version": env!("CARGO_PKG_VERSION"),
         "uptime_s": api.site.started.elapsed().as_secs(), "hosts": hosts, "counts": counts,
-        "quarantine": quarantine,
+        "quarantine": quarantine, "route_audit": route_audit(api),
     }))
+}
+
+/// What the audit of routes has found: how often each comparison was made, and the alarms, the newest first.
+fn route_audit(api: &Api) -> Value {
+    let figures = api.site.alarms.figures();
+    let figures: Vec<Value> = figures
+        .into_iter()
+        .map(|(comparison, figures)| {
+            json!({ "comparison": comparison, "checked": figures.checked, "alarms": figures.alarms, "mended": figures.mended })
+        })
+        .collect();
+    json!({ "comparisons": figures, "alarms": api.site.alarms.all() })
 }
 
 /// What nobody else can have before a host has confirmed that it has it no longer, and which host that is.

@@ -6,12 +6,15 @@
 //!  distribution <── facts <── per VRF and prefix, the best of each kind <── learned ┘
 //! ```
 
+mod alarms;
+mod audit;
 mod config;
 mod routes;
 mod speaker;
 mod speakers;
 mod touched;
 
+pub use alarms::{Alarm, Alarms, Comparison, Figures};
 pub use speaker::{Bgp, BgpConfig};
 pub use speakers::Speakers;
 pub use touched::Touched;

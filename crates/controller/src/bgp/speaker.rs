@@ -8,6 +8,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::Destination;
@@ -17,6 +18,7 @@ use weft_services::vrf::{Announcement, Vrf, announcements};
 use weft_services::{Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write};
 use weft_store::WatchError;
 
+use super::audit::{AUDIT_INTERVAL, Audit};
 use super::config::{Wanted, wanted};
 use super::routes::{self, By};
 use crate::site::Site;
@@ -39,20 +41,21 @@ pub struct BgpConfig {
 
 /// The speakers of a site.
 pub struct Bgp {
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     config: BgpConfig,
-    speakers: BTreeMap<Id, Running>,
+    pub(super) speakers: BTreeMap<Id, Running>,
     /// What is announced because of each fragment.
-    announced: HashMap<FragmentKey, Vec<Announcement>>,
+    pub(super) announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
-    learned: HashMap<(Id, IpNet), BySource>,
+    pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
     /// Which targets each VRF imports.
-    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    pub(super) imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    pub(super) audit: Audit,
     inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
 }
 
 /// What was learned of one prefix, by kind of route and speaker.
-type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
+pub(super) type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 
 /// What a speaker has learned.
 struct Heard {
@@ -61,10 +64,10 @@ struct Heard {
 }
 
 /// A speaker that runs.
-struct Running {
+pub(super) struct Running {
     config: SpeakerConfig,
     peers: BTreeMap<IpAddr, PeerConfig>,
-    handle: Handle,
+    pub(super) handle: Handle,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -83,8 +86,9 @@ impl Bgp {
             config,
             speakers: BTreeMap::new(),
             announced: HashMap::new(),
-            learned: HashMap::new(),
+            learned: BTreeMap::new(),
             imports: BTreeMap::new(),
+            audit: Audit::default(),
             inbox: mpsc::channel(BATCHES_MAX),
         }
     }
@@ -95,6 +99,8 @@ impl Bgp {
         let mut watch = self.site.store.watch(snapshot.version);
         self.begin(&snapshot.model.0).await;
         let site = self.site.clone();
+        let mut audit = tokio::time::interval(AUDIT_INTERVAL);
+        audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 together = watch.next_together() => match together {
@@ -113,6 +119,7 @@ impl Bgp {
                 },
                 touched = site.touched.take() => self.announce(touched).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
+                _ = audit.tick() => self.audit().await,
             }
         }
     }
@@ -261,7 +268,7 @@ impl Bgp {
 
     /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
     /// said anything yet what was announced before.
-    fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
+    pub(super) fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
@@ -269,12 +276,15 @@ impl Bgp {
         announced
     }
 
+    /// Where our own hosts are reached.
+    pub(super) fn tunnel_endpoints(&self) -> BTreeSet<IpAddr> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
+    }
+
     async fn hear(&mut self, heard: Heard) {
-        let endpoints: BTreeSet<IpAddr> = {
-            let distribution = self.site.distribution.lock();
-            let (model, _) = distribution.model();
-            model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
-        };
+        let endpoints = self.tunnel_endpoints();
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
             let vrf = learned.instance.as_deref().and_then(|name| name.parse::<Id>().ok());

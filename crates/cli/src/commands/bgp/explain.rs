@@ -44,7 +44,8 @@ fn told(console: &Console, explained: &Object) -> String {
 fn path(path: &Object) -> String {
     let from = text(path, "neighbor");
     let from = if from.is_empty() { "originated here".to_owned() } else { format!("from {from}") };
-    let named = [("local_pref", "LOCAL_PREF"), ("as_path", "AS_PATH"), ("multi_exit_disc", "MULTI_EXIT_DISC")];
+    let named =
+        [("local_pref", "LOCAL_PREF"), ("as_path", "AS_PATH"), ("multi_exit_disc", "MULTI_EXIT_DISC")];
     let named = named.into_iter().filter_map(|(name, shown)| {
         let value = text(path, name);
         (!value.is_empty()).then(|| format!(", {shown} {value}"))

@@ -34,7 +34,8 @@ fn table(neighbors: &[Object], is_wide: bool) -> Table {
             counts.sum::<u64>().to_string()
         };
         let counted = |name: &str| neighbor.get("statistics").map(|all| all[name].to_string());
-        let families: Vec<String> = items(neighbor, "families").map(|family| text(family, "family")).collect();
+        let families: Vec<String> =
+            items(neighbor, "families").map(|family| text(family, "family")).collect();
         let cells = [
             text(neighbor, "address"),
             text(neighbor, "name"),

@@ -9,8 +9,7 @@ use crate::output::{Format, Table};
 
 /// Shows the routes of a table.
 pub(super) async fn show(context: &Context, rib: Rib, wanted: &Routes) -> Result<()> {
-    let (routes, has_more) =
-        context.client()?.bgp_routes(rib, &filters(wanted), wanted.limit.max(1)).await?;
+    let (routes, has_more) = context.client()?.bgp_routes(rib, &filters(wanted), wanted.limit.max(1)).await?;
     if context.print_value(&routes)? {
         return Ok(());
     }
@@ -46,7 +45,8 @@ fn filters(wanted: &Routes) -> Vec<(String, String)> {
 
 /// A line for each path; `>` is before the best.
 fn table(routes: &[Object], is_wide: bool) -> Table {
-    let headers = ["", "DESTINATION", "NEXT HOP", "LABEL", "LOCAL PREF", "MED", "AS PATH", "FROM", "ROUTE TARGETS"];
+    let headers =
+        ["", "DESTINATION", "NEXT HOP", "LABEL", "LOCAL PREF", "MED", "AS PATH", "FROM", "ROUTE TARGETS"];
     let more = ["FAMILY", "ORIGIN", "COMMUNITIES", "EXTENDED COMMUNITIES"].into_iter().filter(|_| is_wide);
     let mut table = Table::new(headers.into_iter().chain(more));
     for route in routes {

@@ -46,7 +46,8 @@ pub(super) async fn explain(api: &Api, asked: &Asked) -> Result<Answer, Problem>
 
 /// A destination as it is shown, or a prefix or an address: then what leads there, with whatever route distinguisher.
 fn parse(text: &str) -> Result<Destination, Problem> {
-    let of_address = || text.parse::<IpAddr>().ok().and_then(|address| IpNet::from(address).to_string().parse().ok());
+    let of_address =
+        || text.parse::<IpAddr>().ok().and_then(|address| IpNet::from(address).to_string().parse().ok());
     let parsed = text.parse::<Destination>();
     parsed.or_else(|error| of_address().ok_or_else(|| Problem::malformed(format!("destination: {error}"))))
 }

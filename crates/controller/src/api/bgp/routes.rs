@@ -1,5 +1,7 @@
 //! The routes of a table, in pages.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use weft_bgp::io::Handle;
 use weft_bgp::speaker::{PageSize, RibView, RouteFilter, RouteStatus};
@@ -9,6 +11,7 @@ use weft_services::Id;
 use super::parameters::{families, filter, no_such_neighbor, only, speakers};
 use crate::api::respond::{Answer, Problem, ok};
 use crate::api::route::{Api, Asked};
+use crate::site::Site;
 
 /// The most routes in one answer, and where nothing is said.
 const ROUTES_MAX: usize = 1000;
@@ -51,7 +54,7 @@ pub(super) async fn list(api: &Api, asked: &Asked, view: RibView) -> Result<Answ
         }
         speakers = having;
     }
-    let mut reader = Reader { view, filter, limit, routes: Vec::new() };
+    let mut reader = Reader { site: Arc::clone(&api.site), view, filter, limit, routes: Vec::new() };
     let mut next = None;
     'pages: for (id, handle) in speakers {
         for family in &families {
@@ -80,6 +83,7 @@ fn parse_marker(text: &str) -> Result<Place, Problem> {
 
 /// What is read, and how far that is.
 struct Reader {
+    site: Arc<Site>,
     view: RibView,
     filter: RouteFilter,
     limit: usize,
@@ -95,18 +99,18 @@ impl Reader {
                 return Some(place);
             }
             let (view, filter) = (self.view, self.filter.clone());
-            let size =
-                PageSize { routes_max: self.limit - self.routes.len(), looked_at_max: LOOKED_AT_MAX };
+            let size = PageSize { routes_max: self.limit - self.routes.len(), looked_at_max: LOOKED_AT_MAX };
             let page =
                 handle.with(move |speaker, _| speaker.page((view, family), &filter, place, size)).await?;
-            self.routes.extend(page.routes.iter().map(|route| told(speaker, family, route)));
+            let told = page.routes.iter().map(|route| told(&self.site, (speaker, family), route));
+            self.routes.extend(told);
             from = page.next;
         }
         None
     }
 }
 
-fn told(speaker: Id, family: Family, route: &RouteStatus) -> Value {
+fn told(site: &Site, (speaker, family): (Id, Family), route: &RouteStatus) -> Value {
     let destination = route.destination.parse::<Destination>().ok();
     let distinguisher = destination.as_ref().and_then(Destination::distinguisher);
     let mut told = json!(route);
@@ -114,5 +118,7 @@ fn told(speaker: Id, family: Family, route: &RouteStatus) -> Value {
     told["family"] = json!(family.to_string());
     told["prefix"] = json!(destination.as_ref().and_then(Destination::prefix));
     told["route_distinguisher"] = json!(distinguisher.map(|it| it.to_string()));
+    let alarm = site.alarms.open_of(&route.destination);
+    told["alarm"] = json!(alarm.map(|alarm| alarm.finding));
     told
 }

@@ -23,6 +23,7 @@ use weft_store::{ReadError, Version};
 
 use super::distribution::{AtHave, from_wire};
 use crate::api::Notices;
+use crate::bgp::Comparison;
 use crate::site::{Caller, Failure, Site};
 
 /// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
@@ -272,6 +273,24 @@ fn next(version: Version) -> weft_store::Revision {
     weft_store::Revision::new(version.revision.get() + 1)
 }
 
+/// What a host has found other than it was left: an alarm where it is part of a VRF, until the host says that all is right.
+fn note_drifts(site: &Site, host: &HostName, status: &wire::Status, drifts: &[wire::Drift]) {
+    let place = format!(" on {host}");
+    site.alarms.checked(Comparison::Kernel, 1);
+    for drift in drifts.iter().filter(|drift| drift.service.starts_with("vrf/")) {
+        let finding = match drift.found() {
+            wire::drift::Found::Missing => "it was not there",
+            wire::drift::Found::Changed => "it was another than it should be",
+            wire::drift::Found::Extra => "it was there and should not be",
+            wire::drift::Found::Unspecified => "it was not as it should be",
+        };
+        site.alarms.raise(Comparison::Kernel, &format!("{}{place}", drift.key), finding, site.now());
+    }
+    if status.at_rest {
+        site.alarms.settle_all(Comparison::Kernel, |route| route.ends_with(&place), site.now());
+    }
+}
+
 async fn take_facts(site: &Site, host: &HostName, facts: &wire::Facts) -> Result<(), Status> {
     let fact = HostFact::try_from(facts).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let describe = |change: &mut Change| {
@@ -345,6 +364,8 @@ impl Talk {
 
     async fn report(&self, status: &wire::Status) -> Result<(), Status> {
         let (departures, news) = self.site.distribution.lock().report(&self.host, self.connection, status);
+        let drifts = self.site.distribution.lock().drifts(&self.host, self.connection, status);
+        note_drifts(&self.site, &self.host, status, &drifts);
         self.site.touched.note(&news);
         self.notices.status(news);
         // One that has come back and says nothing of carriers has them all.

@@ -88,7 +88,7 @@ impl Api {
                 None => Err(Problem::no_such_path()),
             },
             ["v1", rest @ ..] => native::answer(self, &asked, rest).await,
-            other => documents::answer(self, &asked, other),
+            other => documents::answer(self, &asked, other).await,
         }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn quarantined(model: &Model) -> impl Iterator<Item = (String, &HostN
 
 fn host_status(distribution: &Distribution, name: &HostName) -> Value {
     let Some(state) = distribution.host(name) else {
-        return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [] });
+        return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [], "drifts": 0 });
     };
     let text = |reached: Option<Reached>| reached.map(|reached| reached.version.to_string());
     let not_done: Vec<Value> = state
@@ -63,6 +63,6 @@ fn host_status(distribution: &Distribution, name: &HostName) -> Value {
     json!({
         "name": name, "software_version": state.software_version, "alive": state.connection.is_some(), "at_rest": state.is_at_rest(), "version": text(state.reported),
         "behind": state.behind(), "steps_done": state.outcome.steps_done, "steps_failed": state.outcome.steps_failed, "not_done": not_done,
-        "observe_error": state.outcome.observe_error,
+        "observe_error": state.outcome.observe_error, "drifts": state.drifts,
     })
 }

@@ -127,6 +127,17 @@ impl Alarms {
         }
     }
 
+    /// All such routes of a comparison are as they should be.
+    pub(crate) fn settle_all(&self, of: Comparison, is_meant: impl Fn(&str) -> bool, now: Timestamp) {
+        let mut state = self.state.lock();
+        let ended: Vec<Alarm> = state
+            .open
+            .extract_if(.., |(known, route), _| *known == of && is_meant(route))
+            .map(|(_, alarm)| alarm)
+            .collect();
+        ended.into_iter().for_each(|alarm| state.end(alarm, now));
+    }
+
     /// A route was not as it should be, and whoever says so has mended it.
     pub(crate) fn mended(&self, comparison: Comparison, route: &str, finding: &str, now: Timestamp) {
         self.raise(comparison, route, finding, now);

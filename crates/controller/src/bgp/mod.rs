@@ -9,12 +9,14 @@
 mod alarms;
 mod audit;
 mod config;
+mod metrics;
 mod routes;
 mod speaker;
 mod speakers;
 mod touched;
 
 pub use alarms::{Alarm, Alarms, Comparison, Figures};
+pub(crate) use metrics::{BgpCollector, BgpMoment};
 pub use speaker::{Bgp, BgpConfig};
 pub use speakers::Speakers;
 pub use touched::Touched;

@@ -76,7 +76,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let agents_end = until(ended.clone());
     let address = config.agents_listen;
     let agents = tokio::spawn(async move { agents::serve(server, address, &identity, agents_end).await });
-    let api = Arc::new(Api::new(site, notices));
+    let api = Arc::new(Api::new(site, notices, links.clone()));
     let rest = tokio::spawn(api::serve(api, listener, until(ended)));
     let outcome = tokio::select! {
         outcome = agents => outcome.context("the agents' listener")?.with_context(|| format!("--agents-listen {address}")),

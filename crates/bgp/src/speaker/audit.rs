@@ -48,6 +48,14 @@ impl Speaker {
         (found, next)
     }
 
+    /// The neighbours that have been told of a destination.
+    #[must_use]
+    pub fn told_to(&self, destination: &Destination) -> Vec<IpAddr> {
+        let table = self.rib.table(destination.family());
+        let told = self.peers.values().filter(|peer| table.is_told(peer.index, destination) == Some(true));
+        told.map(|peer| peer.config.address).collect()
+    }
+
     /// Compares, for so many destinations from a place on, what neighbours have been told with what is for them. Who was not told
     /// rightly is told again. Answers besides the place to go on from.
     pub fn audit_told(

@@ -21,6 +21,7 @@ pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<An
         ["rollback"] => rollback::rollback(api, asked).await,
         ["status"] => Ok(status::status(api)),
         ["bgp", rest @ ..] => bgp::answer(api, asked, rest).await,
+        ["explain", "route"] => explain::route::explain(api, asked).await,
         ["explain"] => explain::explain(api, asked).await,
         ["watch"] => watch::everything(api, asked),
         ["snapshot"] => transfer::snapshot(api).await,

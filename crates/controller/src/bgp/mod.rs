@@ -17,6 +17,7 @@ mod touched;
 
 pub use alarms::{Alarm, Alarms, Comparison, Figures};
 pub(crate) use metrics::{BgpCollector, BgpMoment};
+pub(crate) use routes::{announced_destinations, imported_destinations};
 pub use speaker::{Bgp, BgpConfig};
 pub use speakers::Speakers;
 pub use touched::Touched;

@@ -80,6 +80,16 @@ pub(super) fn learned(
     Some((prefix, by, usable(&learned.paths, is_ours)))
 }
 
+/// To which destinations something is announced.
+pub(crate) fn announced_destinations(announcement: &Announcement) -> Vec<Destination> {
+    routes(announcement).into_iter().map(|route| route.destination).collect()
+}
+
+/// The destinations under which an instance may have a prefix.
+pub(crate) const fn imported_destinations(prefix: IpNet) -> [Destination; 2] {
+    [destination_of(prefix, By::Evpn), destination_of(prefix, By::Vpn)]
+}
+
 /// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix.
 pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
     match destination {

@@ -58,7 +58,7 @@ impl Controller {
         let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let api = Arc::new(Api::new(site.clone(), notices.clone()));
+        let api = Arc::new(Api::new(site.clone(), notices.clone(), links.clone()));
         tokio::spawn(api::serve(api, listener, std::future::pending()));
         Self { site, disk, links, notices, address }
     }

@@ -30,7 +30,7 @@ pub use resources::Object;
 pub use service::Version;
 pub use status::{
     Bringing, Explained, ExplainedChange, ExplainedFragment, ExplainedResource, Explanation, HostStatus,
-    NotDone, Quarantined, Status,
+    NotDone, Quarantined, RouteAlarm, RouteAudit, RouteComparison, Status,
 };
 pub use transfer::TransferError;
 pub use watch::{Watch, WatchEvent, WatchKind};

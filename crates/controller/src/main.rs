@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weft_controller::agents::{self, AgentServer, Links};
-use weft_controller::api::{self, Api, Notices};
+use weft_controller::api::{self, Api};
 use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_controller::config::{Config, LogFormat};
 use weft_controller::site::Site;
@@ -58,7 +58,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store cannot be opened")?;
     let lineage = lineage(&config.state_directory).context("--state-directory")?;
     let site = Site::new(store, lineage);
-    let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
+    let (links, notices) = (Arc::new(Links::default()), site.notices.clone());
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     tracing::info!(listen = %listener.local_addr()?, agents = %config.agents_listen, version = %site.durable().version, "ready");

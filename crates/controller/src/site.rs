@@ -11,6 +11,7 @@ use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
+use crate::api::Notices;
 use crate::bgp::{Alarms, Speakers, Touched};
 use crate::head::Head;
 use crate::metrics::Metrics;
@@ -74,6 +75,8 @@ pub struct Site {
     pub touched: Touched,
     /// The BGP speakers that run.
     pub speakers: Speakers,
+    /// News for watchers.
+    pub notices: Arc<Notices>,
     /// Routes that are not, or were not, where they are said to be.
     pub alarms: Alarms,
     /// What is learned, on its way to the distribution.
@@ -102,6 +105,7 @@ impl Site {
             distribution: Mutex::new(distribution),
             touched: Touched::default(),
             speakers: Speakers::default(),
+            notices: Arc::default(),
             alarms: Alarms::default(),
             facts,
             facts_inbox: Mutex::new(Some(facts_inbox)),

@@ -35,4 +35,5 @@ mod watch;
 
 pub use http::serve;
 pub use notices::Notices;
+pub(crate) use notices::SessionNotice;
 pub use route::Api;

@@ -10,7 +10,7 @@ use super::{bgp, explain, history, rollback, status, transfer, watch};
 pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
     match path {
         ["apply" | "rollback" | "restore"] => asked.allow("POST")?,
-        ["history" | "status" | "explain" | "watch" | "snapshot"] | ["bgp", ..] => {
+        ["history" | "status" | "explain" | "watch" | "snapshot"] | ["explain", "route"] | ["bgp", ..] => {
             asked.allow("GET, HEAD")?
         }
         _ => return Err(Problem::no_such_path()),

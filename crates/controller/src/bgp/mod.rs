@@ -11,6 +11,7 @@ mod audit;
 mod config;
 mod metrics;
 mod routes;
+mod sessions;
 mod speaker;
 mod speakers;
 mod touched;

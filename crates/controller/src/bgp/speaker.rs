@@ -119,7 +119,10 @@ impl Bgp {
                 },
                 touched = site.touched.take() => self.announce(touched).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
-                _ = audit.tick() => self.audit().await,
+                _ = audit.tick() => {
+                    self.tell_sessions().await;
+                    self.audit().await;
+                }
             }
         }
     }

@@ -22,7 +22,8 @@ impl Speakers {
     }
 
     /// All of them, in the order of their identifiers.
-    pub(crate) fn all(&self) -> Vec<(Id, Handle)> {
+    #[must_use]
+    pub fn all(&self) -> Vec<(Id, Handle)> {
         self.running.lock().iter().map(|(id, handle)| (*id, handle.clone())).collect()
     }
 }

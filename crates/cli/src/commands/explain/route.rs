@@ -179,6 +179,7 @@ mod tests {
                 kernel  route vrf-1 254 10.1.0.11/32: as it should be; port/2 of vrf/1
               host2: not connected
                 kernel  the host does not answer
-        "#]].assert_eq(&told(&Console::new(true), route.as_object().unwrap()));
+        "#]]
+        .assert_eq(&told(&Console::new(true), route.as_object().unwrap()));
     }
 }

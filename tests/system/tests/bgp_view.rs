@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use weft_system_tests::{Bench, binaries, run, try_run, until};
+use weft_system_tests::{Bench, SseStream, binaries, run, try_run, until};
 
 /// How long neighbours and hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -160,6 +160,34 @@ fn neighbours_tables_and_decisions_are_seen_by_http_and_by_the_command_line() {
     let told: Value =
         serde_json::from_str(&weft(&bench, &format!("bgp adj-out {PEER} -o json"))).expect("JSON");
     assert_eq!(told.as_array().map(Vec::len), Some(2), "{told}");
+    is_told_of_the_end(&bench, neighbor, &up);
+}
+
+/// A session that ends is told on the feed of everything, with the reason; from there the feed goes on with the next commit.
+fn is_told_of_the_end(bench: &Bench, neighbor: Neighbor, up: &str) {
+    let mut feed = SseStream::open(bench.http(), "/v1/watch", None).expect("the feed opens");
+    feed.set_patience(WITHIN).expect("a timeout can be set");
+    drop(neighbor);
+    let event = feed.receive().expect("the end of the session is told");
+    assert_eq!((event.event.as_str(), &event.data["kind"]), ("status", &json!("bgp_peer")), "{event:?}");
+    let session = &event.data["object"]["bgp_session"];
+    assert_eq!(
+        (&session["state"], &event.data["object"]["name"]),
+        (&json!("down"), &json!("edge")),
+        "{event:?}"
+    );
+    assert!(session["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{event:?}");
+    let network = bench.http().create_id("networks", &json!({"network": {"name": "later"}}));
+    let mut resumed =
+        SseStream::open(bench.http(), "/v1/watch", event.id.as_deref()).expect("the feed goes on");
+    resumed.set_patience(WITHIN).expect("a timeout can be set");
+    for mut one in [feed, resumed] {
+        let next = one.receive().expect("the commit is told");
+        assert_eq!((next.event.as_str(), &next.data["id"]), ("put", &json!(network)), "{next:?}");
+    }
+    assert_eq!(metric(bench, up), Some(0.0));
+    let table = weft(bench, "bgp neighbor");
+    assert!(!table.contains("established"), "{table}");
 }
 
 fn sees_tables(bench: &Bench, neighbor: &Neighbor, path: &str) {

@@ -178,8 +178,7 @@ fn is_told_of_the_end(bench: &Bench, neighbor: Neighbor, up: &str) {
     );
     assert!(session["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{event:?}");
     let network = bench.http().create_id("networks", &json!({"network": {"name": "later"}}));
-    let mut resumed =
-        SseStream::open(bench.http(), "/v1/watch", event.id.as_deref()).expect("the feed goes on");
+    let resumed = SseStream::open(bench.http(), "/v1/watch", event.id.as_deref()).expect("the feed goes on");
     resumed.set_patience(WITHIN).expect("a timeout can be set");
     for mut one in [feed, resumed] {
         let next = one.receive().expect("the commit is told");

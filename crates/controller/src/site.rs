@@ -1,7 +1,7 @@
 //! A site: the store, what hosts report, and how a request becomes a commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -81,6 +81,8 @@ pub struct Site {
     pub alarms: Alarms,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
+    /// How many batches of them have not been handed out.
+    facts_on_their_way: AtomicUsize,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
     /// Counters.
     pub metrics: Metrics,
@@ -108,6 +110,7 @@ impl Site {
             notices: Arc::default(),
             alarms: Alarms::default(),
             facts,
+            facts_on_their_way: AtomicUsize::new(0),
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),
             started: std::time::Instant::now(),
@@ -124,8 +127,19 @@ impl Site {
 
     /// Takes what was learned to those whom it concerns. Whoever learns faster than that waits here.
     pub async fn learn(&self, facts: Vec<Fact>) {
+        self.facts_on_their_way.fetch_add(1, Ordering::Relaxed);
         // Nobody is there to be told when the process ends.
         drop(self.facts.send(facts).await);
+    }
+
+    /// So many batches of what was learned have been handed out.
+    pub(crate) fn facts_handed_out(&self, batches: usize) {
+        self.facts_on_their_way.fetch_sub(batches, Ordering::Relaxed);
+    }
+
+    /// Whether something was learned and has not been handed out.
+    pub(crate) fn has_facts_on_their_way(&self) -> bool {
+        self.facts_on_their_way.load(Ordering::Relaxed) > 0
     }
 
     /// What was learned, for the one who takes it on; `None` when somebody has taken that over already.

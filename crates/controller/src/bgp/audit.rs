@@ -119,6 +119,10 @@ impl Bgp {
         let routes = self.announced.values().flatten().flat_map(routes::routes);
         let announced: ByDestination = routes.map(|route| (route.destination.clone(), route)).collect();
         for (suspect, is_known) in std::mem::take(&mut self.audit.suspects) {
+            if self.is_on_its_way(&suspect) {
+                self.audit.suspects.insert(suspect, is_known);
+                continue;
+            }
             if self.is_right(&suspect, &announced, &endpoints).await {
                 self.site.alarms.settle(suspect.comparison(), &suspect.route(), now);
                 continue;
@@ -128,6 +132,16 @@ impl Bgp {
             }
             self.mend(&suspect, &announced).await;
             self.audit.suspects.insert(suspect, true);
+        }
+    }
+
+    /// Whether what it is compared with may still be changed by what is known already: however long that takes, it is no alarm.
+    fn is_on_its_way(&self, suspect: &Suspect) -> bool {
+        match suspect {
+            Suspect::Announcement(key) => self.site.touched.contains(key),
+            Suspect::Originated(..) => false,
+            Suspect::Learned(..) => !self.inbox.1.is_empty(),
+            Suspect::Fact(..) => !self.inbox.1.is_empty() || self.site.has_facts_on_their_way(),
         }
     }
 

@@ -51,14 +51,14 @@ pub struct Bgp {
     /// Which targets each VRF imports.
     pub(super) imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
     pub(super) audit: Audit,
-    inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    pub(super) inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
 }
 
 /// What was learned of one prefix, by kind of route and speaker.
 pub(super) type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 
 /// What a speaker has learned.
-struct Heard {
+pub(super) struct Heard {
     speaker: Id,
     learned: Vec<Learned>,
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use weft_net::HostName;
 use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
@@ -79,6 +79,8 @@ pub struct Site {
     pub notices: Arc<Notices>,
     /// Routes that are not, or were not, where they are said to be.
     pub alarms: Alarms,
+    /// Rings when facts have changed.
+    pub(crate) facts_changed: Notify,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     /// How many batches of them have not been handed out.
@@ -109,6 +111,7 @@ impl Site {
             speakers: Speakers::default(),
             notices: Arc::default(),
             alarms: Alarms::default(),
+            facts_changed: Notify::new(),
             facts,
             facts_on_their_way: AtomicUsize::new(0),
             facts_inbox: Mutex::new(Some(facts_inbox)),

@@ -361,6 +361,9 @@ impl Bgp {
     }
 
     fn is_fact_right(&self, vrf: Id, destination: IpNet) -> bool {
+        if self.awaited.is_stale((vrf, destination)) {
+            return true;
+        }
         let known = self.learned.get(&(vrf, destination)).map(routes::best).unwrap_or_default();
         let distribution = self.site.distribution.lock();
         distribution.model().0.facts().routes(vrf, destination) == known

@@ -4,10 +4,12 @@
 //!  commits, reports ── touched fragments ──> announcements ── what differs ──> speaker ⇄ neighbours
 //!  rows of speakers, peers and VRFs ─────> configuration ────────────────────────┤
 //!  distribution <── facts <── per VRF and prefix, the best of each kind <── learned ┘
+//!                     └ what an earlier life learned stays until all has been heard again
 //! ```
 
 mod alarms;
 mod audit;
+mod awaited;
 mod config;
 mod metrics;
 mod routes;

@@ -27,8 +27,8 @@ async fn start() -> Controller {
     let speaker = json!({"name": "site", "local_as": 64512, "ip_version": 4});
     controller.create("bgp-speakers", "bgp_speaker", speaker).await;
     tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
-    let config = BgpConfig { listen: Vec::new(), router_id: [192, 0, 2, 250].into() };
-    tokio::spawn(Bgp::new(controller.site.clone(), config).run());
+    let config = BgpConfig { listen: Vec::new(), router_id: [192, 0, 2, 250].into(), deferral_time_s: 1 };
+    tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
     controller
 }
 

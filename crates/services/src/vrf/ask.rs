@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use weft_net::HostName;
 
-use crate::vrf::{Scope, Vrf, compile, route};
+use crate::vrf::{Scope, Vrf, gateway, route};
 use crate::{Id, Model, RowKey, RowKind, Standard};
 
 /// A way to a destination that somebody in the site has asked for.
@@ -81,7 +81,7 @@ pub fn destination_of(model: &Model, vrf: &Vrf, wanted: IpNet) -> Option<IpNet> 
         (IpNet::V6(prefix), IpNet::V6(wanted)) => prefix.contains(wanted),
         _ => false,
     };
-    let subnets = compile::subnets_of(model, vrf);
+    let subnets = gateway::subnets_of(model, vrf);
     let all = model.prefixes_of(vrf).into_iter().chain(subnets);
     all.filter(holds).max_by_key(IpNet::prefix_len)
 }
@@ -104,7 +104,7 @@ pub fn asked_paths(model: &Model, vrf: &Vrf, destination: IpNet) -> Vec<AskedPat
             by: RowKey::Resource(path.by.0, path.by.1),
             host: binding.map(|(_, host)| host),
             local_pref: path.local_pref.unwrap_or(own),
-            is_usable: route::to_port(model, path).is_some(),
+            is_usable: route::is_live(model, &path),
             is_used: used.contains(&(path.vrf, path.port)),
         }
     });

@@ -9,15 +9,19 @@
 //!  port  ───────┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
 //! ```
 //!
-//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
-//! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
+//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
+//! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
+//! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
 
 mod announce;
 mod ask;
 pub(crate) mod compile;
+mod gateway;
+mod leak;
 mod member;
 mod objects;
 mod outside;
+mod prefix;
 mod route;
 mod scope;
 mod settle;

@@ -14,6 +14,7 @@
 //! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
 
 mod announce;
+mod ask;
 pub(crate) mod compile;
 mod gateway;
 mod leak;
@@ -39,6 +40,7 @@ use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::{Announcement, announcements, routes_of_all};
+pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::{of_new_router, settle};
 

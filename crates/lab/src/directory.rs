@@ -53,6 +53,9 @@ pub(crate) struct Record {
     pub(crate) l3_encapsulation: L3Encapsulation,
     /// The REST API's port on 127.0.0.1.
     pub(crate) port: u16,
+    /// The port at which BGP neighbours find the controller, at the same address as agents.
+    #[serde(default)]
+    pub(crate) bgp_port: Option<u16>,
     /// Where agents find the controller: its address in the management network, and a port.
     pub(crate) agents_listen: std::net::SocketAddr,
 }
@@ -266,6 +269,7 @@ mod tests {
             controller: "/bin/true".into(),
             agent: "/bin/true".into(),
             port: 1,
+            bgp_port: None,
             without_capabilities: BTreeSet::new(),
             vrf_device_hosts: BTreeSet::new(),
             l3_encapsulation: L3Encapsulation::Vxlan,

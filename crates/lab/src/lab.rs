@@ -67,6 +67,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
         vrf_device_hosts: spec.vrf_device_hosts.clone(),
         l3_encapsulation: spec.l3_encapsulation,
         port,
+        bgp_port: spec.bgp_port,
         agents_listen,
     };
     let hosts: Vec<String> = (1..=spec.hosts).map(host_name).collect();
@@ -110,6 +111,7 @@ fn check_same(spec: &LabSpec, state_directory: &Path, before: &Record) -> Result
         (before.without_capabilities != spec.without_capabilities, "set of capabilities"),
         (before.vrf_device_hosts != spec.vrf_device_hosts, "set of hosts with VRF devices"),
         (before.l3_encapsulation != spec.l3_encapsulation, "encapsulation of layer 3"),
+        (before.bgp_port != spec.bgp_port, "port for BGP"),
     ];
     match differs.iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(LabError::Spec(format!(

@@ -49,6 +49,9 @@ pub struct LabSpec {
     pub l3_encapsulation: L3Encapsulation,
     /// The port of the REST API on 127.0.0.1; another free one is taken if it is in use. By default 9696.
     pub port: u16,
+    /// The port at which BGP neighbours can connect to the controller, at its address in the management network. By default they
+    /// cannot: it connects to them.
+    pub bgp_port: Option<u16>,
 }
 
 impl LabSpec {
@@ -66,6 +69,7 @@ impl LabSpec {
             vrf_device_hosts: BTreeSet::new(),
             l3_encapsulation: L3Encapsulation::Vxlan,
             port: 9696,
+            bgp_port: None,
         }
     }
 

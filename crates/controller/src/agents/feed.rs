@@ -33,7 +33,10 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
             },
             received = inbox.recv_many(&mut facts, TOGETHER_MAX) => match received {
                 0 => return,
-                _ => feed.learn(facts.into_iter().flatten().collect()),
+                batches => {
+                    feed.learn(facts.into_iter().flatten().collect());
+                    feed.site.facts_handed_out(batches);
+                }
             },
         }
     }
@@ -70,6 +73,7 @@ impl Feed {
         let mut distribution = self.site.distribution.lock();
         self.site.touched.note(advance.touched());
         self.send(distribution.hand_out(advance));
+        self.site.facts_changed.notify_one();
     }
 
     fn begin_anew(&self) -> weft_store::Watch<Head> {

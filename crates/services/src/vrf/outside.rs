@@ -13,7 +13,7 @@ use crate::vrf::Vrf;
 use crate::vrf::objects::{self, Hop};
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
-pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Option<Compiled> {
+pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Compiled {
     let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
     let routes: Vec<&LearnedRoute> = routes
         .iter()
@@ -26,7 +26,7 @@ pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[Learned
         let able = hosts.filter(|host| host.fact.has_mpls());
         at = able.map(|host| (host.name.clone(), on(vrf, prefix, routes.iter().copied()))).collect();
     }
-    Some(Compiled { at, elsewhere })
+    Compiled { at, elsewhere }
 }
 
 fn on<'r>(vrf: &Vrf, prefix: IpNet, routes: impl Iterator<Item = &'r LearnedRoute>) -> Vec<Object> {

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
 use weft_lab::LabSpec;
 use weft_net::L3Encapsulation;
-use weft_system_tests::{Bench, Node, Peering, any_to_any, network, spec, ttl, until, vpn, workload};
+use weft_system_tests::l3::{any_to_any, network, ttl, vpn, workload};
+use weft_system_tests::{Bench, Node, Peering, spec, until};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(10);

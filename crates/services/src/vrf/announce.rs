@@ -9,7 +9,7 @@ use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher,
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
 use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, member, outside, route};
+use crate::vrf::{Vrf, VrfNumber, member, outside, route};
 use crate::{Host, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
@@ -36,8 +36,7 @@ pub struct Announcement {
 }
 
 /// Every fragment because of which something may be announced.
-#[must_use]
-pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
+pub(crate) fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
     let of_vrf = |vrf: &Vrf| {
         let id = vrf.standard.id;
         let prefixes = model.prefixes_of(vrf).into_iter();
@@ -50,8 +49,7 @@ pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
 
 /// What is announced because of a fragment: of the prefix of a VRF, the paths of its own. Those that it imports are
 /// announced by where they are.
-#[must_use]
-pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
+pub(crate) fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
     let (RowKind::Vrf, Subject::Prefix(prefix)) = (key.service.kind, &key.subject) else { return Vec::new() };
     let Some(vrf) = model.vrfs.get(&key.service.id) else { return Vec::new() };
     let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
@@ -103,10 +101,15 @@ fn distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> Rout
         let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
         return AdministeredNumber::TwoOctetAs(nth, number).into();
     }
+    distinguisher_of(vrf.number, (host, endpoint))
+}
+
+/// The distinguisher of a VRF or a MAC-VRF on a host that was given none.
+pub(crate) fn distinguisher_of(number: VrfNumber, (host, endpoint): (&Host, IpAddr)) -> RouteDistinguisher {
     let administrator = match endpoint {
         IpAddr::V4(endpoint) => endpoint,
         // An address of no host, that no other host of ours has.
         IpAddr::V6(_) => Ipv4Addr::from(u32::from(host.number)),
     };
-    AdministeredNumber::Ipv4(administrator, vrf.number.0).into()
+    AdministeredNumber::Ipv4(administrator, number.0).into()
 }

@@ -113,6 +113,30 @@ proptest! {
     }
 
     #[test]
+    fn what_is_learned_of_networks_leads_there_as_well(
+        steps in prop::collection::vec((any::<bool>(), any::<Numbers>()), 30..90),
+    ) {
+        let mut site = Site::with_random_hosts();
+        site.in_an_l2_vpn("10.0.0.0/28");
+        let mut intents = whole(&site.model);
+        for (is_fact, numbers) in steps {
+            let before = site.model.clone();
+            if !is_fact {
+                if !site.random(&[numbers]) {
+                    continue;
+                }
+                carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+            } else if let Some(fact) = common::random::fact_of(&site.model, numbers) {
+                site.model.learn([&fact]);
+                let touched = compile::touched_by(&before, &site.model, [&fact]);
+                carry_out(&mut intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
+            }
+            prop_assert_eq!(&intents, &whole(&site.model));
+            intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
+        }
+    }
+
+    #[test]
     fn a_step_over_many_commits_leads_there_as_well(changes in requests(60), step in 2..9usize) {
         let mut site = Site::with_random_hosts();
         let (mut intents, mut before, mut writes) = (whole(&site.model), site.model.clone(), Vec::new());

@@ -6,7 +6,9 @@
 //!  distribution <── facts <── per VRF and prefix, the best of each kind <── learned ┘
 //! ```
 
+mod bridged;
 mod config;
+mod instance;
 mod routes;
 mod speaker;
 mod touched;

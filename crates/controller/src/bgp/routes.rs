@@ -9,19 +9,29 @@ use weft_bgp::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
     Payload, VpnDestination,
 };
-use weft_net::MplsLabel;
-use weft_services::vrf::{Announcement, LOCAL_PREF};
-use weft_services::{LearnedEncapsulation, LearnedRoute};
+use weft_net::{Mac, MplsLabel};
+use weft_services::vrf::{self, LOCAL_PREF};
+use weft_services::{Announcement, LearnedEncapsulation, LearnedRoute};
 
-/// The routes by which something is announced: EVPN type 5 over VXLAN (RFC 9136 §4.4.1, the interface-less model), and VPNv4 or
-/// VPNv6 where the host forwards MPLS (RFC 4364, RFC 4659).
+use super::bridged;
+
+/// The routes by which something is announced.
 pub(super) fn routes(announcement: &Announcement) -> Vec<Route> {
+    match announcement {
+        Announcement::Routed(one) => routed(one),
+        Announcement::Bridged(one) => vec![bridged::route(one)],
+    }
+}
+
+/// The routes by which a prefix is announced: EVPN type 5 over VXLAN (RFC 9136 §4.4.1, the interface-less model), and VPNv4 or
+/// VPNv6 where the host forwards MPLS (RFC 4364, RFC 4659).
+fn routed(announcement: &vrf::Announcement) -> Vec<Route> {
     let mut routes = vec![ip_prefix(announcement)];
     routes.extend(announcement.label.map(|label| vpn(announcement, label)));
     routes
 }
 
-fn ip_prefix(announcement: &Announcement) -> Route {
+fn ip_prefix(announcement: &vrf::Announcement) -> Route {
     let destination = Destination::Evpn(EvpnDestination::IpPrefix {
         distinguisher: announcement.route_distinguisher,
         tag: EthernetTag::default(),
@@ -40,7 +50,7 @@ fn ip_prefix(announcement: &Announcement) -> Route {
     Route { destination, payload, attributes: attributes(announcement, tunnel) }
 }
 
-fn vpn(announcement: &Announcement, label: MplsLabel) -> Route {
+fn vpn(announcement: &vrf::Announcement, label: MplsLabel) -> Route {
     let distinguisher = announcement.route_distinguisher;
     let destination = match announcement.destination {
         IpNet::V4(prefix) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
@@ -51,7 +61,7 @@ fn vpn(announcement: &Announcement, label: MplsLabel) -> Route {
 }
 
 fn attributes(
-    announcement: &Announcement,
+    announcement: &vrf::Announcement,
     tunnel: impl IntoIterator<Item = ExtendedCommunity>,
 ) -> Attributes {
     let mut attributes = Attributes::new(announcement.next_hop.into());
@@ -68,6 +78,8 @@ pub(super) enum By {
     Evpn,
     /// VPNv4 or VPNv6.
     Vpn,
+    /// EVPN, as the address of a station with this MAC address (RFC 9135 §6).
+    Station(Mac),
 }
 
 /// The prefix that something was learned of, by which kind of route, and the routes as they are to be used; nothing of what is not
@@ -80,21 +92,28 @@ pub(super) fn learned(
         Destination::Vpnv4(vpn) => (IpNet::V4(vpn.prefix), By::Vpn),
         Destination::Vpnv6(vpn) => (IpNet::V6(vpn.prefix), By::Vpn),
         Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => (*prefix, By::Evpn),
+        Destination::Evpn(EvpnDestination::MacIp { mac, address: Some(address), .. }) => {
+            ((*address).into(), By::Station(*mac))
+        }
         _ => return None,
     };
     let paths = learned.paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
-    let mut routes: Vec<LearnedRoute> = paths.filter_map(learned_route).collect();
+    let mut routes: Vec<LearnedRoute> = paths.filter_map(|path| learned_route(by, path)).collect();
     routes.sort();
     routes.dedup();
     Some((prefix, by, routes))
 }
 
 /// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address.
-fn learned_route(path: &LearnedPath) -> Option<LearnedRoute> {
+fn learned_route(by: By, path: &LearnedPath) -> Option<LearnedRoute> {
     let attributes = &path.attributes;
     let encapsulation = match &path.payload {
         Payload::Evpn(payload) => LearnedEncapsulation::Vxlan {
-            vni: payload.label.vni()?,
+            vni: match by {
+                // The first is for frames, the second for what is routed (RFC 9135 §5.2).
+                By::Station(_) => payload.label2?.vni()?,
+                By::Evpn | By::Vpn => payload.label.vni()?,
+            },
             router_mac: attributes.extended_communities().iter().find_map(|one| one.as_routers_mac())?,
         },
         Payload::Label(label) => LearnedEncapsulation::Mpls { label: label.label() },

@@ -13,11 +13,15 @@ use weft_bgp::speaker::{Learned, PeerConfig, Restarted, Route, Speaker, SpeakerC
 use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
-use weft_services::vrf::{Announcement, Vrf, announcements};
-use weft_services::{Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write};
+use weft_services::{
+    Announcement, Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write, all_announcing, announcements,
+    looked_at_with,
+};
 use weft_store::WatchError;
 
+use super::bridged::Bridged;
 use super::config::{Wanted, wanted};
+use super::instance::Instance;
 use super::routes::{self, By};
 use crate::site::Site;
 
@@ -46,8 +50,10 @@ pub struct Bgp {
     announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     learned: HashMap<(Id, IpNet), BySource>,
-    /// Which targets each VRF imports.
-    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    /// What was learned of networks.
+    bridged: Bridged,
+    /// Which targets each instance imports.
+    imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
     inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
 }
 
@@ -84,6 +90,7 @@ impl Bgp {
             speakers: BTreeMap::new(),
             announced: HashMap::new(),
             learned: HashMap::new(),
+            bridged: Bridged::default(),
             imports: BTreeMap::new(),
             inbox: mpsc::channel(BATCHES_MAX),
         }
@@ -119,15 +126,13 @@ impl Bgp {
 
     /// Configures everything, as after a start.
     async fn begin(&mut self, model: &Model) {
-        let vrfs = model.vrfs().map(|vrf| vrf.standard.id);
-        let gone: Vec<Id> = self.imports.keys().copied().filter(|id| model.vrf(*id).is_none()).collect();
-        let rows = vrfs.chain(gone).map(|id| RowKey::Resource(RowKind::Vrf, id));
-        let rows: BTreeSet<RowKey> = rows.collect();
-        self.configure(model, rows).await;
+        let known: Vec<Instance> = self.imports.keys().copied().collect();
+        for instance in known.into_iter().chain(Instance::all(model)) {
+            self.configure_instance(instance, instance.imports(model)).await;
+        }
         let peers_may_remember = self.speakers.is_empty();
         self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
-        let routes = weft_services::vrf::routes_of_all(model);
-        self.site.touched.note(routes.iter().chain(self.announced.keys()));
+        self.site.touched.note(all_announcing(model).iter().chain(self.announced.keys()));
     }
 
     /// Makes the speakers what the rows say of which some have changed.
@@ -136,8 +141,10 @@ impl Bgp {
         for row in rows {
             match row {
                 RowKey::Resource(RowKind::BgpSpeaker | RowKind::BgpPeer, _) => is_about_speakers = true,
-                RowKey::Resource(RowKind::Vrf, id) => self.configure_vrf(id, model.vrf(id)).await,
-                _ => {}
+                row => {
+                    let Some(instance) = Instance::of(&row) else { continue };
+                    self.configure_instance(instance, instance.imports(model)).await;
+                }
             }
         }
         if is_about_speakers {
@@ -145,20 +152,18 @@ impl Bgp {
         }
     }
 
-    async fn configure_vrf(&mut self, id: Id, vrf: Option<&Vrf>) {
-        let targets: BTreeSet<RouteTarget> =
-            vrf.into_iter().flat_map(|vrf| &vrf.imports).filter_map(|target| target.route_target()).collect();
-        if self.imports.get(&id).map_or(targets.is_empty(), |known| *known == targets) {
+    async fn configure_instance(&mut self, instance: Instance, targets: BTreeSet<RouteTarget>) {
+        if self.imports.get(&instance).map_or(targets.is_empty(), |known| *known == targets) {
             return;
         }
         for running in self.speakers.values() {
-            let (name, targets) = (id.to_string(), targets.clone());
+            let (name, targets) = (instance.to_string(), targets.clone());
             let _ended = running.handle.with(move |speaker, _| speaker.set_instance(&name, targets)).await;
         }
         if targets.is_empty() {
-            self.imports.remove(&id);
+            self.imports.remove(&instance);
         } else {
-            self.imports.insert(id, targets);
+            self.imports.insert(instance, targets);
         }
     }
 
@@ -203,7 +208,7 @@ impl Bgp {
         let tasks =
             [tokio::spawn(driver.run()), tokio::spawn(pass_on(id, handle.clone(), self.inbox.0.clone()))];
         let imports: Vec<(String, BTreeSet<RouteTarget>)> =
-            self.imports.iter().map(|(id, targets)| (id.to_string(), targets.clone())).collect();
+            self.imports.iter().map(|(instance, targets)| (instance.to_string(), targets.clone())).collect();
         let announced: Vec<Route> = self.announced.values().flatten().flat_map(routes::routes).collect();
         let begin = move |speaker: &mut Speaker, _| {
             imports.into_iter().for_each(|(name, targets)| speaker.set_instance(&name, targets));
@@ -216,7 +221,7 @@ impl Bgp {
 
     /// What was learned by a speaker is known no more.
     async fn forget(&mut self, speaker: Id) {
-        let mut facts = Vec::new();
+        let mut facts = self.bridged.forget(speaker);
         for ((vrf, destination), by) in &mut self.learned {
             let count = by.len();
             by.retain(|(_, of), _| *of != speaker);
@@ -232,7 +237,7 @@ impl Bgp {
     async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
         let mut originated: Vec<Route> = Vec::new();
         let mut withdrawn: Vec<Destination> = Vec::new();
-        for key in touched {
+        for key in self.looked_at(touched) {
             let before = self.announced.remove(&key).unwrap_or_default();
             let after = self.to_be_announced(&key, &before);
             let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
@@ -244,6 +249,9 @@ impl Bgp {
             if !after.is_empty() {
                 self.announced.insert(key, after);
             }
+        }
+        if originated.is_empty() && withdrawn.is_empty() {
+            return;
         }
         for running in self.speakers.values() {
             let (originated, withdrawn) = (originated.clone(), withdrawn.clone());
@@ -257,13 +265,25 @@ impl Bgp {
         }
     }
 
+    /// The fragments that are looked at when these are.
+    fn looked_at(&self, touched: BTreeSet<FragmentKey>) -> BTreeSet<FragmentKey> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        let with: Vec<FragmentKey> = touched.iter().flat_map(|key| looked_at_with(model, key)).collect();
+        touched.into_iter().chain(with).collect()
+    }
+
     /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
     /// said anything yet what was announced before.
     fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
-        announced.retain(|one| distribution.forwards(&one.host, key).unwrap_or_else(|| before.contains(one)));
+        announced.retain(|one| {
+            let forwards =
+                |key| distribution.forwards(one.host(), key).unwrap_or_else(|| before.contains(one));
+            forwards(key) && one.needs().is_none_or(forwards)
+        });
         announced
     }
 
@@ -275,8 +295,14 @@ impl Bgp {
         };
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
-            let vrf = learned.instance.as_deref().and_then(|name| name.parse::<Id>().ok());
-            let Some(vrf) = vrf else { continue };
+            let vrf = match learned.instance.as_deref().and_then(Instance::named) {
+                Some(Instance::Vrf(vrf)) => vrf,
+                Some(Instance::MacVrf(network)) => {
+                    facts.extend(self.bridged.hear(heard.speaker, network, learned));
+                    continue;
+                }
+                None => continue,
+            };
             let is_ours = |next_hop| endpoints.contains(&next_hop);
             let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();

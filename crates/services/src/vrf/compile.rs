@@ -500,7 +500,9 @@ fn routes_on(
 
 /// The link of a VRF by which a port is reached that is on the same host.
 fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
-    let own = own_gateway(model, vrf, live.port);
+    let has_bridge = network_compile::takes_part(model, live.network, &live.host);
+    // One that is past a bridge is not there without it.
+    let own = own_gateway(model, vrf, live.port).filter(|gateway| gateway.bridge.is_some() || has_bridge);
     own.or_else(|| bridged_gateway(model, vrf, &live.host, live.network)).map(|gateway| gateway.link())
 }
 

@@ -115,6 +115,18 @@ impl Site {
         site
     }
 
+    /// Puts the network with this subnet into a BGP VPN of type l2, with a VNI; answers the network.
+    pub(crate) fn in_an_l2_vpn(&mut self, cidr: &str) -> String {
+        let subnets = all(self, "subnets");
+        let subnet = subnets.iter().find(|subnet| subnet["cidr"] == cidr).unwrap();
+        let network = subnet["network_id"].as_str().unwrap().to_owned();
+        let vpn = json!({"type": "l2", "route_targets": ["64512:5000"], "vni": 5000});
+        let vpn = id(&self.create("bgpvpns", vpn).unwrap());
+        let association = json!({"bgpvpn_id": vpn, "network_id": network});
+        self.create("bgpvpn_network_associations", association).unwrap();
+        network
+    }
+
     pub(crate) fn create(&mut self, path: &str, request: Value) -> Result<Map<String, Value>, Refusal> {
         let mut change = self.change();
         let id = by_any_name(path).unwrap().create(&mut change, request.as_object().unwrap())?;

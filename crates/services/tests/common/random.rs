@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 use weft_net::{Capability, HostFact, HostName};
 use weft_services::catalogue::{NoStatuses, by_any_name};
-use weft_services::{Change, Departure, Query, Refusal, confirm_departures, describe_host};
+use weft_services::{
+    Change, Departure, Fact, Id, LearnedMac, Model, Query, Refusal, confirm_departures, describe_host,
+};
 
 /// One request, as numbers from which it is made.
 pub(crate) type Numbers = (u8, [u8; 4]);
@@ -44,6 +46,25 @@ pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome 
         37..38 => request.bgp(),
         _ => request.set_tags(),
     }
+}
+
+/// Something that is learned of what is there: of the outside, or of a carrier.
+pub(crate) fn fact_of(model: &Model, (kind, [a, b, c, d]): Numbers) -> Option<Fact> {
+    let networks: Vec<Id> = model.mac_vrfs().map(|mac_vrf| mac_vrf.standard.id).collect();
+    let network = *networks.get(usize::from(a) % networks.len().max(1))?;
+    // Now and then that of a host of ours.
+    let endpoint = [[192, 0, 2, 1 + b % 6], [198, 51, 100, b % 3]][usize::from(b) % 4 / 3 ^ 1].into();
+    let vni = (1 + u32::from(c) % 3).try_into().unwrap();
+    let is_there = c % 4 != 0;
+    Some(match kind % 4 {
+        0 => Fact::Endpoint { network, endpoint, vni: is_there.then_some(vni) },
+        _ => {
+            let mac = Request::mac(d).parse().unwrap();
+            let address = (kind % 4 > 1).then(|| [10, 0, 0, d % 8].into());
+            let at = LearnedMac { endpoint, vni, sequence: u32::from(c) % 2, is_sticky: c % 16 == 1 };
+            Fact::Mac { network, mac, address, at: is_there.then_some(at) }
+        }
+    })
 }
 
 /// What a host can say of itself.
@@ -336,6 +357,10 @@ impl Request<'_> {
             json!({"name": format!("vpn{}", a % 3), "route_targets": [format!("64512:{}", b % 4)]});
         match c % 6 {
             0 => bgpvpn["type"] = json!("l2"),
+            3 => {
+                bgpvpn["type"] = json!("l2");
+                bgpvpn["vni"] = json!(1 + d % 6);
+            }
             1 => bgpvpn["vrf_policy"] = json!("hub-and-spoke"),
             2 => bgpvpn = json!({"vrf_policy": "any-to-any"}),
             _ => bgpvpn["local_pref"] = json!(d),

@@ -13,6 +13,7 @@
 mod bird;
 mod fabric;
 mod frr;
+mod frr_daemons;
 mod generator;
 mod gobgp;
 mod process;
@@ -22,6 +23,7 @@ mod weft;
 pub use bird::Bird;
 pub use fabric::Fabric;
 pub use frr::Frr;
+pub use frr_daemons::FrrDaemons;
 pub use generator::Generator;
 pub use gobgp::Gobgp;
 pub use process::{Process, until};

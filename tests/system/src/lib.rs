@@ -6,14 +6,20 @@ mod bench;
 mod http;
 mod kernel;
 mod monitor;
+mod node;
 mod openstack;
+mod vpn;
+mod wan;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use monitor::Monitor;
+pub use node::Node;
 pub use openstack::{Openstack, column, environment};
+pub use vpn::{any_to_any, network, ttl, vpn, workload};
+pub use wan::{Peering, PrefixRoute, WanGateway};
 pub use watch::{SseEvent, SseStream};
 
 pub use weft_soak::rounds;

@@ -159,3 +159,58 @@ fn endpoint(path: &LearnedPath) -> Option<(IpAddr, Vni)> {
     let receiver = tunnel.receiver().filter(|receiver| is_host(*receiver))?;
     Some((receiver, tunnel.label.vni()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> Id {
+        format!("00000000-0000-4000-8000-0000000000{n:02x}").parse().unwrap()
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn vni(number: u32) -> Vni {
+        number.try_into().unwrap()
+    }
+
+    #[test]
+    fn an_endpoint_is_there_for_as_long_as_somebody_tells_of_it() {
+        let (network, one, two) = (id(1), id(2), id(3));
+        let [near, far] = [address("192.0.2.1"), address("192.0.2.2")];
+        let mut bridged = Bridged::default();
+        let told = |endpoint, vni| Fact::Endpoint { network, endpoint, vni };
+        let mut set = |speaker, at| bridged.set_endpoint((network, speaker, near), at);
+        assert_eq!(set(one, Some((near, vni(7)))), [told(near, Some(vni(7)))]);
+        assert_eq!(set(one, Some((near, vni(7)))), [], "no news");
+        assert_eq!(set(two, Some((near, vni(9)))), [], "the lowest VNI is taken");
+        assert_eq!(set(one, None), [told(near, Some(vni(9)))]);
+        let mut moved = set(two, Some((far, vni(9))));
+        moved.sort_by_key(|fact| format!("{fact:?}"));
+        assert_eq!(moved, [told(near, None), told(far, Some(vni(9)))]);
+        assert_eq!(bridged.forget(two), [told(far, None)]);
+        assert!(bridged.originators.is_empty() && bridged.endpoints.is_empty());
+    }
+
+    #[test]
+    fn of_what_speakers_say_of_a_mac_address_the_last_move_counts() {
+        let (network, one, two, mac) = (id(1), id(2), id(3), Mac::new([2, 0, 0, 0, 0, 1]));
+        let at = |endpoint: &str, sequence| LearnedMac {
+            endpoint: address(endpoint),
+            vni: vni(7),
+            sequence,
+            is_sticky: false,
+        };
+        let told = |at| Fact::Mac { network, mac, address: None, at };
+        let mut bridged = Bridged::default();
+        let (older, newer) = (at("192.0.2.1", 0), at("192.0.2.2", 1));
+        let key = (network, mac, None);
+        assert_eq!(bridged.set_mac(one, key, Some(newer)), Some(told(Some(newer))));
+        assert_eq!(bridged.set_mac(two, key, Some(older)), None);
+        assert_eq!(bridged.forget(one), [told(Some(older))]);
+        assert_eq!(bridged.forget(two), [told(None)]);
+        assert!(bridged.macs.is_empty());
+    }
+}

@@ -53,7 +53,7 @@ pub(crate) fn fact_of(model: &Model, (kind, [a, b, c, d]): Numbers) -> Option<Fa
     let networks: Vec<Id> = model.mac_vrfs().map(|mac_vrf| mac_vrf.standard.id).collect();
     let network = *networks.get(usize::from(a) % networks.len().max(1))?;
     // Now and then that of a host of ours.
-    let endpoint = [[192, 0, 2, 1 + b % 6], [198, 51, 100, b % 3]][usize::from(b) % 4 / 3 ^ 1].into();
+    let endpoint = if b % 4 == 3 { [192, 0, 2, 1 + b % 6] } else { [198, 51, 100, b % 3] }.into();
     let vni = (1 + u32::from(c) % 3).try_into().unwrap();
     let is_there = c % 4 != 0;
     Some(match kind % 4 {

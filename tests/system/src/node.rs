@@ -44,8 +44,7 @@ impl Node {
     /// Joins a bridge of the lab's fabric by a link of this name.
     pub fn join(&self, bench: &Bench, bridge: &str, (link, address): (&str, Ipv4Addr)) {
         let fabric = bench.namespace("fabric");
-        // Nodes of one lab join the same fabric.
-        let port = format!("{link}-{}", address.octets()[3]);
+        let port = self.port(link);
         run(&format!(
             "ip link add {link} netns {} type veth peer name {port} netns {fabric}",
             self.namespace
@@ -53,6 +52,24 @@ impl Node {
         run(&format!("ip -n {fabric} link set {port} master {bridge} mtu 1600 up"));
         self.ip(&format!("address add {address}/24 dev {link}"));
         self.ip(&format!("link set {link} mtu 1600 up"));
+    }
+
+    /// Cuts a link off without either end seeing it go.
+    pub fn leave(&self, bench: &Bench, link: &str) {
+        let port = self.port(link);
+        run(&format!("ip -n {} link set {port} nomaster", bench.namespace("fabric")));
+    }
+
+    /// Joins the bridge again from which a link was cut off.
+    pub fn rejoin(&self, bench: &Bench, (link, bridge): (&str, &str)) {
+        let port = self.port(link);
+        run(&format!("ip -n {} link set {port} master {bridge}", bench.namespace("fabric")));
+    }
+
+    /// The fabric's end of a link: nodes of one lab join the same fabric.
+    fn port(&self, link: &str) -> String {
+        let name = self.namespace.rsplit('-').next().unwrap_or_default();
+        format!("{name}-{link}")
     }
 
     /// `ip` within it.

@@ -17,8 +17,6 @@ use weft_interop_tests::FrrDaemons;
 use crate::node::Node;
 use crate::{Bench, until};
 
-/// The number of the gateway on both networks of the fabric.
-const NUMBER: u8 = 200;
 /// The VNI of the routes of the gateway's own table: that of the VPN that it belongs to.
 const VNI: u32 = 9000;
 /// How long a session has to be established.
@@ -82,6 +80,10 @@ pub struct WanGateway {
 impl WanGateway {
     /// The prefix of the network behind it.
     pub const NETWORK: &str = "203.0.113.0/24";
+    /// Its number on both networks of the fabric.
+    pub const NUMBER: u8 = 200;
+    /// How long its neighbours are to keep its routes when it restarts, if it asks for that.
+    pub const RESTART_TIME_S: u16 = 5;
     /// The client there.
     pub const CLIENT: &str = "203.0.113.10";
     /// The VNI of the VPN that it belongs to.
@@ -92,7 +94,7 @@ impl WanGateway {
     pub fn start(bench: &Bench, neighbor: Ipv4Addr, is_graceful: bool) -> Self {
         let (node, client) = (Node::new(bench, "wan"), Node::new(bench, "client"));
         let (address, endpoint) =
-            (bench.fabric_address("mgmt", NUMBER), bench.fabric_address("underlay", NUMBER));
+            (bench.fabric_address("mgmt", Self::NUMBER), bench.fabric_address("underlay", Self::NUMBER));
         node.join(bench, "mgmt", ("eth0", address));
         node.join(bench, "underlay", ("eth1", endpoint));
         for words in [
@@ -193,9 +195,10 @@ impl WanGateway {
     fn configuration(&self) -> String {
         let Self { neighbor, address, .. } = self;
         let graceful = if self.is_graceful {
-            " bgp graceful-restart\n bgp graceful-restart preserve-fw-state\n bgp graceful-restart restart-time 20\n"
+            let words = ["", " preserve-fw-state", &format!(" restart-time {}", Self::RESTART_TIME_S)];
+            words.map(|words| format!(" bgp graceful-restart{words}\n")).concat()
         } else {
-            ""
+            String::new()
         };
         let network = Self::NETWORK;
         format!(

@@ -98,7 +98,7 @@ impl Node {
     /// With which TTL an echo comes back from an address, if one does within a second.
     #[must_use]
     pub fn ttl(&self, to: &str) -> Option<u8> {
-        crate::vpn::ttl_from(&self.namespace, to)
+        crate::l3::ttl_from(&self.namespace, to)
     }
 }
 

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
-use weft_system_tests::{Bench, Node, Peering, network, run, ttl, until, vpn, workload};
+use weft_system_tests::l3::{network, ttl, vpn, workload};
+use weft_system_tests::{Bench, Node, Peering, run, until};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(15);

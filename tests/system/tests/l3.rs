@@ -3,15 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use weft_system_tests::{Bench, any_to_any, network, run, try_run, ttl, until, vpn, workload};
+use weft_system_tests::l3::{any_to_any, await_silence, network, ttl, vpn, workload};
+use weft_system_tests::{Bench, run, try_run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
-
-/// Waits until nothing answers any more: hosts that are at rest may be so with what they had.
-fn await_silence(bench: &Bench, from: &str, to: &str) {
-    until(&format!("{from} reaches {to} no more"), WITHIN, || ttl(bench, from, to).is_none().then_some(()));
-}
 
 #[test]
 fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
@@ -135,7 +131,25 @@ fn ecmp_one_address_of_several_instances_in_one_subnet_is_reached_from_inside_an
         assert!(bench.pings(from, "10.1.1.5"), "{from}");
     }
     assert_eq!(ttl(&bench, "host1.V2", "10.1.1.3"), Some(64), "the others of the subnet are beside it");
+    // The gateways answer for it at once: nobody else will.
+    for host in ["host1", "host2"] {
+        let tables = run(&format!("ip -n {} ntable show", vrf_namespace(&bench, host)));
+        let delays = tables.split("\n\n").filter(|table| table.contains("dev gw-"));
+        let delays: Vec<&str> =
+            delays.filter_map(|table| table.split("proxy_delay ").nth(1)?.split(' ').next()).collect();
+        assert!(!delays.is_empty() && delays.iter().all(|delay| *delay == "0"), "{tables}");
+    }
     // An instance is routed to them: it has no neighbour but its gateway.
     let routes = bench.ip("host1.V11", "route");
     assert!(routes.contains("default via 10.1.1.1") && !routes.contains("10.1.1.0/24"), "{routes}");
+}
+
+/// The namespace of the only VRF of a host.
+fn vrf_namespace(bench: &Bench, host: &str) -> String {
+    let prefix = bench.namespace(&format!("{host}.vrf-"));
+    let names = run("ip netns list");
+    let mut own = names.split_whitespace().filter(|name| name.starts_with(&prefix));
+    let found = own.next().expect("a VRF").to_owned();
+    assert_eq!(own.next(), None, "one VRF alone");
+    found
 }

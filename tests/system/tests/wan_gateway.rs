@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use weft_interop_tests::{Bird, Family, Gobgp, Reference, Route, Setup, Weft};
 use weft_lab::LabSpec;
+use weft_system_tests::l3::{any_to_any, ttl, workload};
 use weft_system_tests::{
-    Bench, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, any_to_any, more_pings, no_loss, run,
-    spec, ttl, until, workload,
+    Bench, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, more_pings, no_loss, run, spec, until,
 };
 
 /// How long the other side has to follow.

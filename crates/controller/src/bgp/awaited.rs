@@ -70,6 +70,11 @@ impl Awaited {
         }
     }
 
+    /// Whether what is known of a destination is stale: nobody has told it again yet.
+    pub(super) fn is_stale(&self, (vrf, destination): (Id, IpNet)) -> bool {
+        self.stale.contains_key(&About::Destination(vrf, destination))
+    }
+
     /// A speaker has heard all, or is gone. If it was the last that was awaited: what nobody has told again is gone.
     pub(super) fn heard_all(&mut self, speaker: Id) -> Vec<Fact> {
         self.speakers.remove(&speaker);

@@ -9,7 +9,7 @@ use weft_bgp::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
     Payload, VpnDestination,
 };
-use weft_net::{Mac, MplsLabel};
+use weft_net::{Mac, MplsLabel, RouteDistinguisher};
 use weft_services::vrf::{self, LOCAL_PREF};
 use weft_services::{Announcement, LearnedEncapsulation, LearnedRoute};
 
@@ -88,20 +88,56 @@ pub(super) fn learned(
     learned: &Learned,
     is_ours: impl Fn(IpAddr) -> bool,
 ) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
-    let (prefix, by) = match &learned.destination {
-        Destination::Vpnv4(vpn) => (IpNet::V4(vpn.prefix), By::Vpn),
-        Destination::Vpnv6(vpn) => (IpNet::V6(vpn.prefix), By::Vpn),
-        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => (*prefix, By::Evpn),
+    let (prefix, by) = prefix_of(&learned.destination)?;
+    Some((prefix, by, usable(by, &learned.paths, is_ours)))
+}
+
+/// To which destinations something is announced.
+pub(crate) fn announced_destinations(announcement: &vrf::Announcement) -> Vec<Destination> {
+    routed(announcement).into_iter().map(|route| route.destination).collect()
+}
+
+/// The destinations under which an instance may have a prefix.
+pub(crate) fn imported_destinations(prefix: IpNet) -> [Destination; 2] {
+    [destination_of(prefix, By::Evpn), destination_of(prefix, By::Vpn)]
+}
+
+/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix.
+pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
+    match destination {
+        Destination::Vpnv4(vpn) => Some((IpNet::V4(vpn.prefix), By::Vpn)),
+        Destination::Vpnv6(vpn) => Some((IpNet::V6(vpn.prefix), By::Vpn)),
+        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => Some((*prefix, By::Evpn)),
         Destination::Evpn(EvpnDestination::MacIp { mac, address: Some(address), .. }) => {
-            ((*address).into(), By::Station(*mac))
+            Some(((*address).into(), By::Station(*mac)))
         }
-        _ => return None,
-    };
-    let paths = learned.paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
+        _ => None,
+    }
+}
+
+/// The destination under which an instance has a prefix that is told by a kind of route: without a route distinguisher.
+pub(super) fn destination_of(prefix: IpNet, by: By) -> Destination {
+    let distinguisher = RouteDistinguisher::ZERO;
+    match (by, prefix) {
+        (By::Evpn, prefix) => {
+            Destination::Evpn(EvpnDestination::IpPrefix { distinguisher, tag: EthernetTag(0), prefix })
+        }
+        (By::Station(mac), prefix) => {
+            let (tag, address) = (EthernetTag(0), Some(prefix.addr()));
+            Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac, address })
+        }
+        (By::Vpn, IpNet::V4(prefix)) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
+        (By::Vpn, IpNet::V6(prefix)) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
+    }
+}
+
+/// Paths as they are to be used, without those that lead to hosts of ours.
+pub(super) fn usable(by: By, paths: &[LearnedPath], is_ours: impl Fn(IpAddr) -> bool) -> Vec<LearnedRoute> {
+    let paths = paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
     let mut routes: Vec<LearnedRoute> = paths.filter_map(|path| learned_route(by, path)).collect();
     routes.sort();
     routes.dedup();
-    Some((prefix, by, routes))
+    routes
 }
 
 /// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address.

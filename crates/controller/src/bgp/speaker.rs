@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::Destination;
@@ -19,6 +20,7 @@ use weft_services::{
 };
 use weft_store::{Watch, WatchError};
 
+use super::audit::{AUDIT_INTERVAL, Audit};
 use super::awaited::Awaited;
 use super::bridged::Bridged;
 use super::config::{Wanted, wanted};
@@ -47,28 +49,29 @@ pub struct BgpConfig {
 
 /// The speakers of a site.
 pub struct Bgp {
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     config: BgpConfig,
-    speakers: BTreeMap<Id, Running>,
+    pub(super) speakers: BTreeMap<Id, Running>,
     /// What is announced because of each fragment.
-    announced: HashMap<FragmentKey, Vec<Announcement>>,
+    pub(super) announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
-    learned: HashMap<(Id, IpNet), BySource>,
+    pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
     /// What was learned of networks.
     bridged: Bridged,
     /// What was learned in an earlier life.
-    awaited: Awaited,
+    pub(super) awaited: Awaited,
     /// Which targets each instance imports.
-    imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
-    inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    pub(super) imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
+    pub(super) audit: Audit,
+    pub(super) inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
     watch: Watch<Head>,
 }
 
 /// What was learned of one prefix, by kind of route and speaker.
-type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
+pub(super) type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 
 /// What a speaker has learned.
-struct Heard {
+pub(super) struct Heard {
     speaker: Id,
     learned: Vec<Learned>,
     /// This is all that its neighbours had, or it has waited long enough for them.
@@ -76,10 +79,10 @@ struct Heard {
 }
 
 /// A speaker that runs.
-struct Running {
+pub(super) struct Running {
     config: SpeakerConfig,
     peers: BTreeMap<IpAddr, PeerConfig>,
-    handle: Handle,
+    pub(super) handle: Handle,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -108,10 +111,11 @@ impl Bgp {
             config,
             speakers: BTreeMap::new(),
             announced: HashMap::new(),
-            learned: HashMap::new(),
+            learned: BTreeMap::new(),
             bridged: Bridged::default(),
             awaited: Awaited::default(),
             imports: BTreeMap::new(),
+            audit: Audit::default(),
             inbox: mpsc::channel(BATCHES_MAX),
             watch,
         };
@@ -126,6 +130,8 @@ impl Bgp {
     /// Runs as long as the store is there.
     pub async fn run(mut self) {
         let site = self.site.clone();
+        let mut audit = tokio::time::interval(AUDIT_INTERVAL);
+        audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 together = self.watch.next_together() => match together {
@@ -144,6 +150,10 @@ impl Bgp {
                 },
                 touched = site.touched.take() => self.announce(touched).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
+                _ = audit.tick() => {
+                    self.tell_sessions().await;
+                    self.audit().await;
+                }
             }
         }
     }
@@ -201,6 +211,7 @@ impl Bgp {
             self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
         for id in ended {
             self.speakers.remove(&id);
+            self.site.speakers.remove(id);
             self.forget(id).await;
         }
         for (id, wanted) in wanted {
@@ -238,6 +249,7 @@ impl Bgp {
         let hearing = pass_on(id, handle.clone(), self.inbox.0.clone(), until);
         let tasks = [tokio::spawn(driver.run()), tokio::spawn(hearing)];
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
+        self.site.speakers.insert(id, handle.clone());
         self.speakers.insert(id, Running { config, peers, handle, tasks });
     }
 
@@ -306,7 +318,7 @@ impl Bgp {
 
     /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
     /// said anything yet what was announced before.
-    fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
+    pub(super) fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
@@ -318,12 +330,15 @@ impl Bgp {
         announced
     }
 
+    /// Where our own hosts are reached.
+    pub(super) fn tunnel_endpoints(&self) -> BTreeSet<IpAddr> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
+    }
+
     async fn hear(&mut self, heard: Heard) {
-        let endpoints: BTreeSet<IpAddr> = {
-            let distribution = self.site.distribution.lock();
-            let (model, _) = distribution.model();
-            model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
-        };
+        let endpoints = self.tunnel_endpoints();
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
             let vrf = match learned.instance.as_deref().and_then(Instance::named) {

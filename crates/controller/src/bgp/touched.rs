@@ -34,6 +34,11 @@ impl Touched {
         self.bell.notify_one();
     }
 
+    /// Whether one has been noted and not taken.
+    pub(super) fn contains(&self, key: &FragmentKey) -> bool {
+        self.fragments.lock().contains(key)
+    }
+
     /// Waits until there are some, and takes them.
     pub(super) async fn take(&self) -> BTreeSet<FragmentKey> {
         loop {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
+use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
 use crate::vrf::objects::router_mac;
@@ -49,14 +50,18 @@ pub(crate) fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
 
 /// What is announced because of a fragment: of the prefix of a VRF, the paths of its own. Those that it imports are
 /// announced by where they are.
-pub(crate) fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
+#[must_use]
+pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
     let (RowKind::Vrf, Subject::Prefix(prefix)) = (key.service.kind, &key.subject) else { return Vec::new() };
     let Some(vrf) = model.vrfs.get(&key.service.id) else { return Vec::new() };
     let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
     let mut announced = Vec::new();
-    for (preference, to) in route::own(model, vrf, *prefix) {
+    let own = route::own(model, vrf, *prefix);
+    // Where one is to fail over to another, the first alone.
+    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
+    for to in own.iter().take(at_most) {
         let nth = on_host.entry(to.host.clone()).or_default();
-        announced.extend(announcement(model, vrf, (*prefix, &to, preference), *nth));
+        announced.extend(announcement(model, vrf, (*prefix, to), *nth));
         *nth += 1;
     }
     announced
@@ -65,10 +70,10 @@ pub(crate) fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcemen
 fn announcement(
     model: &Model,
     vrf: &Vrf,
-    (destination, to, local_pref): (IpNet, &route::ToPort<'_>, u32),
+    (destination, to): (IpNet, &route::ToPort<'_>),
     nth: u16,
 ) -> Option<Announcement> {
-    let targets = targets_of(model, destination, to.path);
+    let targets = targets_of(model, destination, &to.path);
     let host = model.host(&to.host)?;
     let next_hop = host.fact.tunnel_endpoint?;
     (!targets.is_empty()).then(|| Announcement {
@@ -80,11 +85,14 @@ fn announcement(
         vni: vrf.vni,
         router_mac: router_mac(vrf.vni, host),
         label: outside::has_mpls(host).then(|| vrf.number.label()),
-        local_pref,
+        local_pref: to.preference,
     })
 }
 
 fn targets_of(model: &Model, destination: IpNet, path: &Path) -> BTreeSet<RouteTarget> {
+    if path.is_leaked {
+        return model.targets_of_leaked(path).filter_map(|target| target.route_target()).collect();
+    }
     let paths = member::entries(model, path.port).paths.into_iter();
     let own = paths.filter(|(prefix, other, _)| *prefix == destination && other == path);
     own.flat_map(|(_, _, targets)| targets).filter_map(|target| target.route_target()).collect()

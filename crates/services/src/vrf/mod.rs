@@ -9,14 +9,19 @@
 //!  port  ───────┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
 //! ```
 //!
-//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
-//! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
+//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
+//! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
+//! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
 
 mod announce;
+mod ask;
 pub(crate) mod compile;
+mod gateway;
+mod leak;
 mod member;
 mod objects;
 mod outside;
+mod prefix;
 mod route;
 mod scope;
 mod settle;
@@ -36,7 +41,9 @@ use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::Announcement;
-pub(crate) use announce::{announcements, distinguisher_of, routes_of_all};
+pub use announce::announcements;
+pub(crate) use announce::{distinguisher_of, routes_of_all};
+pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::{of_new_router, settle};
 

@@ -1,26 +1,38 @@
-//! Networks, workloads and VPNs of projects, and the site of OPNFV NetReady's first L3VPN use case.
+//! What tests of layer 3 have in common: networks, workloads and VPNs of a project, the site of OPNFV NetReady's
+//! first L3VPN use case, and with which hop limit an echo comes back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{Bench, try_run};
+use crate::{Bench, try_run, until};
 
-/// A network of a project, with a subnet.
-#[must_use]
+/// How long hosts have to follow.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// A network of a project, with a subnet of each of these prefixes; answers their identifiers.
+///
+/// # Panics
+/// When the API refuses.
 pub fn network(bench: &Bench, project: &str, attributes: Value, cidrs: &[&str]) -> (String, Vec<String>) {
     let mut attributes = attributes;
     attributes["project_id"] = json!(project);
     let network = bench.http().create_id("networks", &json!({ "network": attributes }));
     let subnets = cidrs.iter().map(|cidr| {
-        let subnet = json!({"network_id": network, "ip_version": 4, "cidr": cidr, "project_id": project});
+        let version = if cidr.contains(':') { 6 } else { 4 };
+        let subnet =
+            json!({"network_id": network, "ip_version": version, "cidr": cidr, "project_id": project});
         bench.http().create_id("subnets", &json!({ "subnet": subnet }))
     });
     let subnets = subnets.collect();
     (network, subnets)
 }
 
-/// A workload of a project: a namespace of this name, with an address.
+/// A workload of a project: a namespace of this name on a host, with addresses that are told apart by spaces.
+///
+/// # Panics
+/// When the API refuses.
 pub fn workload(
     bench: &Bench,
     project: &str,
@@ -28,13 +40,18 @@ pub fn workload(
     at: (&str, &str, &str),
     anycast: bool,
 ) -> String {
-    let (name, host, address) = at;
+    let (name, host, addresses) = at;
+    let fixed_ips: Vec<Value> =
+        addresses.split(' ').map(|address| json!({ "ip_address": address })).collect();
     let port = json!({"network_id": network, "name": name, "project_id": project, "anycast": anycast,
-        "fixed_ips": [{"ip_address": address}], "binding:host_id": host, "binding:profile": {"namespace": name}});
+        "fixed_ips": fixed_ips, "binding:host_id": host, "binding:profile": {"namespace": name}});
     bench.http().create_id("ports", &json!({ "port": port }))
 }
 
 /// A VPN of a project, and what is associated with it.
+///
+/// # Panics
+/// When the API refuses.
 pub fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Value)]) -> String {
     let mut attributes = attributes;
     attributes["project_id"] = json!(project);
@@ -48,9 +65,7 @@ pub fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Va
     vpn
 }
 
-/// With which TTL an echo comes back, if one does.
-///
-/// `from` is a node of the lab.
+/// With which TTL or hop limit an echo comes back, if one does. `from` is a node of the lab.
 #[must_use]
 pub fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
     ttl_from(&bench.namespace(from), to)
@@ -59,6 +74,14 @@ pub fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
 pub(crate) fn ttl_from(namespace: &str, to: &str) -> Option<u8> {
     let said = try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
     said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
+}
+
+/// Waits until nothing answers any more: hosts that are at rest may be so with what they had.
+///
+/// # Panics
+/// When something still does.
+pub fn await_silence(bench: &Bench, from: &str, to: &str) {
+    until(&format!("{from} reaches {to} no more"), WITHIN, || ttl(bench, from, to).is_none().then_some(()));
 }
 
 /// *L3VPN any-to-any*: four workloads of project Blue in two networks, two of Red with addresses that Blue has too, on two hosts; the VPN of

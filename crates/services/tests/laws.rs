@@ -45,7 +45,7 @@ fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName,
 
 /// Learns something, after some of the changes.
 fn learn(site: &mut Site, intents: &mut Intents, requests: &[Numbers]) {
-    let Some((0..=90, numbers)) = requests.first() else { return };
+    let Some(numbers @ (0..=90, _)) = requests.first() else { return };
     let Some(fact) = fact_of(&site.model, *numbers) else { return };
     let before = site.model.clone();
     site.model.learn([&fact]);
@@ -139,6 +139,30 @@ proptest! {
     fn an_incremental_step_among_vpns_does_so_as_well(changes in prop::collection::vec(among_vpns(), 10..22)) {
         let changes: Vec<Vec<Numbers>> = changes.into_iter().map(|request| vec![request]).collect();
         keeps_step(Site::with_vpns(), &changes)?;
+    }
+
+    #[test]
+    fn what_is_learned_of_networks_leads_there_as_well(
+        steps in prop::collection::vec((any::<bool>(), any::<Numbers>()), 30..90),
+    ) {
+        let mut site = Site::with_random_hosts();
+        site.in_an_l2_vpn("10.0.0.0/28");
+        let mut intents = whole(&site.model);
+        for (is_fact, numbers) in steps {
+            let before = site.model.clone();
+            if !is_fact {
+                if !site.random(&[numbers]) {
+                    continue;
+                }
+                carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+            } else if let Some(fact) = fact_of(&site.model, numbers) {
+                site.model.learn([&fact]);
+                let touched = compile::touched_by(&before, &site.model, [&fact]);
+                carry_out(&mut intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
+            }
+            prop_assert_eq!(&intents, &whole(&site.model));
+            intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
+        }
     }
 
     #[test]

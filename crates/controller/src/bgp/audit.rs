@@ -22,6 +22,7 @@ use weft_services::compile::FragmentKey;
 use weft_services::{Fact, Id};
 
 use super::alarms::Comparison;
+use super::instance::Instance;
 use super::routes::{self, By};
 use super::speaker::Bgp;
 
@@ -223,7 +224,7 @@ impl Bgp {
     async fn audit_announced(&mut self) {
         if self.audit.fragments.is_empty() {
             let model = self.site.distribution.lock().model().0.clone();
-            self.audit.fragments = weft_services::vrf::routes_of_all(&model);
+            self.audit.fragments = weft_services::all_announcing(&model);
         }
         let left = self.audit.fragments.len().saturating_sub(SLICE);
         let keys = self.audit.fragments.split_off(left);
@@ -287,9 +288,13 @@ impl Bgp {
 
     /// What speakers have for some VRFs, and whether that is known here.
     async fn audit_speakers(&mut self, endpoints: &BTreeSet<IpAddr>) {
-        let after = self.audit.vrf.map_or(Bound::Unbounded, Bound::Excluded);
-        let vrfs: Vec<Id> =
-            self.imports.range((after, Bound::Unbounded)).take(VRFS_MAX).map(|(vrf, _)| *vrf).collect();
+        let after = self.audit.vrf.map(Instance::Vrf).map_or(Bound::Unbounded, Bound::Excluded);
+        let instances = self.imports.range((after, Bound::Unbounded)).map(|(instance, _)| *instance);
+        let vrfs = instances.filter_map(|instance| match instance {
+            Instance::Vrf(vrf) => Some(vrf),
+            Instance::MacVrf(_) => None,
+        });
+        let vrfs: Vec<Id> = vrfs.take(VRFS_MAX).collect();
         self.audit.vrf = vrfs.last().filter(|_| vrfs.len() == VRFS_MAX).copied();
         let mut suspects = Vec::new();
         for (id, running) in &self.speakers {
@@ -340,7 +345,7 @@ impl Bgp {
         has: &[LearnedPath],
         endpoints: &BTreeSet<IpAddr>,
     ) -> bool {
-        let usable = routes::usable(has, |next_hop| endpoints.contains(&next_hop));
+        let usable = routes::usable(by, has, |next_hop| endpoints.contains(&next_hop));
         let known = self.learned.get(&(vrf, prefix)).and_then(|known| known.get(&(by, speaker)));
         known.map_or(&[][..], Vec::as_slice) == usable
     }

@@ -10,7 +10,9 @@
 mod alarms;
 mod audit;
 mod awaited;
+mod bridged;
 mod config;
+mod instance;
 mod metrics;
 mod routes;
 mod sessions;

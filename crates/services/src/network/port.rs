@@ -218,6 +218,7 @@ impl Resource for Ports {
             vnic,
             vnic_type: spec.vnic_type,
             profile,
+            moves: 0,
         };
         check_vnic(change.model(), &port)?;
         router::check_stays(change.model(), None, &port)?;

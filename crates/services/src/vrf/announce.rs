@@ -10,7 +10,7 @@ use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
 use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, member, route};
+use crate::vrf::{Vrf, VrfNumber, member, route};
 use crate::{Host, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
@@ -37,8 +37,7 @@ pub struct Announcement {
 }
 
 /// Every fragment because of which something may be announced.
-#[must_use]
-pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
+pub(crate) fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
     let of_vrf = |vrf: &Vrf| {
         let id = vrf.standard.id;
         let prefixes = model.prefixes_of(vrf).into_iter();
@@ -110,10 +109,15 @@ fn distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> Rout
         let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
         return AdministeredNumber::TwoOctetAs(nth, number).into();
     }
+    distinguisher_of(vrf.number, (host, endpoint))
+}
+
+/// The distinguisher of a VRF or a MAC-VRF on a host that was given none.
+pub(crate) fn distinguisher_of(number: VrfNumber, (host, endpoint): (&Host, IpAddr)) -> RouteDistinguisher {
     let administrator = match endpoint {
         IpAddr::V4(endpoint) => endpoint,
         // An address of no host, that no other host of ours has.
         IpAddr::V6(_) => Ipv4Addr::from(u32::from(host.number)),
     };
-    AdministeredNumber::Ipv4(administrator, vrf.number.0).into()
+    AdministeredNumber::Ipv4(administrator, number.0).into()
 }

@@ -69,7 +69,7 @@ impl Service for Vrfs {
         match subject {
             Subject::Row(RowKey::Host(host)) => on_host(model, vrf, host),
             Subject::Row(RowKey::Resource(RowKind::ServicePort, port)) => on_port(model, vrf, *port),
-            Subject::Row(_) => None,
+            Subject::Row(_) | Subject::Mac(_) | Subject::Endpoint(_) => None,
             Subject::Prefix(prefix) => to_prefix(model, vrf, *prefix),
         }
     }
@@ -151,6 +151,7 @@ impl Service for Vrfs {
                 let bindings = model.service_ports_on(*port).into_iter();
                 bindings.for_each(|binding| touched_by_port(model, binding, touched, true));
             }
+            Fact::Mac { .. } | Fact::Endpoint { .. } => {}
         }
     }
 

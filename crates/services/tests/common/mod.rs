@@ -116,6 +116,18 @@ impl Site {
         site
     }
 
+    /// Puts the network with this subnet into a BGP VPN of type l2, with a VNI; answers the network.
+    pub(crate) fn in_an_l2_vpn(&mut self, cidr: &str) -> String {
+        let subnets = all(self, "subnets");
+        let subnet = subnets.iter().find(|subnet| subnet["cidr"] == cidr).unwrap();
+        let network = subnet["network_id"].as_str().unwrap().to_owned();
+        let vpn = json!({"type": "l2", "route_targets": ["64512:5000"], "vni": 5000});
+        let vpn = id(&self.create("bgpvpns", vpn).unwrap());
+        let association = json!({"bgpvpn_id": vpn, "network_id": network});
+        self.create("bgpvpn_network_associations", association).unwrap();
+        network
+    }
+
     /// The same with a VPN for each of two networks, four ports on hosts in each, and what one VPN has leaked into the other.
     pub(crate) fn with_vpns() -> Self {
         let mut site = Self::with_random_hosts();

@@ -5,7 +5,7 @@ use weft_net::{Capability, HostFact, HostName, L3Encapsulation, Vni};
 use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::vrf::Vrf;
 use weft_services::{
-    Change, Departure, Fact, Id, LearnedEncapsulation, LearnedRoute, Model, Query, Refusal, Row,
+    Change, Departure, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute, Model, Query, Refusal, Row,
     confirm_departures, describe_host,
 };
 
@@ -50,8 +50,13 @@ pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome 
     }
 }
 
-/// Something that may be learned of what is there: a route of a VRF, or the carrier of a vNIC.
-pub(crate) fn fact_of(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
+/// Something that may be learned of what is there.
+pub(crate) fn fact_of(model: &Model, (kind, numbers): Numbers) -> Option<Fact> {
+    if kind % 2 == 0 { fact_of_vrf(model, numbers) } else { fact_of_network(model, (kind / 2, numbers)) }
+}
+
+/// A route of a VRF, or the carrier of a vNIC.
+fn fact_of_vrf(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
     let vrfs: Vec<&Vrf> = model.vrfs().collect();
     let ports: Vec<Id> = model
         .rows()
@@ -77,6 +82,25 @@ pub(crate) fn fact_of(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
     let port = *ports.get(usize::from(b) % ports.len().max(1))?;
     let host = format!("host{}", 1 + c % 5).parse().unwrap();
     Some(Fact::Carrier { port, host, is_there: d % 3 == 0 })
+}
+
+/// Of a network that is in a VPN of type l2, a MAC address or an endpoint.
+fn fact_of_network(model: &Model, (kind, [a, b, c, d]): Numbers) -> Option<Fact> {
+    let networks: Vec<Id> = model.mac_vrfs().map(|mac_vrf| mac_vrf.standard.id).collect();
+    let network = *networks.get(usize::from(a) % networks.len().max(1))?;
+    // Now and then that of a host of ours.
+    let endpoint = if b % 4 == 3 { [192, 0, 2, 1 + b % 6] } else { [198, 51, 100, b % 3] }.into();
+    let vni = (1 + u32::from(c) % 3).try_into().unwrap();
+    let is_there = c % 4 != 0;
+    Some(match kind % 4 {
+        0 => Fact::Endpoint { network, endpoint, vni: is_there.then_some(vni) },
+        _ => {
+            let mac = Request::mac(d).parse().unwrap();
+            let address = (kind % 4 > 1).then(|| [10, 0, 0, d % 8].into());
+            let at = LearnedMac { endpoint, vni, sequence: u32::from(c) % 2, is_sticky: c % 16 == 1 };
+            Fact::Mac { network, mac, address, at: is_there.then_some(at) }
+        }
+    })
 }
 
 /// What a host can say of itself.
@@ -370,9 +394,13 @@ impl Request<'_> {
             json!({"name": format!("vpn{}", a % 3), "route_targets": [format!("64512:{}", b % 4)]});
         match c % 6 {
             0 => bgpvpn["type"] = json!("l2"),
+            3 => {
+                bgpvpn["type"] = json!("l2");
+                bgpvpn["vni"] = json!(1 + d % 6);
+            }
             1 => bgpvpn["vrf_policy"] = json!("hub-and-spoke"),
             2 => bgpvpn = json!({"vrf_policy": "any-to-any"}),
-            3 => bgpvpn = json!({"export_targets": [format!("64512:{}", b % 4)], "multipath": "failover"}),
+            4 => bgpvpn = json!({"export_targets": [format!("64512:{}", b % 4)], "multipath": "failover"}),
             _ => bgpvpn["local_pref"] = json!(d),
         }
         if d % 4 == 0 {

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::events::{Message, listen};
 use crate::figure::{Figure, milliseconds, quantile};
 use crate::kernel::index;
-use crate::namespace::within;
+use crate::namespace::{ip, within};
 use crate::site::{HOSTS, Site};
 
 const SAMPLES: u32 = 300;
@@ -34,9 +34,9 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for number in 0..WARM_UP + SAMPLES {
         let begun = Instant::now();
-        bench.cut.set(false)?;
+        bench.vnics[0].set(false)?;
         let times = bench.await_weight(2)?;
-        bench.cut.set(true)?;
+        bench.vnics[0].set(true)?;
         bench.await_weight(3)?;
         if number >= WARM_UP {
             here.push(times[0] - begun);
@@ -57,9 +57,9 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
 /// A group of next hops, and the weights of all its members together.
 type Group = (u32, u32);
 
-/// A lab with three ports of one address, an ear in each host's VRF, and the first port's vNIC.
+/// A lab with three ports of one address, an ear in each host's VRF, and the ports' vNICs.
 struct Bench {
-    cut: Vnic,
+    vnics: Vec<Vnic>,
     heard: [Groups; 2],
     _site: Site,
 }
@@ -84,19 +84,19 @@ impl Bench {
             let events = listen(&site.vrf(host)?, NEXT_HOPS, group)?;
             anyhow::Ok(Groups { events, weights: BTreeMap::new() })
         });
+        let mut vnics = Vec::new();
         for (name, host) in INSTANCES {
             let port = json!({ "network_id": network, "anycast": true, "fixed_ips": [{ "ip_address": "10.1.1.5" }],
-                "binding:host_id": host, "binding:profile": { "namespace": name } });
-            site.make("ports", "port", &port)?;
+                "binding:host_id": host });
+            let id = site.make("ports", "port", &port)?;
+            vnics.push(Vnic::make(&site.namespace(host)?, name, &id)?);
         }
-        let (name, host) = INSTANCES[0];
         let mut heard = [first?, second?];
         for groups in &mut heard {
             groups.await_weight(3)?;
         }
         site.await_rest()?;
-        let cut = Vnic::find(&format!("{}.{name}", site.namespace(host)?))?;
-        Ok(Self { cut, heard, _site: site })
+        Ok(Self { vnics, heard, _site: site })
     }
 
     /// When each host's group had members of so much weight.
@@ -129,22 +129,38 @@ fn group(message: &Message<'_>) -> Option<Group> {
     Some((u32::from_ne_bytes(id.try_into().ok()?), members.map(|member| u32::from(member[4]) + 1).sum()))
 }
 
-/// A workload's end of its vNIC.
+/// A workload's end of its vNIC, which the agent adopts and never switches on or off, in a namespace of its own.
 struct Vnic {
     socket: Socket,
     index: u32,
+    namespace: String,
+}
+
+impl Drop for Vnic {
+    fn drop(&mut self) {
+        if let Err(error) = ip(&["netns", "del", &self.namespace]) {
+            eprintln!("bench: {error:#}");
+        }
+    }
 }
 
 impl Vnic {
-    /// The only one in the namespace of this file.
-    fn find(path: &str) -> anyhow::Result<Self> {
-        let namespace = path.rsplit('/').next().unwrap_or_default();
-        let socket = within(path, || {
+    /// Makes that of a port, as whoever runs a workload does: the host's end is `tap` and the beginning of the port's identifier.
+    fn make(host: &str, name: &str, port: &str) -> anyhow::Result<Self> {
+        let host = host.rsplit('/').next().unwrap_or_default();
+        let tap = format!("tap{}", port.get(..11).context("an identifier that is too short")?);
+        let namespace = format!("wb{}-{name}", std::process::id());
+        ip(&["netns", "add", &namespace])?;
+        ip(&["-n", host, "link", "add", &tap, "type", "veth", "peer", "name", "eth0", "netns", &namespace])?;
+        ip(&["-n", host, "link", "set", &tap, "up"])?;
+        ip(&["-n", &namespace, "link", "set", "eth0", "up"])?;
+        let socket = within(&format!("/run/netns/{namespace}"), || {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.bind(&SocketAddr::new(0, 0))?;
             Ok(socket)
         })?;
-        Ok(Self { socket, index: index(namespace, "eth0")? })
+        let index = index(&namespace, "eth0")?;
+        Ok(Self { socket, index, namespace })
     }
 
     fn set(&self, is_up: bool) -> anyhow::Result<()> {

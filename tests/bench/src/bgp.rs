@@ -21,7 +21,6 @@ struct Load {
 
 const UNICAST: Load = Load { family: Family::Ipv4Unicast, updates: 100_000, routes_each: 10 };
 const VPN: Load = Load { family: Family::VpnIpv4, updates: 20_000, routes_each: 10 };
-/// GoBGP ends the session of a client that it has not written to for its hold time, of which ours is without: see docs/speed.md.
 /// How many clients routes are reflected to.
 const CLIENTS: u8 = 4;
 /// The measured daemon's and, in one AS with it, that of reflected routes.

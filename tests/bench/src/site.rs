@@ -158,7 +158,7 @@ impl Peer {
     }
 
     /// Announces prefixes; answers when that began.
-    pub(crate) fn announce(&mut self, prefixes: &[Ipv4Net]) -> anyhow::Result<Instant> {
+    pub(crate) fn announce(&self, prefixes: &[Ipv4Net]) -> anyhow::Result<Instant> {
         let bytes = self.vrf.announce(prefixes);
         Ok(self.session.send(&bytes)?)
     }

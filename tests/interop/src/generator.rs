@@ -106,7 +106,7 @@ impl Generator {
     /// # Errors
     /// When the daemon refuses the session.
     pub fn run(&self, namespace: &str, to: IpAddr) -> io::Result<(Session, Instant)> {
-        let mut session = Session::connect(namespace, to, self.identity)?;
+        let session = Session::connect(namespace, to, self.identity)?;
         let mut reader = session.reader()?;
         thread::spawn(move || {
             let mut buffer = [0; 65536];

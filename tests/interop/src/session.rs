@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use nix::sched::{CloneFlags, setns};
 use crate::reference::Family;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const HOLD_TIME_S: u16 = 90;
+/// A third of the shortest hold time of any daemon's configuration here.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 /// The types of messages (RFC 4271 §4.1).
 const OPEN: u8 = 1;
 const UPDATE: u8 = 2;
@@ -28,9 +32,11 @@ pub struct Identity {
     pub family: Family,
 }
 
-/// An open session. It has no hold time: nothing is sent but what is sent here.
+/// An open session, which is kept alive as long as the value is there.
+///
+/// It has a hold time because GoBGP 3.10 takes none for a time of nothing in which each of its own messages has to be sent.
 #[derive(Debug)]
-pub struct Session(TcpStream);
+pub struct Session(Arc<Mutex<TcpStream>>);
 
 pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(19 + body.len()).expect("a message has 4096 octets at most");
@@ -107,6 +113,9 @@ impl Session {
                 _ => {}
             }
         }
+        let stream = Arc::new(Mutex::new(stream));
+        let kept = Arc::downgrade(&stream);
+        thread::spawn(move || keep_alive(&kept));
         Ok(Self(stream))
     }
 
@@ -115,25 +124,41 @@ impl Session {
     /// # Errors
     /// When there are too many open files.
     pub fn reader(&self) -> io::Result<TcpStream> {
-        self.0.try_clone()
+        lock(&self.0).try_clone()
     }
 
     /// Sends messages that are ready; answers when that began.
     ///
     /// # Errors
     /// When the session has ended.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<Instant> {
+    pub fn send(&self, bytes: &[u8]) -> io::Result<Instant> {
         let begin = Instant::now();
-        self.0.write_all(bytes)?;
+        lock(&self.0).write_all(bytes)?;
         Ok(begin)
+    }
+}
+
+fn lock(stream: &Mutex<TcpStream>) -> MutexGuard<'_, TcpStream> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says from time to time that we are there, unless something else is being sent.
+fn keep_alive(stream: &Weak<Mutex<TcpStream>>) {
+    while let Some(stream) = stream.upgrade() {
+        if let Ok(mut stream) = stream.try_lock()
+            && stream.write_all(&message(KEEPALIVE, &[])).is_err()
+        {
+            return;
+        }
+        drop(stream);
+        thread::sleep(KEEPALIVE_INTERVAL);
     }
 }
 
 fn open(identity: Identity) -> Vec<u8> {
     let mut body = vec![4];
     body.extend(identity.asn.to_be_bytes());
-    // Without hold time.
-    body.extend([0, 0]);
+    body.extend(HOLD_TIME_S.to_be_bytes());
     body.extend(identity.router_id.octets());
     let (afi, safi) = identity.family.numbers();
     let mut capabilities = vec![1, 4, 0, afi, 0, safi, 65, 4];

@@ -206,11 +206,26 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
             touched.extend(importers.map(|vrf| fragment(vrf, Subject::Prefix(prefix))));
         }
     }
-    // Where none of a network's ports is on a host its subnets are out of reach there.
-    let Some(port) = model.service_ports.get(&id).filter(|_| with_importers) else { return };
-    for subnet in model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id)) {
-        let vrfs = model.vrfs_of(port).into_iter();
-        touched.extend(vrfs.map(|vrf| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
+    if with_importers {
+        touched_by_reach(model, id, touched);
+    }
+}
+
+/// Where a host has no gateway on a network its subnets are out of reach there: a port touches that unless others bring the
+/// gateway to its host in any case.
+fn touched_by_reach(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
+    let Some(port) = model.service_ports.get(&id) else { return };
+    let host = model.live_binding(port).map(|(_, host)| host);
+    for vrf in model.vrfs_of(port) {
+        let by_others = |host: &HostName| {
+            let vrf = model.vrfs.get(&vrf)?;
+            bridged_gateway_but_for(model, vrf, host, (port.service_id, Some(id)))
+        };
+        if host.as_ref().is_some_and(|host| by_others(host).is_some()) {
+            continue;
+        }
+        let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
+        touched.extend(subnets.map(|subnet| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
     }
 }
 
@@ -315,10 +330,20 @@ fn network_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Vec<Obj
 }
 
 /// The gateway that a VRF has on a network's bridge on a host.
-fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<Gateway> {
+fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, network: Id) -> Option<Gateway> {
+    bridged_gateway_but_for(model, vrf, host, (network, None))
+}
+
+/// The gateway that it has there because of other ports than this one.
+fn bridged_gateway_but_for(
+    model: &Model,
+    vrf: &Vrf,
+    host: &HostName,
+    (id, but_for): (Id, Option<Id>),
+) -> Option<Gateway> {
     let network = model.networks.get(&id)?;
     let is_bridged = |port: Id| {
-        let port = model.service_ports.get(&port);
+        let port = model.service_ports.get(&port).filter(|_| Some(port) != but_for);
         port.is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
     };
     let has_bridge = network_compile::takes_part(model, id, host);

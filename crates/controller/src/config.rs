@@ -33,6 +33,10 @@ pub struct Config {
     /// The BGP identifier; without, a number that this store alone has.
     #[arg(long, env = "WEFT_CONTROLLER_BGP_ROUTER_ID")]
     pub bgp_router_id: Option<Ipv4Addr>,
+    /// How long routes of BGP neighbours are awaited after a start before others are told and what hosts had from an earlier life is
+    /// given up, in seconds.
+    #[arg(long, env = "WEFT_CONTROLLER_BGP_DEFERRAL_S", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=4095))]
+    pub bgp_deferral_s: u16,
     /// How many revisions of history are kept for rollback, watches and agents that come back.
     #[arg(long, env = "WEFT_CONTROLLER_HISTORY_REVISIONS", default_value_t = 100_000)]
     pub history_revisions: u64,

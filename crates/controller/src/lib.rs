@@ -13,6 +13,7 @@
 pub mod agents;
 pub mod api;
 pub mod bgp;
+pub mod checkpoint;
 pub mod config;
 pub mod head;
 pub mod note;

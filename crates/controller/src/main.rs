@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use weft_controller::agents::{self, AgentServer, Links};
 use weft_controller::api::{self, Api, Notices};
 use weft_controller::bgp::{Bgp, BgpConfig};
+use weft_controller::checkpoint::{self, Checkpoint, Keeper};
 use weft_controller::config::{Config, LogFormat};
 use weft_controller::site::Site;
 use weft_protocol::tls::TlsIdentity;
@@ -58,6 +59,10 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store cannot be opened")?;
     let lineage = lineage(&config.state_directory).context("--state-directory")?;
     let site = Site::new(store, lineage);
+    let facts = config.state_directory.join("facts");
+    if let Some(Checkpoint { turn, facts, .. }) = checkpoint::load(&facts, lineage) {
+        site.distribution.lock().recall(turn, facts);
+    }
     let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
@@ -65,14 +70,17 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let (end, ended) = watch::channel(false);
     let feed = tokio::spawn(agents::follow_store(site.clone(), links.clone()));
     let router_id = config.bgp_router_id.unwrap_or_else(|| own_router_id(lineage));
-    let bgp = BgpConfig { listen: config.bgp_listen, router_id };
-    let bgp = tokio::spawn(Bgp::new(site.clone(), bgp).run());
+    let deferral_time_s = config.bgp_deferral_s;
+    let bgp = BgpConfig { listen: config.bgp_listen, router_id, deferral_time_s };
+    let bgp = tokio::spawn(Bgp::start(site.clone(), bgp).await.run());
     let compaction = tokio::spawn(compact(site.clone(), config.history_revisions));
     let server = AgentServer::new(site.clone(), links.clone(), notices.clone());
     let until = |mut ended: watch::Receiver<bool>| async move {
         // Either says that it is over.
         let _ = ended.wait_for(|ended| *ended).await;
     };
+    let keeper = Keeper::new(site.clone(), facts, lineage);
+    let keeper = tokio::spawn(keeper.run(until(ended.clone())));
     let agents_end = until(ended.clone());
     let address = config.agents_listen;
     let agents = tokio::spawn(async move { agents::serve(server, address, &identity, agents_end).await });
@@ -89,6 +97,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     links.close_all();
     let _ = end.send(true);
     rest.await.context("the API's listener")?;
+    keeper.await.context("the checkpoint of facts")?;
     outcome
 }
 

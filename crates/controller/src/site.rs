@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use weft_net::HostName;
 use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
@@ -72,6 +72,8 @@ pub struct Site {
     pub distribution: Mutex<Distribution>,
     /// Routes of which it has to be looked whether they are announced.
     pub touched: Touched,
+    /// Rings when facts have changed.
+    pub(crate) facts_changed: Notify,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
@@ -97,6 +99,7 @@ impl Site {
             store,
             distribution: Mutex::new(distribution),
             touched: Touched::default(),
+            facts_changed: Notify::new(),
             facts,
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),

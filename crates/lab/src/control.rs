@@ -47,9 +47,11 @@ pub(crate) fn ensure_controller(lab: &LabName, record: &Record) -> Result<Change
         option("tls-directory", record.tls()),
         option("state-directory", record.state_directory.join(CONTROLLER)),
     ];
+    let bgp = record.bgp_port.map(|port| SocketAddr::new(record.agents_listen.ip(), port));
+    let bgp = bgp.map(|listen| option("bgp-listen", listen.to_string()));
     let program = Program {
         executable: &record.controller,
-        arguments: arguments.into_iter().flatten().collect(),
+        arguments: arguments.into_iter().chain(bgp).flatten().collect(),
         log: record.log(CONTROLLER),
         lab,
         place: None,

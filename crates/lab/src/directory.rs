@@ -47,6 +47,9 @@ pub(crate) struct Record {
     pub(crate) without_capabilities: BTreeSet<Capability>,
     /// The REST API's port on 127.0.0.1.
     pub(crate) port: u16,
+    /// The port at which BGP neighbours find the controller, at the same address as agents.
+    #[serde(default)]
+    pub(crate) bgp_port: Option<u16>,
     /// Where agents find the controller: its address in the management network, and a port.
     pub(crate) agents_listen: std::net::SocketAddr,
 }
@@ -260,6 +263,7 @@ mod tests {
             controller: "/bin/true".into(),
             agent: "/bin/true".into(),
             port: 1,
+            bgp_port: None,
             without_capabilities: BTreeSet::new(),
             agents_listen: "198.18.0.254:1".parse().unwrap(),
         };

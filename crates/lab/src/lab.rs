@@ -65,6 +65,7 @@ fn build(spec: &LabSpec, before: Option<&Record>, tell: &mut Tell<'_>) -> Result
         agent,
         without_capabilities: spec.without_capabilities.clone(),
         port,
+        bgp_port: spec.bgp_port,
         agents_listen,
     };
     let hosts: Vec<String> = (1..=spec.hosts).map(host_name).collect();
@@ -106,6 +107,7 @@ fn check_same(spec: &LabSpec, state_directory: &Path, before: &Record) -> Result
         (before.hosts > spec.hosts, "number of hosts, which only grows"),
         (before.state_directory != state_directory, "state directory"),
         (before.without_capabilities != spec.without_capabilities, "set of capabilities"),
+        (before.bgp_port != spec.bgp_port, "port for BGP"),
     ];
     match differs.iter().find(|(differs, _)| *differs) {
         Some((_, what)) => Err(LabError::Spec(format!(

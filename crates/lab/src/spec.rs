@@ -44,6 +44,9 @@ pub struct LabSpec {
     pub without_capabilities: BTreeSet<Capability>,
     /// The port of the REST API on 127.0.0.1; another free one is taken if it is in use. By default 9696.
     pub port: u16,
+    /// The port at which BGP neighbours can connect to the controller, at its address in the management network. By default they
+    /// cannot: it connects to them.
+    pub bgp_port: Option<u16>,
 }
 
 impl LabSpec {
@@ -59,6 +62,7 @@ impl LabSpec {
             state_directory: None,
             without_capabilities: BTreeSet::new(),
             port: 9696,
+            bgp_port: None,
         }
     }
 

@@ -184,6 +184,18 @@ pub(crate) fn set_ipv4(batch: &mut Vec<u8>, index: u32, settings: &[(u16, u32)])
     });
 }
 
+/// Has a link answer at once for what it answers for although it is elsewhere: by itself the kernel waits, up to 800 ms, for
+/// somebody who knows better (RFC 4861 §7.2.8), and nobody does.
+pub(crate) fn answer_at_once(batch: &mut Vec<u8>, index: u32) {
+    for (family, table) in [(AF_INET, "arp_cache"), (AF_INET6, "ndisc_cache")] {
+        // `struct ndtmsg`: the family, and padding.
+        let mut message = Message::begin(batch, RTM_SETNEIGHTBL, CHANGE, &[family, 0, 0, 0]);
+        message.text(NDTA_NAME, table).nest(NDTA_PARMS, |parameters| {
+            parameters.u32(NDTPA_IFINDEX, index).bytes(NDTPA_PROXY_DELAY, &0_u64.to_ne_bytes());
+        });
+    }
+}
+
 /// Sets a link up.
 pub(crate) fn set_up(batch: &mut Vec<u8>, index: u32) {
     let up = libc::IFF_UP.cast_unsigned();

@@ -69,6 +69,11 @@ pub(crate) mod number {
     pub(crate) const NETCONFA_PROXY_NEIGH: u16 = 5;
     /// The index under which the settings of a whole namespace are told.
     pub(crate) const NETCONFA_IFINDEX_ALL: u32 = u32::MAX;
+    pub(crate) const RTM_SETNEIGHTBL: u16 = 67;
+    pub(crate) const NDTA_NAME: u16 = 1;
+    pub(crate) const NDTA_PARMS: u16 = 6;
+    pub(crate) const NDTPA_IFINDEX: u16 = 1;
+    pub(crate) const NDTPA_PROXY_DELAY: u16 = 13;
     pub(crate) const NDA_DST: u16 = 1;
     pub(crate) const NDA_LLADDR: u16 = 2;
     pub(crate) const NDA_VNI: u16 = 7;

@@ -79,22 +79,21 @@ pub struct Facts {
 impl Model {
     /// Takes facts over. No row changes by it.
     pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
-        for fact in facts {
-            match fact {
-                Fact::Routes { vrf, destination, routes } if routes.is_empty() => {
-                    self.facts.routes.remove(&(*vrf, *destination));
-                }
-                Fact::Routes { vrf, destination, routes } => {
-                    self.facts.routes.insert((*vrf, *destination), routes.as_slice().into());
-                }
-                Fact::Carrier { port, host, is_there: true } => {
-                    self.facts.without_carrier.remove(&(*port, host.clone()));
-                }
-                Fact::Carrier { port, host, is_there: false } => {
-                    self.facts.without_carrier.insert((*port, host.clone()));
-                }
-            }
+        self.facts.learn(facts);
+    }
+
+    /// Of these facts those about what there is: VRFs, ports on hosts.
+    #[must_use]
+    pub fn facts_of_ours(&self, mut facts: Facts) -> Facts {
+        let gone = facts.routes.keys().filter(|(vrf, _)| !self.vrfs.contains_key(vrf));
+        for key in gone.copied().collect::<Vec<_>>() {
+            facts.routes.remove(&key);
         }
+        let is_there = |(port, host): &&(Id, HostName)| {
+            self.instance_ports.contains_key(port) && self.host(host).is_some()
+        };
+        facts.without_carrier = facts.without_carrier.iter().filter(is_there).cloned().collect();
+        facts
     }
 
     /// All that has been learned.
@@ -117,6 +116,41 @@ impl Model {
 }
 
 impl Facts {
+    /// Takes facts over.
+    pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
+        for fact in facts {
+            match fact {
+                Fact::Routes { vrf, destination, routes } if routes.is_empty() => {
+                    self.routes.remove(&(*vrf, *destination));
+                }
+                Fact::Routes { vrf, destination, routes } => {
+                    self.routes.insert((*vrf, *destination), routes.as_slice().into());
+                }
+                Fact::Carrier { port, host, is_there: true } => {
+                    self.without_carrier.remove(&(*port, host.clone()));
+                }
+                Fact::Carrier { port, host, is_there: false } => {
+                    self.without_carrier.insert((*port, host.clone()));
+                }
+            }
+        }
+    }
+
+    /// All of them, one by one: who learns them has the same.
+    pub fn iter(&self) -> impl Iterator<Item = Fact> {
+        let routes = self.routes.iter().map(|((vrf, destination), routes)| Fact::Routes {
+            vrf: *vrf,
+            destination: *destination,
+            routes: routes.to_vec(),
+        });
+        let carrier = |(port, host): &(Id, HostName)| Fact::Carrier {
+            port: *port,
+            host: host.clone(),
+            is_there: false,
+        };
+        routes.chain(self.without_carrier.iter().map(carrier))
+    }
+
     /// The learned routes from a VRF to a destination; none where nothing was learned.
     #[must_use]
     pub fn routes(&self, vrf: Id, destination: IpNet) -> &[LearnedRoute] {

@@ -1,64 +1,21 @@
-//! FRR: zebra and bgpd of one namespace.
+//! FRR as a neighbour like the others: set up by a [`Setup`], announcing [`Route`]s.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use nix::unistd::{Group, User};
-
-use crate::process::{Process, ask, until};
+use crate::frr_daemons::FrrDaemons;
+use crate::process::{Process, ask};
 use crate::reference::{Family, Reference, Route, Setup};
-
-const PROGRAMS: &str = "/usr/lib/frr";
-const START: Duration = Duration::from_secs(10);
 
 /// A zebra and a bgpd.
 #[derive(Debug)]
 pub struct Frr {
-    namespace: String,
-    logs: PathBuf,
+    daemons: FrrDaemons,
     setup: Setup,
     announced: Vec<Route>,
-    bgpd: Option<Process>,
     /// The route target of the VNI.
     target: RefCell<Option<String>>,
-    _zebra: Process,
-    // Last, so that the daemons still have their sockets when they end.
-    _directories: Directories,
-}
-
-/// `/etc/frr/NS` and `/run/frr/NS`.
-#[derive(Debug)]
-struct Directories(String);
-
-impl Directories {
-    fn new(namespace: &str) -> Self {
-        let user = User::from_name("frr").ok().flatten().expect("frr is installed: scripts/install test");
-        let group = Group::from_name("frr").ok().flatten().expect("frr has a group");
-        let made = Self(namespace.to_owned());
-        for path in made.paths() {
-            fs::create_dir_all(&path).expect("one is root");
-            chown(&path, Some(user.uid.as_raw()), Some(group.gid.as_raw())).expect("one is root");
-        }
-        made
-    }
-
-    fn paths(&self) -> [PathBuf; 2] {
-        ["/etc/frr", "/run/frr"].map(|parent| Path::new(parent).join(&self.0))
-    }
-}
-
-impl Drop for Directories {
-    fn drop(&mut self) {
-        for path in self.paths() {
-            if let Err(error) = fs::remove_dir_all(&path) {
-                eprintln!("{} is not gone: {error}", path.display());
-            }
-        }
-    }
 }
 
 impl Frr {
@@ -68,25 +25,12 @@ impl Frr {
     /// When they are not installed.
     #[must_use]
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
-        let directories = Directories::new(namespace);
-        let zebra = start_daemon(namespace, logs, "zebra", &format!("hostname {namespace}\n"));
+        let daemons = FrrDaemons::start(namespace, logs, "");
         if setup.families.contains(&Family::Evpn) {
             make_vni(namespace, setup.address);
         }
-        let socket = Path::new("/run/frr").join(namespace).join("zserv.api");
-        until("zebra listens", START, || socket.exists());
         let (setup, announced) = (setup.clone(), announced.to_vec());
-        let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
-        let mut frr = Self {
-            namespace,
-            logs,
-            setup,
-            announced,
-            bgpd: None,
-            target: RefCell::new(None),
-            _zebra: zebra,
-            _directories: directories,
-        };
+        let mut frr = Self { daemons, setup, announced, target: RefCell::new(None) };
         frr.restart();
         frr
     }
@@ -97,7 +41,7 @@ impl Frr {
     /// When it is refused.
     #[must_use]
     pub fn show(&self, command: &str) -> String {
-        self.vtysh(&[command]).unwrap_or_else(|error| panic!("{error}"))
+        self.daemons.show(command)
     }
 
     /// Changes the configuration by these lines.
@@ -105,9 +49,7 @@ impl Frr {
     /// # Panics
     /// When one is refused.
     pub fn configure(&self, lines: &[&str]) {
-        let commands: Vec<&str> = ["configure terminal"].into_iter().chain(lines.iter().copied()).collect();
-        let said = self.vtysh(&commands).unwrap_or_else(|error| panic!("{error}"));
-        assert!(!said.contains('%'), "{lines:?}: {said}");
+        self.daemons.configure(lines);
     }
 
     /// The process of bgpd.
@@ -115,14 +57,8 @@ impl Frr {
     /// # Panics
     /// When it does not run.
     #[must_use]
-    pub fn process(&self) -> &Process {
-        self.bgpd.as_ref().expect("it runs")
-    }
-
-    fn vtysh(&self, commands: &[&str]) -> Result<String, String> {
-        let mut arguments = vec!["-N", &self.namespace];
-        arguments.extend(commands.iter().flat_map(|command| ["-c", command]));
-        ask(&self.namespace, "vtysh", &arguments)
+    pub const fn process(&self) -> &Process {
+        self.daemons.bgpd()
     }
 
     fn change(&self, route: &Route, prefix: &str) {
@@ -135,7 +71,7 @@ impl Frr {
             let lines: Vec<&str> = lines.iter().chain(&gone).map(String::as_str).collect();
             self.configure(&lines);
             self.target.replace(target_of(route).map(str::to_owned));
-            bridge(&self.namespace, &format!("fdb {verb} {mac} dev port0 master static"));
+            bridge(self.daemons.namespace(), &format!("fdb {verb} {mac} dev port0 master static"));
             return;
         }
         let router = format!("router bgp {}", self.setup.asn);
@@ -188,17 +124,6 @@ fn vni_lines(asn: u32, route: &Route) -> Vec<String> {
         format!("route-target export {target}"),
     ];
     lines.into()
-}
-
-fn start_daemon(namespace: &str, logs: &Path, daemon: &str, configuration: &str) -> Process {
-    let file = format!("/etc/frr/{namespace}/{daemon}.conf");
-    fs::write(&file, configuration).expect("a configuration can be written");
-    let pid = format!("/run/frr/{namespace}/{daemon}.pid");
-    let arguments = ["-N", namespace, "-f", &file, "-i", &pid, "--log", "stdout", "--log-level", "debugging"];
-    let more: &[&str] = if daemon == "bgpd" { &["-p", "179"] } else { &[] };
-    let program = format!("{PROGRAMS}/{daemon}");
-    let log = logs.join(format!("{namespace}-{daemon}.log"));
-    Process::start(namespace, &program, arguments.iter().chain(more), &log)
 }
 
 const fn family_name(family: Family) -> &'static str {
@@ -332,8 +257,7 @@ impl Reference for Frr {
     }
 
     fn is_established(&self) -> bool {
-        self.vtysh(&["show bgp neighbors json"])
-            .is_ok_and(|text| text.contains("\"bgpState\":\"Established\""))
+        self.daemons.is_established()
     }
 
     fn routes(&self, family: Family) -> String {
@@ -349,14 +273,11 @@ impl Reference for Frr {
     }
 
     fn crash(&mut self) {
-        if let Some(bgpd) = self.bgpd.take() {
-            bgpd.kill();
-        }
+        self.daemons.kill_bgpd();
     }
 
     fn restart(&mut self) {
         let text = configuration(&self.setup, &self.announced);
-        self.bgpd = Some(start_daemon(&self.namespace, &self.logs, "bgpd", &text));
-        until("bgpd answers", START, || self.vtysh(&["show bgp summary"]).is_ok());
+        self.daemons.start_bgpd(&text);
     }
 }

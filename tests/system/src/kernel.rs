@@ -77,6 +77,16 @@ impl Bench {
         self.ip_json(node, "link show").iter().map(entry).collect()
     }
 
+    /// The MAC address of a link within a node.
+    ///
+    /// # Panics
+    /// When there is no such link.
+    #[must_use]
+    pub fn mac_of(&self, node: &str, link: &str) -> String {
+        let link = self.ip_json(node, &format!("link show {link}"));
+        link[0]["address"].as_str().expect("a MAC address").to_owned()
+    }
+
     /// How often the carrier of a link within a node has changed.
     ///
     /// # Panics

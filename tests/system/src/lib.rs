@@ -3,17 +3,29 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+mod flows;
+pub mod frames;
 mod http;
 mod kernel;
+pub mod l3;
 mod monitor;
+mod node;
 mod openstack;
+mod rude;
+mod vm;
+mod wan;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use flows::{FLOWS, Instances, Spread};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
-pub use monitor::Monitor;
+pub use monitor::{Monitor, RouteMonitor};
+pub use node::Node;
 pub use openstack::{Openstack, column, environment};
+pub use rude::Rude;
+pub use vm::{Vm, VmSpec};
+pub use wan::{Peering, PrefixRoute, WanGateway};
 pub use watch::{SseEvent, SseStream};
 
 pub use weft_soak::rounds;

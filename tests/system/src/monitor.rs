@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::{Bench, until};
+use crate::{Bench, run, until};
 
 /// How long an event may take to be told of.
 const TOLD_WITHIN: Duration = Duration::from_secs(10);
@@ -105,5 +105,67 @@ impl Drop for Monitor {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// A program that prints how the IPv4 routes of a namespace change.
+pub struct RouteMonitor {
+    namespace: String,
+    child: Child,
+    path: PathBuf,
+}
+
+/// A destination that nobody has: our mark in the stream of routes.
+const MARK_ROUTE: &str = "192.0.2.254";
+
+impl RouteMonitor {
+    /// Begins to listen: when this returns, everything that follows is heard.
+    ///
+    /// # Panics
+    /// When the program cannot be started.
+    #[must_use]
+    pub fn start(bench: &Bench, namespace: &str) -> Self {
+        let path = bench.lab().state_directory().join(format!("routes-{namespace}"));
+        let file = File::create(&path).expect("a file can be made");
+        let mut command = Command::new("ip");
+        command.args(["-4", "-n", namespace, "monitor", "route"]).stdout(file).stderr(Stdio::null());
+        let child = command.spawn().expect("a program can be started");
+        let monitor = Self { namespace: namespace.to_owned(), child, path };
+        until("the monitor listens", TOLD_WITHIN, || (monitor.mark() > 0).then_some(()));
+        monitor
+    }
+
+    /// Marks the stream; answers how many marks have been heard before.
+    fn mark(&self) -> usize {
+        let heard = self.marks();
+        for verb in ["add", "del"] {
+            run(&format!("ip -n {} route {verb} blackhole {MARK_ROUTE}", self.namespace));
+        }
+        heard
+    }
+
+    fn marks(&self) -> usize {
+        fs::read_to_string(&self.path).unwrap_or_default().matches(MARK_ROUTE).count()
+    }
+
+    /// Ends; answers what has changed: a route that went is `Deleted`.
+    ///
+    /// # Panics
+    /// When what was overheard cannot be read.
+    #[must_use]
+    pub fn end(self) -> Vec<String> {
+        let heard = self.mark();
+        // Each mark is heard twice, and after all that came before it.
+        until("the last mark is heard", TOLD_WITHIN, || (self.marks() >= heard + 2).then_some(()));
+        let text = fs::read_to_string(&self.path).expect("what was heard can be read");
+        text.lines().filter(|line| !line.contains(MARK_ROUTE)).map(str::to_owned).collect()
+    }
+}
+
+impl Drop for RouteMonitor {
+    fn drop(&mut self) {
+        // It listens for ever.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -2,83 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
+use weft_system_tests::l3::{any_to_any, await_silence, network, ttl, vpn, workload};
 use weft_system_tests::{Bench, run, try_run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// A network of a project, with a subnet.
-fn network(bench: &Bench, project: &str, attributes: Value, cidrs: &[&str]) -> (String, Vec<String>) {
-    let mut attributes = attributes;
-    attributes["project_id"] = json!(project);
-    let network = bench.http().create_id("networks", &json!({ "network": attributes }));
-    let subnets = cidrs.iter().map(|cidr| {
-        let subnet = json!({"network_id": network, "ip_version": 4, "cidr": cidr, "project_id": project});
-        bench.http().create_id("subnets", &json!({ "subnet": subnet }))
-    });
-    let subnets = subnets.collect();
-    (network, subnets)
-}
-
-/// A workload of a project: a namespace of this name, with an address.
-fn workload(bench: &Bench, project: &str, network: &str, at: (&str, &str, &str), anycast: bool) -> String {
-    let (name, host, address) = at;
-    let port = json!({"network_id": network, "name": name, "project_id": project, "anycast": anycast,
-        "fixed_ips": [{"ip_address": address}], "binding:host_id": host, "binding:profile": {"namespace": name}});
-    bench.http().create_id("ports", &json!({ "port": port }))
-}
-
-/// A VPN of a project, and what is associated with it.
-fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Value)]) -> String {
-    let mut attributes = attributes;
-    attributes["project_id"] = json!(project);
-    let vpn = bench.http().create_id("bgpvpn/bgpvpns", &json!({ "bgpvpn": attributes }));
-    for (kind, member) in members {
-        let association = format!("{kind}_association");
-        let _made = bench
-            .http()
-            .create(&format!("bgpvpn/bgpvpns/{vpn}/{association}s"), &json!({ association: member }));
-    }
-    vpn
-}
-
-/// With which TTL an echo comes back, if one does.
-fn ttl(bench: &Bench, from: &str, to: &str) -> Option<u8> {
-    let namespace = bench.namespace(from);
-    let said = try_run(&format!("ip netns exec {namespace} ping -c 1 -W 1 -n {to}")).ok()?;
-    said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
-}
-
-/// Waits until nothing answers any more: hosts that are at rest may be so with what they had.
-fn await_silence(bench: &Bench, from: &str, to: &str) {
-    until(&format!("{from} reaches {to} no more"), WITHIN, || ttl(bench, from, to).is_none().then_some(()));
-}
-
 #[test]
 fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     let bench = Bench::up("t-anytoany", 2, 9783);
-    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24"]);
-    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24"]);
-    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24"]);
-    workload(&bench, "Blue", &net1, ("G1", "host1", "10.1.1.5"), false);
-    workload(&bench, "Blue", &net2, ("G2", "host1", "10.3.7.9"), false);
-    let g3 = workload(&bench, "Blue", &net1, ("G3", "host2", "10.1.1.6"), false);
-    workload(&bench, "Blue", &net2, ("G4", "host2", "10.3.7.10"), false);
-    workload(&bench, "Red", &net3, ("G5", "host1", "10.1.1.5"), false);
-    workload(&bench, "Red", &net3, ("G6", "host2", "10.1.1.6"), false);
-    vpn(
-        &bench,
-        "Blue",
-        json!({"name": "vpn1", "route_targets": ["64512:100"]}),
-        &[("network", json!({"network_id": net1})), ("network", json!({"network_id": net2}))],
-    );
-    vpn(
-        &bench,
-        "Red",
-        json!({"name": "vpn2", "route_targets": ["64512:200"]}),
-        &[("network", json!({"network_id": net3}))],
-    );
+    let made = any_to_any(&bench, json!({}));
     bench.await_rest();
     // One hop on the same host, two to the other, none within a subnet.
     for (from, to, expected) in [
@@ -102,7 +36,7 @@ fn any_to_any_everybody_of_a_vpn_reaches_everybody_and_nobody_of_another() {
     assert!(lost.contains("From 10.1.1.1 icmp_seq=1 Destination Net Unreachable"), "{lost}");
     let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 10.3.7.10")).unwrap_err();
     assert!(tired.contains("Time to live exceeded"), "{tired}");
-    bench.http().delete("ports", &g3);
+    bench.http().delete("ports", &made["G3"]);
     await_silence(&bench, "host1.G2", "10.1.1.6");
     assert_eq!(ttl(&bench, "host1.G2", "10.3.7.10"), Some(64), "what stays is untouched");
 }
@@ -197,7 +131,25 @@ fn ecmp_one_address_of_several_instances_in_one_subnet_is_reached_from_inside_an
         assert!(bench.pings(from, "10.1.1.5"), "{from}");
     }
     assert_eq!(ttl(&bench, "host1.V2", "10.1.1.3"), Some(64), "the others of the subnet are beside it");
+    // The gateways answer for it at once: nobody else will.
+    for host in ["host1", "host2"] {
+        let tables = run(&format!("ip -n {} ntable show", vrf_namespace(&bench, host)));
+        let delays = tables.split("\n\n").filter(|table| table.contains("dev gw-"));
+        let delays: Vec<&str> =
+            delays.filter_map(|table| table.split("proxy_delay ").nth(1)?.split(' ').next()).collect();
+        assert!(!delays.is_empty() && delays.iter().all(|delay| *delay == "0"), "{tables}");
+    }
     // An instance is routed to them: it has no neighbour but its gateway.
     let routes = bench.ip("host1.V11", "route");
     assert!(routes.contains("default via 10.1.1.1") && !routes.contains("10.1.1.0/24"), "{routes}");
+}
+
+/// The namespace of the only VRF of a host.
+fn vrf_namespace(bench: &Bench, host: &str) -> String {
+    let prefix = bench.namespace(&format!("{host}.vrf-"));
+    let names = run("ip netns list");
+    let mut own = names.split_whitespace().filter(|name| name.starts_with(&prefix));
+    let found = own.next().expect("a VRF").to_owned();
+    assert_eq!(own.next(), None, "one VRF alone");
+    found
 }

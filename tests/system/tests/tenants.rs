@@ -1,19 +1,18 @@
 //! Two tenants with the same addresses; one of them breaks out with frames of its own making, and gets nowhere. And what one
 //! has left is not given to the other as long as a host may still have it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::Child;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_lab::{Workload, ping_matrix};
+use weft_system_tests::frames::{BROADCAST, IPV4, feed, frame, hexadecimal, inject, python, udp, vxlan};
 use weft_system_tests::{Bench, Http, until};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// What our own frames bear, so that they are known wherever they come out.
 const MARKER: &str = "weft-break-in";
-const BROADCAST: &str = "ff:ff:ff:ff:ff:ff";
-const IPV4: u16 = 0x0800;
 /// A type that nobody speaks (IEEE 802, for experiments).
 const EXPERIMENT: u16 = 0x88b5;
 
@@ -33,59 +32,6 @@ fn two_tenants(name: &str, port: u16) -> Bench {
     bench.await_rest();
     bench
 }
-
-/// A frame: to and from these MAC addresses, of this type.
-fn frame(to: &str, from: &str, kind: u16, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = [mac(to), mac(from)].concat();
-    bytes.extend_from_slice(&kind.to_be_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-fn mac(text: &str) -> Vec<u8> {
-    text.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("a MAC address")).collect()
-}
-
-fn checksum(header: &[u8]) -> u16 {
-    let sum: u32 = header.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum();
-    !(((sum & 0xffff) + (sum >> 16)) as u16)
-}
-
-/// A UDP datagram in IPv4 (RFC 791, RFC 768; no UDP checksum).
-fn udp(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(20 + 8 + payload.len()).expect("a short datagram");
-    let mut packet = vec![0x45, 0];
-    packet.extend_from_slice(&length.to_be_bytes());
-    packet.extend_from_slice(&[0, 1, 0, 0, 64, 17, 0, 0]);
-    packet.extend_from_slice(&from);
-    packet.extend_from_slice(&to);
-    let sum = checksum(&packet).to_be_bytes();
-    packet[10..12].copy_from_slice(&sum);
-    packet.extend_from_slice(&40_000_u16.to_be_bytes());
-    packet.extend_from_slice(&port.to_be_bytes());
-    packet.extend_from_slice(&(length - 20).to_be_bytes());
-    packet.extend_from_slice(&[0, 0]);
-    packet.extend_from_slice(payload);
-    packet
-}
-
-/// VXLAN (RFC 7348 §5) around a frame.
-fn vxlan(vni: u32, inner: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![8, 0, 0, 0];
-    bytes.extend_from_slice(&(vni << 8).to_be_bytes());
-    bytes.extend_from_slice(inner);
-    bytes
-}
-
-/// Sends frames, each a line of hexadecimal digits, from a node's `eth0`: five times each.
-const SENDER: &str = r#"
-import socket, sys
-frames = [bytes.fromhex(line) for line in sys.stdin]
-sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-sender.bind(("eth0", 0))
-for frame in frames * 5:
-    sender.send(frame)
-"#;
 
 /// Sends a datagram, so that what is forged elsewhere is known to be well made.
 const DATAGRAM: &str = r#"
@@ -117,28 +63,6 @@ while True:
     if ready == [sys.stdin]:
         break
 "#;
-
-fn python(bench: &Bench, node: &str, program: &str, arguments: &[&str]) -> Child {
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", &bench.namespace(node), "python3", "-c", program]).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 is there")
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn feed(mut child: Child, text: &str) {
-    let mut input = child.stdin.take().expect("an input");
-    input.write_all(text.as_bytes()).expect("a program reads");
-    drop(input);
-    assert!(child.wait().expect("a program ends").success());
-}
-
-fn inject(bench: &Bench, node: &str, frames: &[Vec<u8>]) {
-    let lines: Vec<String> = frames.iter().map(|frame| hexadecimal(frame)).collect();
-    feed(python(bench, node, SENDER, &[]), &lines.join("\n"));
-}
 
 /// Somebody who listens in a node.
 struct Listener {
@@ -187,11 +111,6 @@ fn marked(text: &str) -> Vec<u8> {
     format!("{MARKER} {text}\0").into_bytes()
 }
 
-fn mac_of(bench: &Bench, node: &str, link: &str) -> String {
-    let link = bench.ip_json(node, &format!("link show {link}"));
-    link[0]["address"].as_str().expect("a MAC address").to_owned()
-}
-
 fn port_of(http: Http, name: &str) -> Value {
     http.list(&format!("ports?name={name}"))[0].clone()
 }
@@ -213,7 +132,7 @@ fn attempts(bench: &Bench) -> Vec<Vec<u8>> {
     let bridge = format!("br-{}", &text(&network["id"])[..11]);
     let blue: Vec<String> = ["blue1", "blue2"].map(|name| text(&port_of(http, name)["mac_address"])).into();
     let near =
-        [mac_of(bench, "host1", &tap), mac_of(bench, "host1", &bridge), mac_of(bench, "host1", "underlay0")];
+        [bench.mac_of("host1", &tap), bench.mac_of("host1", &bridge), bench.mac_of("host1", "underlay0")];
     let vni = vni_of(http, "blue");
     let mut frames = Vec::new();
     for to in blue.iter().chain(&near).map(String::as_str).chain([

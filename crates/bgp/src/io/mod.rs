@@ -59,7 +59,7 @@ impl Handle {
         receiver.await.ok()
     }
 
-    /// Waits until [`Speaker::poll_learned`] may have something.
+    /// Waits until [`Speaker::poll_learned`] may have something, or [`Speaker::has_heard_all`] is so for the first time.
     pub async fn learned(&self) {
         self.learned.notified().await;
     }
@@ -75,6 +75,8 @@ pub struct Driver {
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
     md5_keys: Vec<(ipnet::IpNet, String)>,
+    /// Whether every neighbour has sent all that it had, once.
+    had_heard_all: bool,
 }
 
 impl Driver {
@@ -89,8 +91,9 @@ impl Driver {
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
         let (connections, dialing) = (HashMap::new(), JoinSet::new());
+        let (md5_keys, had_heard_all) = (Vec::new(), false);
         let driver =
-            Self { speaker, listeners, connections, dialing, commands, learned, md5_keys: Vec::new() };
+            Self { speaker, listeners, connections, dialing, commands, learned, md5_keys, had_heard_all };
         Ok((driver, handle))
     }
 
@@ -109,7 +112,9 @@ impl Driver {
             self.act();
             self.listen_with_keys();
             let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
-            if self.speaker.has_learned() {
+            let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
+            self.had_heard_all |= has_now_heard_all;
+            if has_now_heard_all || self.speaker.has_learned() {
                 self.learned.notify_one();
             }
             let deadline = self.speaker.next_deadline().map(tokio::time::Instant::from_std);

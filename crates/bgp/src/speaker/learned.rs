@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use weft_net::{RouteDistinguisher, RouteTarget};
 
 use super::export::CONSTRAINED;
+use super::peer::Life;
 use super::{Route, Speaker};
 use crate::rib::{AttributeSet, Candidate, PathView, PeerIndex, Rib, Scope, decide};
 use crate::wire::{
@@ -158,6 +159,18 @@ impl Speaker {
         self.settling_until.is_none()
             && (Family::ALL.iter().any(|family| self.rib.table(*family).told(PeerIndex::LOCAL).0 > 0)
                 || self.instances.by_name.values().any(|instance| !instance.pending.is_empty()))
+    }
+
+    /// Whether each neighbour is there and has sent all that it has, as far as it says so (RFC 4724 §2), and nothing is held back any
+    /// more.
+    #[must_use]
+    pub fn has_heard_all(&self) -> bool {
+        self.settling_until.is_none()
+            && self.peers.values().filter(|peer| peer.life != Life::Leaving).all(|peer| {
+                peer.up.as_ref().is_some_and(|(negotiated, _)| {
+                    negotiated.codec.families.iter().all(|family| peer.families[family as usize].has_ended)
+                })
+            })
     }
 
     /// Looks at some destinations that have changed; answers how many there were.

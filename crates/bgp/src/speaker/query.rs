@@ -318,7 +318,10 @@ fn capability(capability: &Capability) -> String {
                 families.iter().map(|(raw, mode)| format!("{} {mode:?}", name(raw)).to_lowercase()).collect();
             format!("add-path {}", families.join(", "))
         }
-        Capability::GracefulRestart(graceful) => format!("graceful restart, {} s", graceful.restart_time_s),
+        Capability::GracefulRestart(graceful) => {
+            let restarting = if graceful.is_restarting { ", restarting" } else { "" };
+            format!("graceful restart, {} s{restarting}", graceful.restart_time_s)
+        }
         Capability::LongLivedGracefulRestart(_) => "long-lived graceful restart".to_owned(),
         Capability::Unknown { code, .. } => format!("capability {code}"),
     }

@@ -364,6 +364,15 @@ impl Distribution {
         deliveries
     }
 
+    /// Begins with the facts of an earlier life, which were those of this turn. What agents have of that turn can be built upon.
+    pub fn recall(&mut self, turn: u64, facts: Facts) {
+        let known = self.model.facts_of_ours(facts.clone());
+        // Without those about what has gone since it is another turn.
+        self.reached.turn = if known == facts { turn } else { self.next_turn() };
+        self.turns_from = self.turns_from.max(turn + 1);
+        self.model = self.model.clone().with_facts(known);
+    }
+
     /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
     pub fn reset(&mut self, model: Model, version: Version) {
         let model = model.with_facts(self.model.facts().clone());

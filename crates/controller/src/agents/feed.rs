@@ -70,6 +70,7 @@ impl Feed {
         let mut distribution = self.site.distribution.lock();
         self.site.touched.note(advance.touched());
         self.send(distribution.hand_out(advance));
+        self.site.facts_changed.notify_one();
     }
 
     fn begin_anew(&self) -> weft_store::Watch<Head> {

@@ -10,3 +10,6 @@ mod server;
 pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome, Reached};
 pub use feed::follow_store;
 pub use server::{AgentServer, Links, serve};
+
+#[cfg(test)]
+mod tests;

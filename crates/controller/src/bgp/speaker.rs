@@ -3,28 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use weft_bgp::io::{Driver, Handle};
-use weft_bgp::speaker::{Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
+use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
 use weft_services::vrf::{Announcement, Vrf, announcements};
 use weft_services::{Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write};
-use weft_store::WatchError;
+use weft_store::{Watch, WatchError};
 
+use super::awaited::Awaited;
 use super::config::{Wanted, wanted};
 use super::routes::{self, By};
+use crate::head::Head;
 use crate::site::Site;
 
 /// How many changes are taken from a speaker at a time.
 const LEARNED_MAX: usize = 4096;
-/// How long routes are awaited after a start before the best are chosen and told, in seconds.
-const DEFERRAL_TIME_S: u16 = 30;
+/// How much later than its deferral time a speaker is taken to have heard all that it will hear: by then it has told it.
+const DEFERRAL_MARGIN: Duration = Duration::from_secs(1);
 /// How many such batches may wait.
 const BATCHES_MAX: usize = 16;
 
@@ -35,6 +37,8 @@ pub struct BgpConfig {
     pub listen: Vec<SocketAddr>,
     /// Our BGP identifier.
     pub router_id: Ipv4Addr,
+    /// How long routes are awaited after a start of the process before the best are chosen and told, in seconds (RFC 4724 §4.1).
+    pub deferral_time_s: u16,
 }
 
 /// The speakers of a site.
@@ -46,9 +50,12 @@ pub struct Bgp {
     announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     learned: HashMap<(Id, IpNet), BySource>,
+    /// What was learned in an earlier life.
+    awaited: Awaited,
     /// Which targets each VRF imports.
     imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
     inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    watch: Watch<Head>,
 }
 
 /// What was learned of one prefix, by kind of route and speaker.
@@ -58,6 +65,8 @@ type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 struct Heard {
     speaker: Id,
     learned: Vec<Learned>,
+    /// This is all that its neighbours had, or it has waited long enough for them.
+    is_all: bool,
 }
 
 /// A speaker that runs.
@@ -68,6 +77,14 @@ struct Running {
     tasks: [JoinHandle<()>; 2],
 }
 
+/// What a speaker begins with.
+struct Beginning {
+    config: SpeakerConfig,
+    peers: BTreeMap<IpAddr, PeerConfig>,
+    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    announced: Vec<Route>,
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
@@ -75,29 +92,36 @@ impl Drop for Running {
 }
 
 impl Bgp {
-    /// The speakers of a site, none of which runs yet.
-    #[must_use]
-    pub fn new(site: Arc<Site>, config: BgpConfig) -> Self {
-        Self {
+    /// Starts the speakers of a site, which announce all that its hosts forward. To be done before agents are served: whoever has
+    /// not come yet goes on with what it has.
+    pub async fn start(site: Arc<Site>, config: BgpConfig) -> Self {
+        let snapshot = site.durable();
+        let watch = site.store.watch(snapshot.version);
+        let mut bgp = Self {
             site,
             config,
             speakers: BTreeMap::new(),
             announced: HashMap::new(),
             learned: HashMap::new(),
+            awaited: Awaited::default(),
             imports: BTreeMap::new(),
             inbox: mpsc::channel(BATCHES_MAX),
-        }
+            watch,
+        };
+        bgp.begin(&snapshot.model.0, true).await;
+        let facts = bgp.site.distribution.lock().model().0.facts().clone();
+        bgp.awaited = Awaited::new(&facts, bgp.speakers.keys().copied().collect());
+        let gone = bgp.awaited.over();
+        bgp.tell(gone).await;
+        bgp
     }
 
     /// Runs as long as the store is there.
     pub async fn run(mut self) {
-        let snapshot = self.site.durable();
-        let mut watch = self.site.store.watch(snapshot.version);
-        self.begin(&snapshot.model.0).await;
         let site = self.site.clone();
         loop {
             tokio::select! {
-                together = watch.next_together() => match together {
+                together = self.watch.next_together() => match together {
                     Ok((events, _)) => {
                         let model = self.site.durable().model.0.clone();
                         let writes = events.iter().flat_map(|event| event.writes.iter());
@@ -107,8 +131,8 @@ impl Bgp {
                     Err(error) => {
                         tracing::warn!(%error, "BGP is configured anew");
                         let snapshot = self.site.durable();
-                        watch = self.site.store.watch(snapshot.version);
-                        self.begin(&snapshot.model.0).await;
+                        self.watch = self.site.store.watch(snapshot.version);
+                        self.begin(&snapshot.model.0, false).await;
                     }
                 },
                 touched = site.touched.take() => self.announce(touched).await,
@@ -117,17 +141,19 @@ impl Bgp {
         }
     }
 
-    /// Configures everything, as after a start.
-    async fn begin(&mut self, model: &Model) {
+    /// Configures everything, as after a start. What is announced comes before those who announce it: their neighbours take what
+    /// is not there when they begin as withdrawn.
+    async fn begin(&mut self, model: &Model, peers_may_remember: bool) {
         let vrfs = model.vrfs().map(|vrf| vrf.standard.id);
         let gone: Vec<Id> = self.imports.keys().copied().filter(|id| model.vrf(*id).is_none()).collect();
         let rows = vrfs.chain(gone).map(|id| RowKey::Resource(RowKind::Vrf, id));
         let rows: BTreeSet<RowKey> = rows.collect();
         self.configure(model, rows).await;
-        let peers_may_remember = self.speakers.is_empty();
-        self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
         let routes = weft_services::vrf::routes_of_all(model);
-        self.site.touched.note(routes.iter().chain(self.announced.keys()));
+        let routes: BTreeSet<FragmentKey> =
+            routes.into_iter().chain(self.announced.keys().cloned()).collect();
+        self.announce(routes).await;
+        self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
     }
 
     /// Makes the speakers what the rows say of which some have changed.
@@ -174,25 +200,28 @@ impl Bgp {
             self.forget(id).await;
         }
         for (id, wanted) in wanted {
-            if !self.speakers.contains_key(&id) {
-                self.start(id, wanted.config, peers_may_remember).await;
-            }
-            if let Some(running) = self.speakers.get_mut(&id) {
-                running.set_peers(wanted.peers).await;
+            match self.speakers.get_mut(&id) {
+                Some(running) => running.set_peers(wanted.peers).await,
+                None => self.start_speaker(id, wanted, peers_may_remember),
             }
         }
     }
 
     /// Starts a speaker, with all that is announced and imported already.
-    async fn start(&mut self, id: Id, config: SpeakerConfig, peers_may_remember: bool) {
-        let restarted = Restarted { forwarding_kept: true, deferral_time_s: DEFERRAL_TIME_S };
-        let restarted = peers_may_remember.then_some(restarted);
-        let begun =
-            Speaker::new(SpeakerConfig { restarted, ..config.clone() }, Instant::now(), rand::random());
+    fn start_speaker(&mut self, id: Id, wanted: Wanted, peers_may_remember: bool) {
+        let Wanted { config, peers } = wanted;
+        let deferral_time_s = self.config.deferral_time_s;
+        let restarted = peers_may_remember.then_some(Restarted { forwarding_kept: true, deferral_time_s });
+        let announced = self.announced.values().flatten().flat_map(routes::routes).collect();
+        let (imports, peers_of) = (self.imports.clone(), peers.clone());
+        let config_of = SpeakerConfig { restarted, ..config.clone() };
+        let beginning = Beginning { config: config_of, peers: peers_of, imports, announced };
         // One can be listened for on an address.
         let listen: &[SocketAddr] = if self.speakers.is_empty() { &self.config.listen } else { &[] };
-        let started =
-            begun.map_err(anyhow::Error::from).and_then(|speaker| Ok(Driver::new(speaker, listen)?));
+        let started = beginning
+            .speaker()
+            .map_err(anyhow::Error::from)
+            .and_then(|speaker| Ok(Driver::new(speaker, listen)?));
         let (driver, handle) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -200,18 +229,12 @@ impl Bgp {
                 return;
             }
         };
-        let tasks =
-            [tokio::spawn(driver.run()), tokio::spawn(pass_on(id, handle.clone(), self.inbox.0.clone()))];
-        let imports: Vec<(String, BTreeSet<RouteTarget>)> =
-            self.imports.iter().map(|(id, targets)| (id.to_string(), targets.clone())).collect();
-        let announced: Vec<Route> = self.announced.values().flatten().flat_map(routes::routes).collect();
-        let begin = move |speaker: &mut Speaker, _| {
-            imports.into_iter().for_each(|(name, targets)| speaker.set_instance(&name, targets));
-            announced.into_iter().for_each(|route| speaker.originate(route));
-        };
-        let _ended = handle.with(begin).await;
+        let deferral = restarted.map(|_| Duration::from_secs(deferral_time_s.into()) + DEFERRAL_MARGIN);
+        let until = tokio::time::Instant::now() + deferral.unwrap_or_default();
+        let hearing = pass_on(id, handle.clone(), self.inbox.0.clone(), until);
+        let tasks = [tokio::spawn(driver.run()), tokio::spawn(hearing)];
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
-        self.speakers.insert(id, Running { config, peers: BTreeMap::new(), handle, tasks });
+        self.speakers.insert(id, Running { config, peers, handle, tasks });
     }
 
     /// What was learned by a speaker is known no more.
@@ -220,12 +243,20 @@ impl Bgp {
         for ((vrf, destination), by) in &mut self.learned {
             let count = by.len();
             by.retain(|(_, of), _| *of != speaker);
-            if by.len() != count {
-                facts.push(Fact::Routes { vrf: *vrf, destination: *destination, routes: routes::best(by) });
+            let (vrf, destination, routes) = (*vrf, *destination, routes::best(by));
+            if by.len() != count && self.awaited.is_news((vrf, destination), &routes) {
+                facts.push(Fact::Routes { vrf, destination, routes });
             }
         }
         self.learned.retain(|_, by| !by.is_empty());
-        self.site.learn(facts).await;
+        facts.extend(self.awaited.heard_all(speaker));
+        self.tell(facts).await;
+    }
+
+    async fn tell(&self, facts: Vec<Fact>) {
+        for facts in facts.chunks(LEARNED_MAX) {
+            self.site.learn(facts.to_vec()).await;
+        }
     }
 
     /// Looks again at what is announced because of fragments.
@@ -285,14 +316,38 @@ impl Bgp {
             } else {
                 known.insert((by, heard.speaker), routes);
             }
-            facts.push(Fact::Routes { vrf, destination, routes: routes::best(known) });
+            let routes = routes::best(known);
+            if self.awaited.is_news((vrf, destination), &routes) {
+                facts.push(Fact::Routes { vrf, destination, routes });
+            }
             if known.is_empty() {
                 self.learned.remove(&(vrf, destination));
             }
         }
-        if !facts.is_empty() {
-            self.site.learn(facts).await;
+        if heard.is_all {
+            facts.extend(self.awaited.heard_all(heard.speaker));
         }
+        self.tell(facts).await;
+    }
+}
+
+impl Beginning {
+    fn speaker(self) -> Result<Speaker, ConfigError> {
+        let now = Instant::now();
+        let mut speaker = Speaker::new(self.config, now, rand::random())?;
+        for (id, targets) in self.imports {
+            speaker.set_instance(&id.to_string(), targets);
+        }
+        self.announced.into_iter().for_each(|route| speaker.originate(route));
+        self.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));
+        Ok(speaker)
+    }
+}
+
+fn set_peer(speaker: &mut Speaker, peer: PeerConfig, now: Instant) {
+    let address = peer.address;
+    if let Err(error) = speaker.set_peer(peer, now) {
+        tracing::error!(peer = %address, %error, "the BGP neighbour cannot be configured");
     }
 }
 
@@ -310,26 +365,31 @@ impl Running {
             for address in gone {
                 speaker.remove_peer(address, now);
             }
-            for peer in changed {
-                let address = peer.address;
-                if let Err(error) = speaker.set_peer(peer, now) {
-                    tracing::error!(peer = %address, %error, "the BGP neighbour cannot be configured");
-                }
-            }
+            changed.into_iter().for_each(|peer| set_peer(speaker, peer, now));
         };
         let _ended = self.handle.with(set).await;
     }
 }
 
-/// Takes from a speaker what it learns, and passes it on as fast as it is taken.
-async fn pass_on(speaker: Id, handle: Handle, inbox: mpsc::Sender<Heard>) {
+/// Takes from a speaker what it learns, and passes it on as fast as it is taken; says once that this is all, when its neighbours have
+/// said so or it is later than `until`.
+async fn pass_on(speaker: Id, handle: Handle, inbox: mpsc::Sender<Heard>, until: tokio::time::Instant) {
+    let mut had_all = false;
     loop {
-        let Some(learned) = handle.with(|speaker, now| speaker.poll_learned(LEARNED_MAX, now)).await else {
-            return;
-        };
-        if learned.is_empty() {
-            handle.learned().await;
-        } else if inbox.send(Heard { speaker, learned }).await.is_err() {
+        let ask =
+            |speaker: &mut Speaker, now| (speaker.poll_learned(LEARNED_MAX, now), speaker.has_heard_all());
+        let Some((learned, has_heard_all)) = handle.with(ask).await else { return };
+        let is_late = || tokio::time::Instant::now() >= until;
+        let is_all = !had_all && learned.is_empty() && (has_heard_all || is_late());
+        if learned.is_empty() && !is_all {
+            tokio::select! {
+                () = handle.learned() => {}
+                () = tokio::time::sleep_until(until), if !had_all => {}
+            }
+            continue;
+        }
+        had_all |= is_all;
+        if inbox.send(Heard { speaker, learned, is_all }).await.is_err() {
             return;
         }
     }

@@ -182,6 +182,8 @@ impl LinuxHost {
             return;
         }
         run.put(at, Care::Must, |batch| encode::set_ipv4(batch, index, &guard::VRF_IPV4));
+        // A link that is only now to have IPv6 has no such setting yet.
+        run.put(at, Care::May, |batch| encode::answer_at_once(batch, index));
         if let Some(queue) = run.queues.get_mut(at.namespace) {
             let settings = [IPV6_ON, ("forwarding", "1"), ("accept_ra", "0"), ("accept_redirects", "0")];
             queue.settings.extend(settings.map(|setting| (at.step, id.name, setting)));

@@ -90,8 +90,10 @@ impl LinuxHost {
             Some(id) => (id, false),
             None => (self.place(at.namespace)?.take_next_hop(), true),
         };
+        let is_ingress = route.table == INGRESS_TABLE;
+        let buckets = if is_ingress { encode::INGRESS_BUCKETS } else { encode::BUCKETS };
         run.put(at, Care::Must, |batch| {
-            encode::group(batch, (id, is_new), &members, resilient);
+            encode::group(batch, (id, is_new), &members, resilient.then_some(buckets));
             if is_new {
                 encode::route(batch, change, key, Target::NextHop(id));
             }

@@ -12,7 +12,10 @@ use crate::wire::number::*;
 use crate::wire::{Message, PROTOCOL};
 
 /// How many flows of a resilient group are told apart: what is of one bucket moves together.
-const BUCKETS: u16 = 128;
+pub(crate) const BUCKETS: u16 = 128;
+/// The same, where packets come in that another group may have spread by the same hash, which a packet of a local socket bears
+/// from host to host: of two numbers without a common divisor neither says anything about the other.
+pub(crate) const INGRESS_BUCKETS: u16 = 127;
 /// How long a bucket must have been silent before it may be given to another member, in hundredths of a second.
 const IDLE_TIMER: u32 = 100;
 /// Where the rule is put that looks the host's own addresses up: behind those of VRFs, before `main`.
@@ -144,8 +147,13 @@ pub(crate) fn next_hop(batch: &mut Vec<u8>, id: u32, hop: &RawHop) {
     labels(&mut message, &hop.labels, (NHA_ENCAP_TYPE, NHA_ENCAP));
 }
 
-/// Makes a group of next hops, or gives one other members.
-pub(crate) fn group(batch: &mut Vec<u8>, (id, is_new): (u32, bool), members: &[(u32, u16)], resilient: bool) {
+/// Makes a group of next hops, or gives one other members: a resilient one if it is told how many buckets it has.
+pub(crate) fn group(
+    batch: &mut Vec<u8>,
+    (id, is_new): (u32, bool),
+    members: &[(u32, u16)],
+    buckets: Option<u16>,
+) {
     let flags = if is_new { CREATE } else { REPLACE };
     // `struct nexthop_grp`: a number, and one less than the weight.
     let list: Vec<u8> = members
@@ -157,9 +165,13 @@ pub(crate) fn group(batch: &mut Vec<u8>, (id, is_new): (u32, bool), members: &[(
         .collect();
     let mut message = Message::begin(batch, RTM_NEWNEXTHOP, flags, &next_hop_fixed(AF_UNSPEC, 0));
     message.u32(NHA_ID, id).bytes(NHA_GROUP, &list);
-    if resilient {
+    if let Some(buckets) = buckets {
         message.u16(NHA_GROUP_TYPE, NEXTHOP_GRP_TYPE_RES).nest(NHA_RES_GROUP, |settings| {
-            settings.u16(NHA_RES_GROUP_BUCKETS, BUCKETS).u32(NHA_RES_GROUP_IDLE_TIMER, IDLE_TIMER);
+            settings.u32(NHA_RES_GROUP_IDLE_TIMER, IDLE_TIMER);
+            // A group that is there keeps its number.
+            if is_new {
+                settings.u16(NHA_RES_GROUP_BUCKETS, buckets);
+            }
         });
     }
 }

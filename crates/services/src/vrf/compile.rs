@@ -21,6 +21,7 @@ use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::core::{ServicePort, compile as core};
 use crate::departure::{Presence, waits};
 use crate::network::compile::{self as network_compile, MAIN_TABLE};
+use crate::router::RouterInterface;
 use crate::vrf::objects::{self, Gateway, Hop};
 use crate::vrf::route::{self, Live, ToPort};
 use crate::vrf::{Scope, Vrf, member, outside, vpn};
@@ -364,13 +365,18 @@ fn gateway_id(model: &Model, vrf: &Vrf, network: Id) -> Id {
     }
 }
 
-/// The interfaces of a router, or of any, on a network.
-fn interfaces(model: &Model, network: Id, router: Option<Id>) -> impl Iterator<Item = Id> + use<'_> {
+/// The interfaces of a router, or of any, on a network: the one first whose MAC address the gateway has. That is the oldest, and
+/// of those that are as old one of IPv4: one more beside it, or one less, leaves the gateway where it is.
+fn interfaces(model: &Model, network: Id, router: Option<Id>) -> impl Iterator<Item = Id> + use<> {
     let interfaces = model.referring((RowKind::Network, network), RowKind::RouterInterface);
-    interfaces.filter(move |id| {
-        let found = model.router_interfaces.get(id);
-        found.is_some_and(|found| router.is_none_or(|router| found.router_id == router))
-    })
+    let interfaces = interfaces.filter_map(|id| model.router_interfaces.get(&id));
+    let own = interfaces.filter(|found| router.is_none_or(|router| found.router_id == router));
+    let is_ipv6 = |id: &Id| model.subnets.get(id).is_some_and(|subnet| subnet.cidr.addr().is_ipv6());
+    let order = |found: &RouterInterface| {
+        (found.standard.created_at, found.subnet_ids.iter().all(is_ipv6), found.standard.id)
+    };
+    let ordered: BTreeSet<_> = own.map(|found| order(found)).collect();
+    ordered.into_iter().map(|(_, _, id)| id)
 }
 
 /// The router whose interfaces a VRF's gateways have the addresses of; `None`: any router's.

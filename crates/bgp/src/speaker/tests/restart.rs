@@ -151,3 +151,20 @@ fn after_a_restart_nothing_is_sent_before_all_neighbours_have_said_what_they_hav
     network.run(Duration::from_secs(4));
     assert!(!is_settling(&network) && has_it(&network));
 }
+
+#[test]
+fn all_has_been_heard_when_each_neighbour_is_there_and_has_said_that_it_has_no_more() {
+    let mut network = Network::mesh(1, 3, graceful(0));
+    assert!(!network.speakers[0].has_heard_all(), "nobody is there");
+    network.until_established();
+    network.run(Duration::from_secs(1));
+    assert!(network.speakers[0].has_heard_all());
+    network.away = vec![2];
+    network.cut(0, 2);
+    network.run(Duration::from_secs(1));
+    assert!(!network.speakers[0].has_heard_all(), "one is away, its routes are stale");
+    network.away.clear();
+    network.until_established();
+    network.run(Duration::from_secs(1));
+    assert!(network.speakers[0].has_heard_all());
+}

@@ -1,0 +1,303 @@
+//! Several instances at one address, with the names and addresses of OPNFV NetReady's L3VPN ECMP use case: 1,000 flows, at which
+//! instance each comes out, and what becomes of them when an instance loses its carrier.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use weft_system_tests::l3::{network, vpn, workload};
+use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, run, until};
+
+/// How long hosts have to follow.
+const WITHIN: Duration = Duration::from_secs(10);
+/// How long flows may be lost whose instance has lost its carrier.
+const LOSS: Duration = Duration::from_secs(1);
+/// Of each of three instances: at least so many of all flows.
+const SHARE: usize = FLOWS / 5;
+
+const TO: &str = "10.1.1.5";
+
+fn to() -> IpAddr {
+    TO.parse().expect("an address")
+}
+
+/// Waits until a node has an answer, and with it all the neighbours on the way.
+fn await_answer(bench: &Bench, from: &str) {
+    until(&format!("{from} reaches {TO}"), WITHIN, || bench.pings(from, TO).then_some(()));
+}
+
+/// From each of these nodes, each of the three instances has its share of the flows; answers where each flow came out.
+fn shared(bench: &Bench, instances: &mut Instances, senders: &[&str]) -> Vec<Spread> {
+    let mut spreads = Vec::new();
+    for from in senders {
+        await_answer(bench, from);
+        let spread = instances.round(bench, from, to());
+        let counts = instances.counts(&spread);
+        assert!(counts.iter().all(|count| *count >= SHARE), "{from}: {counts:?}");
+        println!("{from}: {counts:?}");
+        spreads.push(spread);
+    }
+    spreads
+}
+
+/// The carriers of instances are cut and come back, one after the other, under the flows of all senders.
+fn cut_each(bench: &Bench, instances: &mut Instances, vms: &[Vm], senders: &[&str]) {
+    for (victim, vm) in vms.iter().enumerate() {
+        let before = shared(bench, instances, senders);
+        vm.cut();
+        let cut_at = Instant::now();
+        for (before, from) in before.iter().zip(senders) {
+            let took = instances.await_moved(bench, (before, victim), (from, to()), (cut_at, LOSS));
+            println!("{from}: the flows of {} had moved {took:.0?} after the cut, and no others", vm.node);
+        }
+        vm.join();
+        // Flows that go on stay where they are; when they have paused, the one that is back gets its share.
+        await_balance(bench, vms.len());
+    }
+    shared(bench, instances, senders);
+}
+
+/// Waits until on each host the next hops to so many instances have the buckets that they should have.
+fn await_balance(bench: &Bench, instances: usize) {
+    for host in bench.lab().hosts() {
+        let what = format!("{host} leads to {instances} instances, each by its part");
+        until(&what, WITHIN, || is_balanced(bench, &host, instances).then_some(()));
+    }
+}
+
+fn is_balanced(bench: &Bench, host: &str, instances: usize) -> bool {
+    let prefix = bench.namespace(&format!("{host}.vrf-"));
+    let names = run("ip netns list");
+    let own = names.split_whitespace().filter(|name| name.starts_with(&prefix));
+    own.into_iter().any(|vrf| {
+        let hops: Value = serde_json::from_str(&run(&format!("ip -j -n {vrf} nexthop"))).expect("JSON");
+        let buckets = run(&format!("ip -n {vrf} nexthop bucket"));
+        let groups = hops.as_array().into_iter().flatten().filter(|hop| hop["group"].is_array());
+        groups.into_iter().any(|group| leads_to(group, &buckets, instances as u64))
+    })
+}
+
+/// Whether a group has members of this weight in all, and each of them its part of the buckets.
+fn leads_to(group: &Value, buckets: &str, instances: u64) -> bool {
+    let members = group["group"].as_array().expect("a group has members");
+    let weight = |member: &Value| member["weight"].as_u64().unwrap_or(1);
+    let total: u64 = members.iter().map(weight).sum();
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for line in buckets.lines().filter(|line| line.starts_with(&format!("id {} ", group["id"]))) {
+        let hop = line.split("nhid ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+        *counts.entry(hop.expect("a bucket has a next hop")).or_default() += 1;
+    }
+    let all: u64 = counts.values().sum();
+    let has_part = |member: &Value| {
+        let id = member["id"].as_u64().expect("a member has a number");
+        counts.get(&id).is_some_and(|count| count + 1 >= all * weight(member) / total)
+    };
+    total == instances && members.iter().all(has_part)
+}
+
+/// An instance: at the address that all of them have.
+fn instance(bench: &Bench, network: &str, (name, host): (&str, &str), anycast: bool) -> Vm {
+    let spec = VmSpec {
+        project: "Blue",
+        network,
+        host,
+        name,
+        addresses: &["10.1.1.5/24"],
+        gateways: &["10.1.1.1"],
+        anycast,
+    };
+    Vm::start(bench, &spec)
+}
+
+fn nodes(vms: &[Vm]) -> Vec<&str> {
+    vms.iter().map(|vm| vm.node.as_str()).collect()
+}
+
+const INSTANCES: [(&str, &str); 3] = [("VNF11", "host1"), ("VNF12", "host1"), ("VNF13", "host2")];
+
+fn member(network: &str) -> (&'static str, Value) {
+    ("network", json!({ "network_id": network }))
+}
+
+#[test]
+fn three_ports_of_one_subnet_with_one_address_share_its_flows() {
+    let bench = Bench::up("t-ecmpa", 2, 9783);
+    let (blue, _) = network(&bench, "Blue", json!({"name": "blue"}), &["10.1.1.0/24"]);
+    let (other, _) = network(&bench, "Blue", json!({"name": "other"}), &["10.2.2.0/24"]);
+    let vms = INSTANCES.map(|at| instance(&bench, &blue, at, true));
+    workload(&bench, "Blue", &blue, ("VNF2", "host1", "10.1.1.6"), false);
+    workload(&bench, "Blue", &blue, ("VNF3", "host2", "10.1.1.3"), false);
+    workload(&bench, "Blue", &other, ("G5", "host2", "10.2.2.5"), false);
+    vpn(
+        &bench,
+        "Blue",
+        json!({"name": "ec", "vrf_policy": "ecmp-anycast"}),
+        &[member(&blue), member(&other)],
+    );
+    bench.await_rest();
+    let mut instances = Instances::listen(&bench, &nodes(&vms));
+    let senders = ["host1.VNF2", "host2.VNF3", "host2.G5"];
+    cut_each(&bench, &mut instances, &vms, &senders);
+}
+
+/// A network with one instance each, and one with a sender on each host.
+fn a_network_to_each(bench: &Bench) -> (Vec<String>, String, Vec<Vm>) {
+    let mut networks = Vec::new();
+    let mut vms = Vec::new();
+    for (number, at) in INSTANCES.into_iter().enumerate() {
+        let name = json!({"name": format!("net{}", number + 1)});
+        let (network, _) = network(bench, "Blue", name, &["10.1.1.0/24"]);
+        vms.push(instance(bench, &network, at, false));
+        networks.push(network);
+    }
+    let (other, _) = network(bench, "Blue", json!({"name": "other"}), &["10.2.2.0/24"]);
+    workload(bench, "Blue", &other, ("G4", "host1", "10.2.2.4"), false);
+    workload(bench, "Blue", &other, ("G5", "host2", "10.2.2.5"), false);
+    (networks, other, vms)
+}
+
+#[test]
+fn ports_of_a_network_each_with_one_address_share_its_flows() {
+    let bench = Bench::up("t-ecmpb", 2, 9783);
+    let (networks, other, vms) = a_network_to_each(&bench);
+    let members: Vec<_> = networks.iter().chain([&other]).map(|network| member(network)).collect();
+    vpn(&bench, "Blue", json!({"name": "ec", "route_targets": ["64512:100"], "multipath": "ecmp"}), &members);
+    bench.await_rest();
+    let mut instances = Instances::listen(&bench, &nodes(&vms));
+    cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5"]);
+}
+
+/// All flows of all senders come out at one and the same instance; answers where each did, and at which.
+fn at_one(bench: &Bench, instances: &mut Instances, senders: &[&str]) -> (Vec<Spread>, usize) {
+    let mut spreads = Vec::new();
+    for from in senders {
+        await_answer(bench, from);
+        spreads.push(instances.round(bench, from, to()));
+    }
+    let counts: Vec<Vec<usize>> = spreads.iter().map(|spread| instances.counts(spread)).collect();
+    let which = counts[0].iter().position(|count| *count == FLOWS).unwrap_or_else(|| panic!("{counts:?}"));
+    assert!(counts.iter().all(|counts| counts[which] == FLOWS), "{counts:?}");
+    (spreads, which)
+}
+
+/// All flows are at one as long as it is there, then at the next; and back. Answers in which order.
+fn fail_over(bench: &Bench, vms: &[Vm], senders: &[&str]) -> Vec<usize> {
+    let mut instances = Instances::listen(bench, &nodes(vms));
+    let mut order = Vec::new();
+    for _ in 1..vms.len() {
+        let (before, victim) = at_one(bench, &mut instances, senders);
+        let vm = &vms[victim];
+        vm.cut();
+        let cut_at = Instant::now();
+        for (before, from) in before.iter().zip(senders) {
+            let took = instances.await_moved(bench, (before, victim), (from, to()), (cut_at, LOSS));
+            println!("{from}: all flows had moved {took:.0?} after {} was cut", vm.node);
+        }
+        order.push(victim);
+    }
+    order.push(at_one(bench, &mut instances, senders).1);
+    vms.iter().for_each(Vm::join);
+    for from in senders {
+        until("the first has all flows again", WITHIN, || {
+            let spread = instances.round(bench, from, to());
+            spread.iter().all(|came| *came == Some(order[0])).then_some(())
+        });
+    }
+    order
+}
+
+#[test]
+fn ports_of_a_network_each_fail_over_from_one_to_the_next() {
+    let bench = Bench::up("t-failover", 2, 9783);
+    let (networks, other, vms) = a_network_to_each(&bench);
+    let members: Vec<_> = networks.iter().chain([&other]).map(|network| member(network)).collect();
+    vpn(
+        &bench,
+        "Blue",
+        json!({"name": "fo", "route_targets": ["64512:100"], "multipath": "failover"}),
+        &members,
+    );
+    bench.await_rest();
+    let mut order = fail_over(&bench, &vms, &["host1.G4", "host2.G5"]);
+    order.sort_unstable();
+    assert_eq!(order, [0, 1, 2]);
+}
+
+#[test]
+fn ports_of_a_network_each_fail_over_by_local_preference() {
+    let bench = Bench::up("t-localpref", 2, 9783);
+    let (networks, other, vms) = a_network_to_each(&bench);
+    for (name, network, preference) in [("c", 0, 100), ("a", 1, 300), ("b", 2, 200)] {
+        let attributes = json!({"name": name, "route_targets": ["64512:100"], "local_pref": preference});
+        vpn(&bench, "Blue", attributes, &[member(&networks[network])]);
+    }
+    vpn(&bench, "Blue", json!({"name": "o", "route_targets": ["64512:100"]}), &[member(&other)]);
+    bench.await_rest();
+    assert_eq!(fail_over(&bench, &vms, &["host1.G4", "host2.G5"]), [1, 2, 0]);
+}
+
+/// net1 with the use case's G1 to G6: G1, G2 and G4 on host1, G3 and G5 on host2; of these, G1 to G3 are instances.
+fn six_of_net1(bench: &Bench) -> (String, Vec<Vm>) {
+    // The use case gives the first address to G1; so the gateway has another.
+    let net1 =
+        bench.http().create_id("networks", &json!({"network": {"name": "net1", "project_id": "Blue"}}));
+    let subnet = json!({"network_id": net1, "ip_version": 4, "cidr": "5.1.1.0/24", "project_id": "Blue",
+        "gateway_ip": "5.1.1.254"});
+    let _subnet = bench.http().create_id("subnets", &json!({ "subnet": subnet }));
+    let at = [("G1", "host1", "5.1.1.1/24"), ("G2", "host1", "5.1.1.2/24"), ("G3", "host2", "5.1.1.3/24")];
+    let vms = at.map(|(name, host, address)| {
+        let vm = Vm::start(
+            bench,
+            &VmSpec {
+                project: "Blue",
+                network: &net1,
+                host,
+                name,
+                addresses: &[address],
+                gateways: &["5.1.1.254"],
+                anycast: false,
+            },
+        );
+        bench.ip(&vm.node, "address add 10.1.1.5/32 dev lo");
+        vm
+    });
+    for (name, host, address) in
+        [("G4", "host1", "5.1.1.4"), ("G5", "host2", "5.1.1.5"), ("G6", "host2", "5.1.1.6")]
+    {
+        workload(bench, "Blue", &net1, (name, host, address), false);
+    }
+    (net1, vms.into())
+}
+
+#[test]
+fn a_prefix_behind_three_ports_by_their_associations_shares_its_flows() {
+    let bench = Bench::up("t-ecmpc", 2, 9783);
+    let (net1, vms) = six_of_net1(&bench);
+    let (other, _) = network(&bench, "Blue", json!({"name": "other"}), &["10.2.2.0/24"]);
+    workload(&bench, "Blue", &other, ("G7", "host2", "10.2.2.7"), false);
+    let routes = json!([{"type": "prefix", "prefix": "10.1.1.5/32"}]);
+    let mut members = vec![member(&net1), member(&other)];
+    members.extend(vms.iter().map(|vm| ("port", json!({"port_id": vm.port, "routes": routes}))));
+    vpn(&bench, "Blue", json!({"name": "vpn1", "route_targets": ["64512:100"]}), &members);
+    bench.await_rest();
+    let mut instances = Instances::listen(&bench, &nodes(&vms));
+    cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5", "host2.G7"]);
+}
+
+#[test]
+fn a_prefix_behind_three_ports_by_static_routes_of_the_vpn_shares_its_flows() {
+    let bench = Bench::up("t-ecmps", 2, 9783);
+    let (net1, vms) = six_of_net1(&bench);
+    let vpn1 = vpn(&bench, "Blue", json!({"name": "vpn1", "route_targets": ["64512:100"]}), &[member(&net1)]);
+    for nexthop in ["5.1.1.1", "5.1.1.2", "5.1.1.3"] {
+        let path = format!("/v2.0/bgpvpn/bgpvpns/{vpn1}/add_static_routes");
+        let routes =
+            json!({"bgpvpn": {"static_routes": [{"destination": "10.1.1.5/32", "nexthop": nexthop}]}});
+        let answer = bench.http().ask("PUT", &path, &routes);
+        assert_eq!(answer.status, 200, "{}", answer.json());
+    }
+    bench.await_rest();
+    let mut instances = Instances::listen(&bench, &nodes(&vms));
+    cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5"]);
+}

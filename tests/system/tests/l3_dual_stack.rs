@@ -1,0 +1,166 @@
+//! Layer 3 with both IP versions on two hosts: VPNs, routers, and what is reached by routes alone.
+
+use std::time::Duration;
+
+use serde_json::json;
+use weft_system_tests::l3::{await_silence, network, ttl, vpn, workload};
+use weft_system_tests::{Bench, FLOWS, Instances, no_loss, run, try_run, until};
+
+/// How long hosts have to follow.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// What comes back has these TTLs or hop limits, once duplicate address detection is over where a workload has it.
+fn assert_ttls(bench: &Bench, expected: &[(&str, &str, u8)]) {
+    for (from, to, expected) in expected {
+        let (seen, _) = until(&format!("{from} reaches {to}"), WITHIN, || ttl(bench, from, to));
+        assert_eq!(seen, *expected, "{from} to {to}");
+    }
+}
+
+#[test]
+fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
+    let bench = Bench::up("t-anyv6", 2, 9783);
+    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24", "2001:db8:7::/64"]);
+    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    for (project, network, name, host, addresses) in [
+        ("Blue", &net1, "G1", "host1", "10.1.1.5 2001:db8:1::5"),
+        ("Blue", &net2, "G2", "host1", "10.3.7.9 2001:db8:7::9"),
+        ("Blue", &net1, "G3", "host2", "10.1.1.6 2001:db8:1::6"),
+        ("Blue", &net2, "G4", "host2", "10.3.7.10 2001:db8:7::10"),
+        ("Red", &net3, "G5", "host1", "10.1.1.5 2001:db8:1::5"),
+        ("Red", &net3, "G6", "host2", "10.1.1.6 2001:db8:1::6"),
+    ] {
+        workload(&bench, project, network, (name, host, addresses), false);
+    }
+    let member = |network: &str| ("network", json!({"network_id": network}));
+    let targets = |target: &str| json!({"name": "v", "route_targets": [target]});
+    vpn(&bench, "Blue", targets("64512:100"), &[member(&net1), member(&net2)]);
+    vpn(&bench, "Red", targets("64512:200"), &[member(&net3)]);
+    bench.await_rest();
+    assert_ttls(
+        &bench,
+        &[
+            ("host1.G1", "10.1.1.6", 64),
+            ("host1.G1", "2001:db8:1::6", 64),
+            ("host1.G1", "10.3.7.9", 63),
+            ("host1.G1", "2001:db8:7::9", 63),
+            ("host1.G1", "10.3.7.10", 62),
+            ("host1.G1", "2001:db8:7::10", 62),
+            ("host2.G4", "2001:db8:1::5", 62),
+            ("host2.G4", "2001:db8:1::6", 63),
+            ("host1.G5", "2001:db8:1::6", 64),
+        ],
+    );
+    assert_eq!(ttl(&bench, "host1.G5", "2001:db8:7::9"), None, "only Blue has that");
+    assert_eq!(ttl(&bench, "host2.G6", "2001:db8:7::10"), None, "only Blue has that");
+    let from = bench.namespace("host1.G1");
+    let lost = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 2001:db8:9::9")).unwrap_err();
+    assert!(lost.contains("From 2001:db8:1::1 icmp_seq=1 Destination unreachable: No route"), "{lost}");
+    let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 2001:db8:7::10")).unwrap_err();
+    assert!(tired.contains("Time exceeded: Hop limit"), "{tired}");
+}
+
+#[test]
+fn a_router_routes_both_versions_between_hosts() {
+    let bench = Bench::up("t-routerv6", 2, 9783);
+    let cidrs = |number: u8| [format!("10.{number}.0.0/24"), format!("2001:db8:{number}::/64")];
+    let (web, web_subnets) =
+        network(&bench, "default", json!({"name": "web"}), &cidrs(1).each_ref().map(String::as_str));
+    let (db, db_subnets) =
+        network(&bench, "default", json!({"name": "db"}), &cidrs(2).each_ref().map(String::as_str));
+    workload(&bench, "default", &web, ("w1", "host1", "10.1.0.11 2001:db8:1::11"), false);
+    workload(&bench, "default", &db, ("d1", "host1", "10.2.0.11 2001:db8:2::11"), false);
+    workload(&bench, "default", &db, ("d2", "host2", "10.2.0.12 2001:db8:2::12"), false);
+    let router = bench.http().create_id("routers", &json!({"router": {"name": "r"}}));
+    let attach = |action: &str, subnet: &str| {
+        let path = format!("/v2.0/routers/{router}/{action}");
+        let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": subnet}));
+        assert_eq!(answer.status, 200, "{}", answer.json());
+    };
+    web_subnets.iter().chain(&db_subnets).for_each(|subnet| attach("add_router_interface", subnet));
+    bench.await_rest();
+    assert_ttls(
+        &bench,
+        &[
+            ("host1.w1", "10.2.0.12", 62),
+            ("host1.w1", "2001:db8:2::12", 62),
+            ("host1.w1", "2001:db8:2::11", 63),
+            ("host2.d2", "2001:db8:1::11", 62),
+        ],
+    );
+    // One version of a network leaves its router and comes back, and the other does not notice.
+    let pings = bench.pinging(&[("host1", "w1", "10.2.0.12"), ("host2", "d2", "10.1.0.11")]);
+    attach("remove_router_interface", &db_subnets[1]);
+    await_silence(&bench, "host1.w1", "2001:db8:2::12");
+    attach("add_router_interface", &db_subnets[1]);
+    assert_ttls(&bench, &[("host1.w1", "2001:db8:2::12", 62)]);
+    no_loss(pings);
+}
+
+#[test]
+fn hub_and_spoke_with_ipv6_passes_the_hub() {
+    let bench = Bench::up("t-hubv6", 2, 9783);
+    let cidrs = ["10.1.1.0/24", "2001:db8:1::/64"];
+    let (blue, _) = network(&bench, "Blue", json!({"name": "blue", "l2_adjacency": false}), &cidrs);
+    let port = |at| workload(&bench, "Blue", &blue, at, false);
+    let hub = port(("vFW", "host1", "10.1.1.5 2001:db8:1::5"));
+    let spokes = [
+        port(("VNF1", "host1", "10.1.1.9 2001:db8:1::9")),
+        port(("VNF2", "host2", "10.1.1.6 2001:db8:1::6")),
+        port(("VNF3", "host2", "10.1.1.10 2001:db8:1::10")),
+    ];
+    let mut members = vec![("port", json!({"port_id": hub, "role": "hub"}))];
+    members.extend(spokes.iter().map(|spoke| ("port", json!({"port_id": spoke, "role": "spoke"}))));
+    vpn(&bench, "Blue", json!({"name": "hs", "vrf_policy": "hub-and-spoke"}), &members);
+    bench.await_rest();
+    // A workload that is reached by routes alone has its address alone, and a default route.
+    let routes = bench.ip("host1.VNF1", "-6 route");
+    assert!(routes.contains("default via 2001:db8:1::1") && !routes.contains("2001:db8:1::/64"), "{routes}");
+    assert_ttls(&bench, &[("host1.VNF1", "2001:db8:1::5", 62), ("host2.VNF2", "2001:db8:1::5", 62)]);
+    assert_eq!(ttl(&bench, "host2.VNF2", "2001:db8:1::10"), None, "past a hub that does not forward");
+    let firewall = bench.namespace("host1.vFW");
+    for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
+        let _set = run(&format!("ip netns exec {firewall} sysctl -qw {setting}"));
+    }
+    assert_ttls(
+        &bench,
+        &[
+            ("host1.VNF1", "10.1.1.6", 59),
+            ("host1.VNF1", "2001:db8:1::6", 59),
+            ("host2.VNF2", "2001:db8:1::10", 59),
+        ],
+    );
+    bench.http().delete("ports", &hub);
+    await_silence(&bench, "host1.VNF1", "2001:db8:1::6");
+    await_silence(&bench, "host2.VNF2", "2001:db8:1::10");
+}
+
+#[test]
+fn anycast_with_ipv6_is_reached_from_inside_and_outside_its_subnet() {
+    let bench = Bench::up("t-anycastv6", 2, 9783);
+    let (blue, _) = network(&bench, "Blue", json!({"name": "blue"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    let (other, _) = network(&bench, "Blue", json!({"name": "other"}), &["2001:db8:2::/64"]);
+    let at = [("V11", "host1"), ("V12", "host1"), ("V13", "host2")];
+    for (name, host) in at {
+        workload(&bench, "Blue", &blue, (name, host, "10.1.1.5 2001:db8:1::5"), true);
+    }
+    workload(&bench, "Blue", &blue, ("V2", "host1", "10.1.1.6 2001:db8:1::6"), false);
+    workload(&bench, "Blue", &blue, ("V3", "host2", "10.1.1.3 2001:db8:1::3"), false);
+    workload(&bench, "Blue", &other, ("G5", "host2", "2001:db8:2::5"), false);
+    let member = |network: &str| ("network", json!({"network_id": network}));
+    let targets = json!({"name": "ec", "route_targets": ["64512:400"]});
+    vpn(&bench, "Blue", targets, &[member(&blue), member(&other)]);
+    bench.await_rest();
+    let to = "2001:db8:1::5";
+    let mut instances = Instances::listen(&bench, &["host1.V11", "host1.V12", "host2.V13"]);
+    for from in ["host1.V2", "host2.V3", "host2.G5"] {
+        let (_, took) =
+            until(&format!("{from} reaches {to}"), WITHIN, || bench.pings(from, to).then_some(()));
+        println!("{from} had an answer within {took:.0?}");
+        let spread = instances.round(&bench, from, to.parse().expect("an address"));
+        let counts = instances.counts(&spread);
+        assert!(counts.iter().all(|count| *count >= FLOWS / 5), "{from}: {counts:?}");
+    }
+    assert_ttls(&bench, &[("host1.V2", "2001:db8:1::3", 64)]);
+}

@@ -15,6 +15,7 @@ mod agent;
 mod assembly;
 pub mod backoff;
 pub mod config;
+mod drift;
 pub mod kernel;
 pub mod mounts;
 pub mod persist;
@@ -26,5 +27,6 @@ pub mod stream;
 
 pub use agent::{Agent, Settings};
 pub use assembly::{Change, Taken};
+pub use drift::{Drift, Found};
 pub use reconciler::Reconciler;
 pub use report::{NotDone, NotDoneState, TurnReport};

@@ -17,6 +17,7 @@ use weft_protocol::{Version, wire};
 
 use crate::assembly::{Assembly, Change, Taken, Upsert};
 use crate::backoff::Backoff;
+use crate::drift::DriftWatch;
 use crate::report::{Defect, Findings, NotDone, NotDoneState, TurnReport};
 use crate::retry::Retry;
 
@@ -41,6 +42,7 @@ pub struct Reconciler<D> {
     defects: BTreeMap<FragmentId, Defect>,
     retry: Retry,
     sight: Backoff,
+    drift: DriftWatch,
 }
 
 impl<D: Driver> Reconciler<D> {
@@ -58,6 +60,7 @@ impl<D: Driver> Reconciler<D> {
             defects: BTreeMap::new(),
             retry: Retry::default(),
             sight: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            drift: DriftWatch::default(),
         }
     }
 
@@ -202,6 +205,7 @@ impl<D: Driver> Reconciler<D> {
             Ok(plan) => plan,
             Err(error) => return self.blind(&error, now),
         };
+        self.drift.look(self.version, &whole, &self.intent);
         let held = if self.retry.holds_nothing() { None } else { Some(whole.clone()) };
         let plan = self.retry.select(whole, now);
         if plan.steps.is_empty() {
@@ -233,10 +237,14 @@ impl<D: Driver> Reconciler<D> {
     fn blind(&mut self, error: &ObserveError, now: Duration) -> TurnReport {
         let next_turn = Some(now + self.sight.fail());
         let observe_error = Some(error.to_string());
-        TurnReport { version: self.version, observe_error, next_turn, ..TurnReport::default() }
+        let (drifts, last_drifts) = self.drift.told();
+        let version = self.version;
+        TurnReport { version, observe_error, drifts, last_drifts, next_turn, ..TurnReport::default() }
     }
 
-    fn report(&self, left: &Plan, (steps_done, steps_failed): (u64, u64)) -> TurnReport {
+    fn report(&mut self, left: &Plan, (steps_done, steps_failed): (u64, u64)) -> TurnReport {
+        self.drift.end(self.version, left);
+        let (drifts, last_drifts) = self.drift.told();
         let mut findings = Findings::of_plan(left, &self.intent, &self.retry);
         findings.add_defects(&self.defects);
         let (mut not_done, not_done_cut) = findings.into_bounded();
@@ -254,6 +262,8 @@ impl<D: Driver> Reconciler<D> {
             not_done,
             not_done_cut,
             observe_error: None,
+            drifts,
+            last_drifts,
             next_turn: self.retry.due(),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use weft_dataplane::{FragmentId, HostIntent, Key, Plan};
 use weft_protocol::{DecodeError, UnknownKind, Version, wire};
 
+use crate::drift::Drift;
 use crate::retry::Retry;
 
 /// The most fragments that a report names.
@@ -28,6 +29,10 @@ pub struct TurnReport {
     pub not_done_cut: u64,
     /// Why the host could not be looked at.
     pub observe_error: Option<String>,
+    /// How many objects have been found other than they were left, since the beginning.
+    pub drifts: u64,
+    /// The last of them; bounded.
+    pub last_drifts: Vec<Drift>,
     /// When the next turn is due by itself, on the clock that the turn was given.
     pub next_turn: Option<Duration>,
 }
@@ -155,6 +160,8 @@ impl From<&TurnReport> for wire::Status {
             not_done: report.not_done.iter().map(wire::NotDone::from).collect(),
             not_done_cut: report.not_done_cut,
             observe_error: report.observe_error.clone().unwrap_or_default(),
+            drifts: report.drifts,
+            last_drifts: report.last_drifts.iter().map(wire::Drift::from).collect(),
         }
     }
 }

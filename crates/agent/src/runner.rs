@@ -88,6 +88,8 @@ pub struct Runner<H> {
     resync_interval: Duration,
     sequence: u64,
     asked_for_all: u64,
+    /// Of how many objects that were found other than they were left it has been logged.
+    drifts_logged: u64,
 }
 
 /// Whether the loop goes on.
@@ -105,7 +107,7 @@ impl<H: Host> Runner<H> {
         outlets: Outlets,
         resync_interval: Duration,
     ) -> Self {
-        Self { reconciler, inputs, outlets, resync_interval, sequence: 0, asked_for_all: 0 }
+        Self { reconciler, inputs, outlets, resync_interval, sequence: 0, asked_for_all: 0, drifts_logged: 0 }
     }
 
     /// Runs until it is told to stop, or nobody is left who could.
@@ -127,6 +129,7 @@ impl<H: Host> Runner<H> {
             // The turn has looked as well, and nobody will wake us for what it has seen.
             self.show_carriers();
             let due = report.next_turn.map_or(resync_at, |next| next.min(resync_at));
+            self.log_drifts(&report);
             log(&report, started.elapsed().saturating_sub(now));
             if report.at_rest && !std::mem::replace(&mut begun, true) && report.steps_done == 0 {
                 tracing::info!(version = %report.version, "at rest since the start: 0 steps, nothing was written to the kernel");
@@ -136,6 +139,20 @@ impl<H: Host> Runner<H> {
                 if self.inputs.is_empty() { due.saturating_sub(started.elapsed()) } else { Duration::ZERO };
             self.reconciler.driver_mut().wait(timeout);
         }
+    }
+
+    /// Says what somebody else has changed on the host: packets may have gone astray meanwhile.
+    fn log_drifts(&mut self, report: &TurnReport) {
+        let version = report.version;
+        for drift in report.last_drifts.iter().filter(|drift| drift.number > self.drifts_logged) {
+            let (key, found) = (&drift.key, drift.found);
+            if drift.is_route {
+                tracing::error!(%version, key, ?found, "a route that was installed is not as it was left");
+            } else {
+                tracing::warn!(%version, key, ?found, "an object is not as it was left");
+            }
+        }
+        self.drifts_logged = report.drifts;
     }
 
     /// Takes what there is, bounded so that a turn comes in any case.

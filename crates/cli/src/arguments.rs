@@ -6,7 +6,7 @@ use clap::{Args, Command, Subcommand};
 
 use crate::actions::Do;
 use crate::commands::{
-    apply, certificates, completion, delete, describe, diff, doctor, explain, history, lab, man, plan,
+    apply, bgp, certificates, completion, delete, describe, diff, doctor, explain, history, lab, man, plan,
     restore, rollback, snapshot, status, watch,
 };
 use crate::environment;
@@ -135,7 +135,10 @@ pub(crate) enum Verb {
     Watch(watch::Arguments),
     /// Show how far the hosts are; fails if one is not alive or not at rest
     Status(status::Arguments),
-    /// Say why things are on a host: who asked for them, and when
+    /// Show BGP neighbours and routes, and why a path is the best
+    #[command(subcommand)]
+    Bgp(bgp::Verb),
+    /// Say why things are on a host, or what leads to a destination: who asked for them, and when
     Explain(explain::Arguments),
     /// Look for what is wrong, and say what to do about it
     Doctor(doctor::Arguments),

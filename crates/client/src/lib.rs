@@ -5,11 +5,12 @@
 //! ```text
 //! Client ── resources: list (pages followed), get, find, create, update, delete   /v2.0/…
 //!        ── apply, history, rollback                                              /v1/…
-//!        ── status, explain, transfer, service (health, version)
+//!        ── bgp, status, explain, transfer, service (health, version)
 //!        ── watch ──> Watch: server-sent events, resumed by itself after the last one seen
 //! ```
 
 mod apply;
+mod bgp;
 mod client;
 mod error;
 mod history;
@@ -21,6 +22,7 @@ mod transfer;
 mod watch;
 
 pub use apply::{Action, Applied, Apply, Change, Difference};
+pub use bgp::Rib;
 pub use client::{Client, Config, DEFAULT_URL};
 pub use error::{Error, Refusal};
 pub use history::{HistoryChange, HistoryEntry, Rollback, Scope};
@@ -28,7 +30,7 @@ pub use resources::Object;
 pub use service::Version;
 pub use status::{
     Bringing, Explained, ExplainedChange, ExplainedFragment, ExplainedResource, Explanation, HostStatus,
-    NotDone, Quarantined, Status,
+    NotDone, Quarantined, RouteAlarm, RouteAudit, RouteComparison, Status,
 };
 pub use transfer::TransferError;
 pub use watch::{Watch, WatchEvent, WatchKind};

@@ -26,6 +26,49 @@ pub struct Status {
     /// What waits for a host before anybody else can have it.
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// What the audit of routes has found.
+    #[serde(default)]
+    pub route_audit: RouteAudit,
+}
+
+/// What the audit of routes has found: whether what hosts carry out, what is announced, and what was learned are the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RouteAudit {
+    /// How often each was compared.
+    #[serde(default)]
+    pub comparisons: Vec<RouteComparison>,
+    /// What was not as it should be, what is not yet mended first.
+    #[serde(default)]
+    pub alarms: Vec<RouteAlarm>,
+}
+
+/// How often something was compared, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RouteComparison {
+    /// What was compared: announcement, loc_rib, adj_rib_out, learned, fact, kernel.
+    pub comparison: String,
+    /// How often.
+    pub checked: u64,
+    /// How often it was not as it should be.
+    pub alarms: u64,
+    /// How often it was again.
+    pub mended: u64,
+}
+
+/// A route that was not as it should be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RouteAlarm {
+    /// What was compared.
+    pub comparison: String,
+    /// The route, and where.
+    pub route: String,
+    /// What was wrong.
+    pub finding: String,
+    /// Since when that is known.
+    pub at: String,
+    /// When it was found right again.
+    #[serde(default)]
+    pub mended_at: Option<String>,
 }
 
 /// Something that was freed, and that nobody else can have yet.
@@ -69,6 +112,9 @@ pub struct HostStatus {
     /// How many steps failed in its last turn.
     #[serde(default)]
     pub steps_failed: u64,
+    /// How many objects it has found other than it had left them.
+    #[serde(default)]
+    pub drifts: u64,
     /// What is not as it should be, and why.
     #[serde(default)]
     pub not_done: Vec<NotDone>,

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weft_controller::agents::{self, AgentServer, Links};
-use weft_controller::api::{self, Api, Notices};
+use weft_controller::api::{self, Api};
 use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_controller::checkpoint::{self, Checkpoint, Keeper};
 use weft_controller::config::{Config, LogFormat};
@@ -63,7 +63,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(Checkpoint { turn, facts, .. }) = checkpoint::load(&facts, lineage) {
         site.distribution.lock().recall(turn, facts);
     }
-    let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
+    let (links, notices) = (Arc::new(Links::default()), site.notices.clone());
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("--listen {}", config.listen))?;
     tracing::info!(listen = %listener.local_addr()?, agents = %config.agents_listen, version = %site.durable().version, "ready");
@@ -84,7 +84,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let agents_end = until(ended.clone());
     let address = config.agents_listen;
     let agents = tokio::spawn(async move { agents::serve(server, address, &identity, agents_end).await });
-    let api = Arc::new(Api::new(site, notices));
+    let api = Arc::new(Api::new(site, notices, links.clone()));
     let rest = tokio::spawn(api::serve(api, listener, until(ended)));
     let outcome = tokio::select! {
         outcome = agents => outcome.context("the agents' listener")?.with_context(|| format!("--agents-listen {address}")),

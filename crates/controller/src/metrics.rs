@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::bgp::{BgpCollector, BgpMoment};
+
 /// How a request ended. Labels are bounded: no path, no identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -30,6 +32,8 @@ pub(crate) struct Moment {
     pub(crate) quarantined: usize,
     /// The revision that readers see.
     pub(crate) revision: u64,
+    /// Neighbours, tables, and the audit of routes.
+    pub(crate) bgp: BgpMoment,
 }
 
 /// All that the controller counts.
@@ -43,6 +47,7 @@ pub struct Metrics {
     quarantined: Gauge,
     revision: Gauge,
     updates: Counter,
+    bgp: BgpCollector,
 }
 
 impl Default for Metrics {
@@ -57,6 +62,7 @@ impl Default for Metrics {
             quarantined: Gauge::default(),
             revision: Gauge::default(),
             updates: Counter::default(),
+            bgp: BgpCollector::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("http_requests", "Requests answered", metrics.requests.clone());
@@ -75,6 +81,7 @@ impl Default for Metrics {
         );
         registry.register("store_revision", "Revision that readers see", metrics.revision.clone());
         registry.register("agent_updates", "Updates sent to agents", metrics.updates.clone());
+        registry.register_collector(Box::new(metrics.bgp.clone()));
         metrics
     }
 }
@@ -99,12 +106,13 @@ impl Metrics {
     }
 
     /// All metrics as text.
-    pub(crate) fn text(&self, now: &Moment) -> String {
+    pub(crate) fn text(&self, now: Moment) -> String {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.agents.set(gauge(now.agents));
         self.hosts_behind.set(gauge(now.hosts_behind));
         self.quarantined.set(gauge(now.quarantined));
         self.revision.set(i64::try_from(now.revision).unwrap_or(i64::MAX));
+        *self.bgp.0.lock() = now.bgp;
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

@@ -1,7 +1,7 @@
 //! A site: the store, what hosts report, and how a request becomes a commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
@@ -11,7 +11,8 @@ use weft_services::{Change, Choices, Fact, Model, Refusal, Timestamp};
 use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavailable, Version};
 
 use crate::agents::Distribution;
-use crate::bgp::Touched;
+use crate::api::Notices;
+use crate::bgp::{Alarms, Speakers, Touched};
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -72,10 +73,18 @@ pub struct Site {
     pub distribution: Mutex<Distribution>,
     /// Routes of which it has to be looked whether they are announced.
     pub touched: Touched,
+    /// The BGP speakers that run.
+    pub speakers: Speakers,
+    /// News for watchers.
+    pub notices: Arc<Notices>,
+    /// Routes that are not, or were not, where they are said to be.
+    pub alarms: Alarms,
     /// Rings when facts have changed.
     pub(crate) facts_changed: Notify,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
+    /// How many batches of them have not been handed out.
+    facts_on_their_way: AtomicUsize,
     facts_inbox: Mutex<Option<mpsc::Receiver<Vec<Fact>>>>,
     /// Counters.
     pub metrics: Metrics,
@@ -99,8 +108,12 @@ impl Site {
             store,
             distribution: Mutex::new(distribution),
             touched: Touched::default(),
+            speakers: Speakers::default(),
+            notices: Arc::default(),
+            alarms: Alarms::default(),
             facts_changed: Notify::new(),
             facts,
+            facts_on_their_way: AtomicUsize::new(0),
             facts_inbox: Mutex::new(Some(facts_inbox)),
             metrics: Metrics::default(),
             started: std::time::Instant::now(),
@@ -117,8 +130,19 @@ impl Site {
 
     /// Takes what was learned to those whom it concerns. Whoever learns faster than that waits here.
     pub async fn learn(&self, facts: Vec<Fact>) {
+        self.facts_on_their_way.fetch_add(1, Ordering::Relaxed);
         // Nobody is there to be told when the process ends.
         drop(self.facts.send(facts).await);
+    }
+
+    /// So many batches of what was learned have been handed out.
+    pub(crate) fn facts_handed_out(&self, batches: usize) {
+        self.facts_on_their_way.fetch_sub(batches, Ordering::Relaxed);
+    }
+
+    /// Whether something was learned and has not been handed out.
+    pub(crate) fn has_facts_on_their_way(&self) -> bool {
+        self.facts_on_their_way.load(Ordering::Relaxed) > 0
     }
 
     /// What was learned, for the one who takes it on; `None` when somebody has taken that over already.

@@ -334,6 +334,8 @@ fn replaceable(from: &Object, to: &Object) -> bool {
     match (from, to) {
         (Object::Link(from), Object::Link(to)) => from.mark == to.mark && kind_is_replaceable(from, to),
         (Object::BridgePort(from), Object::BridgePort(to)) => from.adoption == to.adoption,
+        // Of these the kernel has as many for an endpoint as there are network identifiers.
+        (Object::Flood(_), Object::Flood(_)) => false,
         // One of which something is missing is made whole.
         (Object::Vrf(from), Object::Vrf(to)) => from.mark == to.mark && [to.table, 0].contains(&from.table),
         (from, to) => std::mem::discriminant(from) == std::mem::discriminant(to),

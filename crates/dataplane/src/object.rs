@@ -290,6 +290,8 @@ pub struct Flood {
     pub link: LinkId,
     /// The tunnel endpoint.
     pub destination: IpAddr,
+    /// The network identifier that the endpoint takes it under; `None`: the device's own.
+    pub vni: Option<Vni>,
 }
 
 /// The MAC address of an IP address, on a bridge that answers for it.

@@ -231,7 +231,7 @@ impl LinuxHost {
             Object::Flood(entry) => {
                 let (index, at) = self.own(run, step, &entry.link)?;
                 run.put(at, Care::Must, |batch| {
-                    let to = (entry.destination, None);
+                    let to = (entry.destination, entry.vni);
                     encode::vxlan_fdb(batch, FdbChange::Append, index, Mac::ZERO, to);
                 });
                 Ok(())
@@ -321,7 +321,7 @@ impl LinuxHost {
                 encode::vxlan_fdb(batch, delete, index, entry.mac, (entry.destination, entry.vni));
             }
             Object::Flood(entry) => {
-                encode::vxlan_fdb(batch, delete, index, Mac::ZERO, (entry.destination, None));
+                encode::vxlan_fdb(batch, delete, index, Mac::ZERO, (entry.destination, entry.vni));
             }
             Object::BridgeFdb(entry) => encode::bridge_fdb(batch, false, index, entry.mac),
             Object::Neighbour(entry) => encode::neighbour(batch, index, entry.address, None),

@@ -13,7 +13,9 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(crate) fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
+    /// A text that breaks the rule of what it was read as.
+    #[must_use]
+    pub fn new(what: &'static str, text: &str, rule: &'static str) -> Self {
         Self { what, text: text.to_owned(), rule }
     }
 }

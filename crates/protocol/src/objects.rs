@@ -176,6 +176,7 @@ fn to_wire(object: &Object) -> Kind {
         Object::Flood(entry) => Kind::Flood(wire::Flood {
             link: Some((&entry.link).into()),
             destination: ip_bytes(entry.destination),
+            vni: entry.vni.map_or(0, Vni::get),
         }),
         Object::Neighbour(entry) => Kind::Neighbour(wire::Neighbour {
             link: Some((&entry.link).into()),
@@ -258,14 +259,12 @@ fn from_wire(kind: Kind) -> Result<Object, FieldError> {
             link: link_id("vxlan_fdb.link", entry.link.as_ref())?,
             mac: mac("vxlan_fdb.mac", &entry.mac)?,
             destination: ip_address("vxlan_fdb.destination", &entry.destination)?,
-            vni: match entry.vni {
-                0 => None,
-                vni => Some(Vni::try_from(vni).map_err(|error| FieldError::new("vxlan_fdb.vni", error))?),
-            },
+            vni: vni("vxlan_fdb.vni", entry.vni)?,
         }),
         Kind::Flood(entry) => Object::Flood(Flood {
             link: link_id("flood.link", entry.link.as_ref())?,
             destination: ip_address("flood.destination", &entry.destination)?,
+            vni: vni("flood.vni", entry.vni)?,
         }),
         Kind::Neighbour(entry) => Object::Neighbour(Neighbour {
             link: link_id("neighbour.link", entry.link.as_ref())?,
@@ -421,6 +420,14 @@ fn mac(field: &'static str, bytes: &[u8]) -> Result<Mac, FieldError> {
         .try_into()
         .map_err(|_| FieldError::new(field, format_args!("{} bytes are not a MAC address", bytes.len())))?;
     Ok(Mac::new(octets))
+}
+
+/// The network identifier that an endpoint has chosen; 0: none.
+fn vni(field: &'static str, number: u32) -> Result<Option<Vni>, FieldError> {
+    match number {
+        0 => Ok(None),
+        number => Vni::try_from(number).map(Some).map_err(|error| FieldError::new(field, error)),
+    }
 }
 
 pub(crate) fn ip_bytes(address: IpAddr) -> Bytes {

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use prost::Message;
 use weft_dataplane::conformance::random_state;
 use weft_dataplane::{
-    BridgePort, FragmentId, LabelRoute, Link, LinkId, LinkKind, Namespace, Object, Path, PortRole, Route,
-    RouteTo, State, Steering, Vrf, VxlanFdb,
+    BridgePort, Flood, FragmentId, LabelRoute, Link, LinkId, LinkKind, Namespace, Object, Path, PortRole,
+    Route, RouteTo, State, Steering, Vrf, VxlanFdb,
 };
 use weft_net::Mac;
 
@@ -90,6 +90,11 @@ fn layer_three() -> Vec<Object> {
             link: inside("vx5001"),
             mac,
             destination: "192.0.2.2".parse().unwrap(),
+            vni: Some(5002.try_into().unwrap()),
+        }),
+        Object::Flood(Flood {
+            link: on_host("vx100"),
+            destination: "2001:db8::2".parse().unwrap(),
             vni: Some(5002.try_into().unwrap()),
         }),
         Object::ProxyNeighbour(inside("gw1"), "10.0.0.9".parse().unwrap()),
@@ -218,6 +223,8 @@ fn the_bytes_on_the_wire_stay_what_they_are() {
           0a31622f0a0612047461703112060200000000081a040a0000011a1020010db800000000000000000000000122051203737431
         vxlan-fdb vrf-a/vx5001 02:00:00:00:00:08
           0a243a220a0f12067678353030311a057672662d6112060200000000081a04c0000202208a27
+        flood vx100 2001:db8::2
+          0a20421e0a0712057678313030121020010db8000000000000000000000002188a27
         proxy-neighbour vrf-a/gw1 10.0.0.9
           0a166a140a0c12036777311a057672662d6112040a000009
         proxy-arp vrf-a/gw1
@@ -296,7 +303,7 @@ fn fields_that_only_a_newer_controller_knows_are_passed_over() {
 #[test]
 fn what_is_wrong_is_said_with_object_and_field() {
     let name = wire::LinkId { name: "br-1".to_owned(), ..wire::LinkId::default() };
-    let flood = wire::Flood { link: Some(name.clone()), destination: Bytes::from_static(&[1, 2, 3]) };
+    let flood = wire::Flood { link: Some(name.clone()), destination: Bytes::from_static(&[1, 2, 3]), vni: 0 };
     let fdb = wire::BridgeFdb { link: None, mac: Bytes::from_static(&[0; 6]) };
     let too_long = wire::LinkId { name: "0123456789abcdef".to_owned(), ..wire::LinkId::default() };
     let kinds = [

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::core::count_moves;
 use crate::departure::note_departures;
 use crate::stored::check_references;
-use crate::vrf::settle;
 use crate::{Id, Model, Refusal, Row, RowKey, Standard, Timestamp, Write};
+use crate::{network, vrf};
 
 /// What a change takes from outside: the time, randomness, and for whom it is.
 #[derive(Clone, Debug)]
@@ -115,7 +116,9 @@ impl Change {
     /// If a row would refer to one that is not there, or a VRF can have no identifiers any more.
     pub fn finish(mut self) -> Result<(Vec<Write>, Model), Refusal> {
         let base = self.base.clone();
-        settle(&base, &mut self)?;
+        vrf::settle(&base, &mut self)?;
+        network::settle(&base, &mut self)?;
+        count_moves(&base, &mut self);
         for write in &self.writes {
             check_references(&self.model, &write.key()).map_err(|what| {
                 Refusal::conflict("InUse", format!("The request is not possible: {what}."))

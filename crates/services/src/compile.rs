@@ -8,10 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use weft_dataplane::{Fragment, FragmentId, Object};
-use weft_net::HostName;
+use weft_net::{HostName, Mac};
 
 use crate::core::compile::Vnics;
 use crate::departure::Presence;
@@ -22,7 +23,7 @@ use crate::{Fact, Id, Model, RowKey, RowKind, Write};
 
 /// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
 /// that resumes would otherwise go on with what it has.
-pub const FORM: u64 = 4;
+pub const FORM: u64 = 5;
 
 /// Every service that puts something on hosts. A new one is a line here.
 pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo, &Vrfs];
@@ -123,23 +124,37 @@ pub enum Subject {
     Row(RowKey),
     /// A destination of a routing table: several rows may lead to it.
     Prefix(IpNet),
+    /// A MAC address that was learned.
+    Mac(Mac),
+    /// A tunnel endpoint that was learned.
+    Endpoint(IpAddr),
 }
 
 impl Subject {
     const PREFIX: &str = "prefix/";
+    const MAC: &str = "mac/";
+    const ENDPOINT: &str = "endpoint/";
 
     fn to_text(&self) -> String {
         match self {
             Self::Row(row) => row.to_text(),
             Self::Prefix(prefix) => format!("{}{prefix}", Self::PREFIX),
+            Self::Mac(mac) => format!("{}{mac}", Self::MAC),
+            Self::Endpoint(endpoint) => format!("{}{endpoint}", Self::ENDPOINT),
         }
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        match text.strip_prefix(Self::PREFIX) {
-            Some(prefix) => Some(Self::Prefix(prefix.parse().ok()?)),
-            None => Some(Self::Row(RowKey::from_text(text).ok()?)),
+        if let Some(prefix) = text.strip_prefix(Self::PREFIX) {
+            return Some(Self::Prefix(prefix.parse().ok()?));
         }
+        if let Some(mac) = text.strip_prefix(Self::MAC) {
+            return Some(Self::Mac(mac.parse().ok()?));
+        }
+        if let Some(endpoint) = text.strip_prefix(Self::ENDPOINT) {
+            return Some(Self::Endpoint(endpoint.parse().ok()?));
+        }
+        Some(Self::Row(RowKey::from_text(text).ok()?))
     }
 
     /// Whether it is a resource: not a mere fact, nor what several add up to.
@@ -183,9 +198,10 @@ impl FragmentKey {
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
             Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
-            Subject::Row(RowKey::Host(_) | RowKey::Departure(..)) | Subject::Prefix(_) => {
-                self.service.row_key()
-            }
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..))
+            | Subject::Prefix(_)
+            | Subject::Mac(_)
+            | Subject::Endpoint(_) => self.service.row_key(),
         }
     }
 

@@ -40,15 +40,19 @@ pub(crate) fn note_departures(base: &Model, change: &mut Change) {
         concerned.extend([base, change.model()].into_iter().flat_map(|model| presences(model, row)));
     }
     for (service, host) in concerned {
-        let (was_there, is_there) = (is_on(base, service, &host), is_on(change.model(), service, &host));
+        let there = |model: &Model| -> BTreeSet<Exclusive> {
+            let is_on = is_on(model, service, &host);
+            exclusives(model, service).into_iter().filter(|_| is_on).collect()
+        };
+        let (were, are) = (there(base), there(change.model()));
         let is_known = change.model().hosts.contains_key(&host);
-        let what: BTreeSet<Exclusive> =
-            [base, change.model()].into_iter().flat_map(|model| exclusives(model, service)).collect();
-        for what in what {
-            match change.model().departure(&what, &host) {
+        for what in were.union(&are) {
+            let (was_there, is_there) = (were.contains(what), are.contains(what));
+            match change.model().departure(what, &host) {
                 None if was_there && !is_there && is_known => {
                     let occasion = change.random_bits();
-                    change.put(Row::Departure(Departure { what, host: host.clone(), of: service, occasion }));
+                    let (what, host) = (what.clone(), host.clone());
+                    change.put(Row::Departure(Departure { what, host, of: service, occasion }));
                 }
                 Some(noted) if is_there && noted.of == service => change.delete(noted.key()),
                 Some(_) | None => {}

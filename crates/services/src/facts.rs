@@ -1,11 +1,12 @@
 //! Facts: what is learned rather than asked for. Nobody stores it with the rows; whoever learns it tells it anew.
 //!
 //! ```text
-//! BGP speaker ── routes ──┐
-//! agents ── carriers ─────┴─> Fact ── Model::learn ──> what compilation sees; compile::touched_by says which fragments
+//! BGP speaker ── routes, MAC addresses, endpoints ──┐
+//! agents ── carriers ───────────────────────────────┴─> Fact ── Model::learn ──> what compilation sees; compile::touched_by says which fragments
 //! ```
 
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -36,6 +37,46 @@ pub enum Fact {
         /// Whether it has one.
         is_there: bool,
     },
+    /// Where frames of a network for a MAC address go that is outside (RFC 7432 §9.2).
+    Mac {
+        /// The network that imports it.
+        network: Id,
+        /// The MAC address.
+        mac: Mac,
+        /// The IP address that it was told with, if it was with one.
+        address: Option<IpAddr>,
+        /// Where it is; `None`: nowhere any more.
+        at: Option<LearnedMac>,
+    },
+    /// A tunnel endpoint outside to which frames of a network go that are for everybody (RFC 7432 §11).
+    Endpoint {
+        /// The network that imports it.
+        network: Id,
+        /// The endpoint.
+        endpoint: IpAddr,
+        /// The VNI that it has chosen; `None`: it wants none any more.
+        vni: Option<Vni>,
+    },
+}
+
+/// Where a MAC address is outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct LearnedMac {
+    /// Behind which tunnel endpoint.
+    pub endpoint: IpAddr,
+    /// The VNI that the other side has chosen.
+    pub vni: Vni,
+    /// How often it has moved, as is said of it (RFC 7432 §7.7).
+    pub sequence: u32,
+    /// Whether it never moves (RFC 7432 §15.2).
+    pub is_sticky: bool,
+}
+
+impl LearnedMac {
+    /// Whether another is in the same place.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        (self.endpoint, self.vni) == (other.endpoint, other.vni)
+    }
 }
 
 /// A route to a destination outside.
@@ -74,6 +115,14 @@ pub struct Facts {
     routes: OrdMap<(Id, IpNet), Arc<[LearnedRoute]>>,
     /// vNICs without a carrier, and the host that said so.
     without_carrier: OrdSet<(Id, HostName)>,
+    /// By network, MAC address and IP address.
+    macs: OrdMap<(Id, Mac, Option<IpAddr>), LearnedMac>,
+    /// The same MAC addresses by network and IP address.
+    macs_at: OrdSet<(Id, IpAddr, Mac)>,
+    /// The networks of each of them.
+    networks_with: OrdSet<(Mac, Id)>,
+    /// By network: the endpoints that want what is for everybody, and the VNIs that they have chosen.
+    endpoints: OrdMap<(Id, IpAddr), Vni>,
 }
 
 impl Model {
@@ -82,12 +131,20 @@ impl Model {
         self.facts.learn(facts);
     }
 
-    /// Of these facts those about what there is: VRFs, ports on hosts.
+    /// Of these facts those about what there is: VRFs, networks in VPNs, ports on hosts.
     #[must_use]
     pub fn facts_of_ours(&self, mut facts: Facts) -> Facts {
         let gone = facts.routes.keys().filter(|(vrf, _)| !self.vrfs.contains_key(vrf));
         for key in gone.copied().collect::<Vec<_>>() {
             facts.routes.remove(&key);
+        }
+        let gone = facts.macs.keys().filter(|(network, ..)| !self.mac_vrfs.contains_key(network));
+        for key in gone.copied().collect::<Vec<_>>() {
+            facts.set_mac(key, None);
+        }
+        let gone = facts.endpoints.keys().filter(|(network, _)| !self.mac_vrfs.contains_key(network));
+        for key in gone.copied().collect::<Vec<_>>() {
+            facts.endpoints.remove(&key);
         }
         let is_there = |(port, host): &&(Id, HostName)| {
             self.instance_ports.contains_key(port) && self.host(host).is_some()
@@ -132,6 +189,13 @@ impl Facts {
                 Fact::Carrier { port, host, is_there: false } => {
                     self.without_carrier.insert((*port, host.clone()));
                 }
+                Fact::Mac { network, mac, address, at } => self.set_mac((*network, *mac, *address), *at),
+                Fact::Endpoint { network, endpoint, vni: Some(vni) } => {
+                    self.endpoints.insert((*network, *endpoint), *vni);
+                }
+                Fact::Endpoint { network, endpoint, vni: None } => {
+                    self.endpoints.remove(&(*network, *endpoint));
+                }
             }
         }
     }
@@ -148,7 +212,18 @@ impl Facts {
             host: host.clone(),
             is_there: false,
         };
-        routes.chain(self.without_carrier.iter().map(carrier))
+        let macs = self.macs.iter().map(|((network, mac, address), at)| Fact::Mac {
+            network: *network,
+            mac: *mac,
+            address: *address,
+            at: Some(*at),
+        });
+        let endpoints = self.endpoints.iter().map(|((network, endpoint), vni)| Fact::Endpoint {
+            network: *network,
+            endpoint: *endpoint,
+            vni: Some(*vni),
+        });
+        routes.chain(self.without_carrier.iter().map(carrier)).chain(macs).chain(endpoints)
     }
 
     /// The learned routes from a VRF to a destination; none where nothing was learned.
@@ -162,11 +237,88 @@ impl Facts {
         self.routes.iter()
     }
 
+    /// The VRFs and destinations after one to which something was learned, in order.
+    pub fn learned_after(&self, after: Option<(Id, IpNet)>) -> impl Iterator<Item = (Id, IpNet)> + use<'_> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.routes.range((from, Bound::Unbounded)).map(|(key, _)| *key)
+    }
+
     /// Where learned routes from a VRF lead.
     pub(crate) fn destinations(&self, vrf: Id) -> impl Iterator<Item = IpNet> + use<'_> {
         let everything = IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix");
         let of_vrf = self.routes.range((vrf, everything)..).take_while(move |(key, _)| key.0 == vrf);
         of_vrf.map(|(key, _)| key.1)
+    }
+
+    fn set_mac(&mut self, key: (Id, Mac, Option<IpAddr>), at: Option<LearnedMac>) {
+        let (network, mac, address) = key;
+        let Some(at) = at else {
+            self.macs.remove(&key);
+            address.and_then(|address| self.macs_at.remove(&(network, address, mac)));
+            if self.stations(network, mac).next().is_none() {
+                self.networks_with.remove(&(mac, network));
+            }
+            return;
+        };
+        self.macs.insert(key, at);
+        self.networks_with.insert((mac, network));
+        address.and_then(|address| self.macs_at.insert((network, address, mac)));
+    }
+
+    /// Whether anything was learned of networks.
+    pub(crate) fn has_bridged(&self) -> bool {
+        !self.macs.is_empty() || !self.endpoints.is_empty()
+    }
+
+    /// What was learned of a MAC address in a network: with which IP addresses, if with any, and where it is.
+    pub(crate) fn stations(
+        &self,
+        network: Id,
+        mac: Mac,
+    ) -> impl Iterator<Item = (Option<IpAddr>, &LearnedMac)> + use<'_> {
+        let of_mac = self.macs.range((network, mac, None)..);
+        let of_mac = of_mac.take_while(move |(key, _)| (key.0, key.1) == (network, mac));
+        of_mac.map(|(key, at)| (key.2, at))
+    }
+
+    /// Where a MAC address is, by what was told of it with this IP address or with none.
+    pub(crate) fn station(&self, network: Id, mac: Mac, address: Option<IpAddr>) -> Option<&LearnedMac> {
+        self.macs.get(&(network, mac, address))
+    }
+
+    /// The MAC addresses that were learned of a network; one comes as often as it has IP addresses.
+    pub(crate) fn macs_of(&self, network: Id) -> impl Iterator<Item = Mac> + use<'_> {
+        let of_network = self.macs.range((network, Mac::ZERO, None)..);
+        of_network.take_while(move |(key, _)| key.0 == network).map(|(key, _)| key.1)
+    }
+
+    /// All learned MAC addresses, with their networks and places.
+    pub(crate) fn all_macs(&self) -> impl Iterator<Item = (Id, Mac, &LearnedMac)> {
+        self.macs.iter().map(|((network, mac, _), at)| (*network, *mac, at))
+    }
+
+    /// The MAC addresses that were told with an IP address.
+    pub(crate) fn macs_at(&self, network: Id, address: IpAddr) -> impl Iterator<Item = Mac> + use<'_> {
+        let from = (network, address, Mac::ZERO);
+        let at = self.macs_at.range(from..);
+        at.take_while(move |entry| (entry.0, entry.1) == (network, address)).map(|entry| entry.2)
+    }
+
+    /// The networks of which a MAC address was learned.
+    pub(crate) fn networks_with(&self, mac: Mac) -> impl Iterator<Item = Id> + use<'_> {
+        self.networks_with.range((mac, Id::MIN)..=(mac, Id::MAX)).map(|(_, network)| *network)
+    }
+
+    /// The endpoints that were learned of a network, and the VNIs that they have chosen.
+    pub(crate) fn endpoints_of(&self, network: Id) -> impl Iterator<Item = (IpAddr, Vni)> + use<'_> {
+        let from = (network, IpAddr::from([0, 0, 0, 0]));
+        let of_network = self.endpoints.range(from..).take_while(move |(key, _)| key.0 == network);
+        of_network.map(|(key, vni)| (key.1, *vni))
+    }
+
+    /// The VNI that a learned endpoint has chosen.
+    pub(crate) fn endpoint(&self, network: Id, endpoint: IpAddr) -> Option<Vni> {
+        self.endpoints.get(&(network, endpoint)).copied()
     }
 
     /// The vNICs that have lost their carrier, each with the host that said so.

@@ -47,6 +47,8 @@ pub(crate) struct Index {
     pub(crate) route_targets: OrdSet<(RouteTarget, Id)>,
     /// Addresses that are free in the allocation pools of a subnet.
     pub(crate) free: FreeAddresses,
+    /// The MAC addresses of VRFs' gateways, and of which VRF.
+    pub(crate) gateway_macs: OrdSet<(Mac, Id)>,
     /// What is in VRFs, and what follows from it.
     pub(crate) members: Members,
 }
@@ -95,6 +97,7 @@ impl Index {
         same("service_hosts", &self.service_hosts, &other.service_hosts)?;
         same("route_targets", &self.route_targets, &other.route_targets)?;
         same("free", &self.free, &other.free)?;
+        same("gateway_macs", &self.gateway_macs, &other.gateway_macs)?;
         same("members", &self.members, &other.members)
     }
 }

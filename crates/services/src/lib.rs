@@ -19,6 +19,7 @@ pub mod declare;
 pub mod network;
 pub mod router;
 
+mod announce;
 mod attribute;
 mod change;
 mod departure;
@@ -41,12 +42,13 @@ mod tables;
 mod timestamp;
 pub mod vrf;
 
+pub use announce::{Announcement, all_announcing, announcements, looked_at_with};
 pub use attribute::{Attribute, AttributeType, OnCreate, Operation};
 pub use change::{Change, Choices};
 pub use declare::{Action, Declaration, DeclareError, Declared, Difference, declare, in_set};
 pub use departure::{Departure, confirm_departures, departures_after_restore};
 pub use exclusive::Exclusive;
-pub use facts::{Fact, Facts, LearnedEncapsulation, LearnedRoute};
+pub use facts::{Fact, Facts, LearnedEncapsulation, LearnedMac, LearnedRoute};
 pub use host::{Host, describe_host};
 pub use id::Id;
 pub use model::Model;

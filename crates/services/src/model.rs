@@ -15,6 +15,7 @@ use crate::departure::Departure;
 use crate::facts::Facts;
 use crate::host::Host;
 use crate::index::Index;
+use crate::network::MacVrf;
 use crate::row::each_kind;
 use crate::stored::Indexed;
 use crate::tables::Tables;
@@ -105,6 +106,17 @@ impl Model {
     /// All VRFs.
     pub fn vrfs(&self) -> impl Iterator<Item = &Vrf> {
         self.vrfs.values().map(|vrf| &**vrf)
+    }
+
+    /// The MAC-VRF of a network, if it is in a BGP VPN of type `l2`.
+    #[must_use]
+    pub fn mac_vrf(&self, network: Id) -> Option<&MacVrf> {
+        self.mac_vrfs.get(&network).map(|mac_vrf| &**mac_vrf)
+    }
+
+    /// All MAC-VRFs.
+    pub fn mac_vrfs(&self) -> impl Iterator<Item = &MacVrf> {
+        self.mac_vrfs.values().map(|mac_vrf| &**mac_vrf)
     }
 
     /// All BGP speakers.

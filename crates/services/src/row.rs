@@ -11,7 +11,7 @@ use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, Bgp
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
-use crate::network::{Network, Subnet};
+use crate::network::{MacVrf, Network, Subnet};
 use crate::router::{Router, RouterInterface};
 use crate::stored::Stored;
 use crate::vrf::Vrf;
@@ -36,6 +36,7 @@ macro_rules! each_kind {
             BgpPeer "bgp_peer" bgp_peers,
             BgpSpeaker "bgp_speaker" bgp_speakers,
             Vrf "vrf" vrfs,
+            MacVrf "mac_vrf" mac_vrfs,
         }
     };
 }

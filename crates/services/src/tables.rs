@@ -11,7 +11,7 @@ use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, Bgp
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
 use crate::host::Host;
-use crate::network::{Network, Subnet};
+use crate::network::{MacVrf, Network, Subnet};
 use crate::router::{Router, RouterInterface};
 use crate::row::each_kind;
 use crate::vrf::Vrf;

@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::random::Numbers;
+use common::random::{Numbers, fact_of};
 use common::{Site, id};
 use proptest::prelude::*;
 use serde_json::json;
@@ -41,6 +41,16 @@ fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName,
         assert_eq!(alone, deltas.get(&host).cloned().unwrap_or_default(), "{host}");
     }
     deltas
+}
+
+/// Learns something, after some of the changes.
+fn learn(site: &mut Site, intents: &mut Intents, requests: &[Numbers]) {
+    let Some(numbers @ (0..=90, _)) = requests.first() else { return };
+    let Some(fact) = fact_of(&site.model, *numbers) else { return };
+    let before = site.model.clone();
+    site.model.learn([&fact]);
+    let touched = compile::touched_by(&before, &site.model, [&fact]);
+    carry_out(intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
 }
 
 /// Carries a delta out as agents do; it must hold nothing that changes nothing.
@@ -89,26 +99,69 @@ fn requests(count: usize) -> impl Strategy<Value = Vec<Vec<Numbers>>> {
     prop::collection::vec(change, count / 3..count)
 }
 
+/// A request about ports, VPNs or associations, mostly.
+fn among_vpns() -> impl Strategy<Value = Numbers> {
+    let kinds = prop::sample::select(vec![3, 7, 18, 22, 24, 29, 32, 34, 34, 35, 36, 36]);
+    (kinds, any::<[u8; 4]>())
+}
+
+/// Makes changes, and carries each out as agents do: that leads to what compiling everything says.
+fn keeps_step(mut site: Site, changes: &[Vec<Numbers>]) -> Result<(), TestCaseError> {
+    let mut intents = whole(&site.model);
+    for requests in changes {
+        let before = site.model.clone();
+        if !site.random(requests) {
+            continue;
+        }
+        carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+        prop_assert_eq!(&intents, &whole(&site.model));
+        learn(&mut site, &mut intents, requests);
+        prop_assert_eq!(&intents, &whole(&site.model));
+        intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
+        common::check(&site.model);
+    }
+    Ok(())
+}
+
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, max_shrink_iters: 3000, ..ProptestConfig::default() }
+    ProptestConfig { cases, max_shrink_iters: 300, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(config(weft_soak::cases(48)))]
+    #![proptest_config(config(weft_soak::cases(8)))]
 
     #[test]
-    fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(90)) {
+    fn an_incremental_step_leads_to_what_compiling_everything_says(changes in requests(70)) {
+        keeps_step(Site::with_random_hosts(), &changes)?;
+    }
+
+    #[test]
+    fn an_incremental_step_among_vpns_does_so_as_well(changes in prop::collection::vec(among_vpns(), 10..22)) {
+        let changes: Vec<Vec<Numbers>> = changes.into_iter().map(|request| vec![request]).collect();
+        keeps_step(Site::with_vpns(), &changes)?;
+    }
+
+    #[test]
+    fn what_is_learned_of_networks_leads_there_as_well(
+        steps in prop::collection::vec((any::<bool>(), any::<Numbers>()), 30..90),
+    ) {
         let mut site = Site::with_random_hosts();
+        site.in_an_l2_vpn("10.0.0.0/28");
         let mut intents = whole(&site.model);
-        for requests in &changes {
+        for (is_fact, numbers) in steps {
             let before = site.model.clone();
-            if !site.random(requests) {
-                continue;
+            if !is_fact {
+                if !site.random(&[numbers]) {
+                    continue;
+                }
+                carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+            } else if let Some(fact) = fact_of(&site.model, numbers) {
+                site.model.learn([&fact]);
+                let touched = compile::touched_by(&before, &site.model, [&fact]);
+                carry_out(&mut intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
             }
-            carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
             prop_assert_eq!(&intents, &whole(&site.model));
             intents.iter().for_each(|(host, fragments)| check_union(host, fragments));
-            common::check(&site.model);
         }
     }
 

@@ -4,8 +4,13 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{Site, check, id};
 use serde_json::{Map, Value, json};
+use weft_net::HostName;
+use weft_services::catalogue::{Status, Statuses, by_any_name};
+use weft_services::compile::FragmentKey;
 use weft_services::{Reason, Refusal};
 
 /// Two networks with a subnet each, a third whose subnet overlaps with the first's, and a router.
@@ -100,7 +105,7 @@ fn an_interface_is_a_port_with_the_gateways_address_that_only_the_router_takes_a
     assert_eq!(shown["device_owner"], "network:router_interface_distributed");
     assert_eq!((&shown["device_id"], &shown["network_id"]), (&json!(bench.router), &json!(bench.blue)));
     assert_eq!(shown["fixed_ips"], json!([{"subnet_id": subnet, "ip_address": "10.1.0.1"}]));
-    assert_eq!(shown["binding:vif_type"], "unbound");
+    assert_eq!(shown["binding:vif_type"], "distributed");
     let refusal = bench.site.delete("ports", &port).unwrap_err();
     assert_eq!((refusal.reason, refusal.kind), (Reason::Conflict, "ServicePortInUse"));
     for request in [
@@ -315,4 +320,57 @@ fn an_evpn_vni_is_chosen_once_and_is_nobody_elses() {
     bench.site.delete("routers", &id(&router)).unwrap();
     bench.site.create("networks", json!({"provider:segmentation_id": 5000})).unwrap();
     check(&bench.site.model);
+}
+
+/// What some hosts have reported of all that is theirs.
+struct Reported(BTreeMap<&'static str, Status>);
+
+impl Statuses for Reported {
+    fn fragment(&self, host: &HostName, _: &FragmentKey) -> Status {
+        self.0.get(host.as_str()).copied().unwrap_or(Status::Build)
+    }
+
+    fn is_connected(&self, _: &HostName) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_router_is_active_as_soon_as_one_of_its_hosts_has_it_and_its_interfaces_with_it() {
+    let mut site = Site::with_hosts(2, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/24"});
+    let subnet = id(&site.create("subnets", subnet).unwrap());
+    let router = id(&site.create("routers", json!({})).unwrap());
+    let added = site.act(("routers", &router), "add_router_interface", json!({"subnet_id": subnet})).unwrap();
+    let leg = added["port_id"].as_str().unwrap().to_owned();
+    let shown = |site: &Site, reported: &[(&'static str, Status)]| {
+        let reported = Reported(reported.iter().copied().collect());
+        let status = |path: &str, id: &str| {
+            let item = by_any_name(path).unwrap().render(&site.model, id, &reported).unwrap();
+            item["status"].as_str().unwrap().to_owned()
+        };
+        [status("routers", &router), status("ports", &leg)]
+    };
+    assert_eq!(shown(&site, &[]), ["ACTIVE", "ACTIVE"], "on no host yet: nothing is waited for");
+    for n in 1..=2 {
+        let port = json!({"network_id": network, "binding:host_id": format!("host{n}"),
+            "binding:profile": {"namespace": format!("v{n}")}});
+        site.create("ports", port).unwrap();
+    }
+    let (one, other) = ("host1", "host2");
+    for (reported, expected) in [
+        (vec![], "BUILD"),
+        (vec![(one, Status::Active)], "ACTIVE"),
+        (vec![(one, Status::Active), (other, Status::Down)], "ACTIVE"),
+        (vec![(one, Status::Active), (other, Status::Error)], "ERROR"),
+    ] {
+        assert_eq!(shown(&site, &reported), [expected, expected], "{reported:?}");
+    }
+    let done = [(one, Status::Active), (other, Status::Active)];
+    site.update("ports", &leg, json!({"admin_state_up": false})).unwrap();
+    assert_eq!(shown(&site, &done), ["ACTIVE", "DOWN"]);
+    site.update("routers", &router, json!({"admin_state_up": false})).unwrap();
+    site.update("ports", &leg, json!({"admin_state_up": true})).unwrap();
+    assert_eq!(shown(&site, &done), ["DOWN", "DOWN"], "switched off");
 }

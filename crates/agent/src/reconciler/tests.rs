@@ -8,6 +8,7 @@ use weft_net::{Capability, Mac};
 use weft_protocol::{Basis, encode_objects, updates};
 
 use super::*;
+use crate::drift::Found;
 
 /// A host in memory of which some objects can be made to refuse, and that counts attempts.
 #[derive(Default)]
@@ -191,6 +192,29 @@ fn a_port_waits_for_its_link_and_is_done_when_that_appears() {
     agent.driver.memory.add_foreign_link(on_host("tap1"));
     let report = agent.turn(at(1));
     assert!(report.at_rest && report.not_done.is_empty() && report.steps_done == 1);
+    assert_eq!(report.drifts, 0, "what was waited for is no drift");
+}
+
+#[test]
+fn what_somebody_changes_while_a_host_is_at_rest_is_drift_and_what_the_intent_changes_is_not() {
+    let mut agent = agent_with(vec![part("a", &[bridge("br-1"), neighbour(1, 1), neighbour(2, 2)])]);
+    assert_eq!(agent.turn(at(0)).drifts, 0, "the first time all of it is missing");
+    agent.take(step(1, 2, vec![part("a", &[bridge("br-1"), neighbour(1, 3), neighbour(2, 2)])]));
+    assert_eq!(agent.turn(at(1)).drifts, 0);
+    agent.driver.memory.damage(&neighbour(2, 2).key());
+    let stray = Plan { steps: vec![Step::Create(bridge("br-7"))], ..Plan::default() };
+    agent.driver.memory.apply(&stray);
+    let report = agent.turn(at(2));
+    assert!(report.at_rest);
+    let mut told: Vec<(String, Option<FragmentId>, Found)> =
+        report.last_drifts.into_iter().map(|drift| (drift.key, drift.fragment, drift.found)).collect();
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [
+        ("link br-7".to_owned(), None, Found::Extra),
+        ("neighbour br-1 10.0.0.2".to_owned(), Some(id("a")), Found::Missing),
+    ];
+    assert_eq!((report.drifts, told), (2, expected.into()));
+    assert_eq!(agent.turn(at(3)).drifts, 2, "it is counted once");
 }
 
 #[test]

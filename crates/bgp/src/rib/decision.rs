@@ -118,8 +118,22 @@ pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 
 /// Decides among paths; nothing if there are none.
 pub(crate) fn decide(paths: &[Candidate<'_>]) -> Option<Decision> {
-    let mut contest =
-        Contest { paths, left: (0..paths.len()).collect(), step: Step::OnlyPath, runner_up: None };
+    contest(paths, None)
+}
+
+/// What was decided, and who was beaten at which step, in the order of steps.
+pub(crate) type Traced = (Decision, Vec<(usize, Step)>);
+
+/// As [`decide`], and notes how it came to that.
+pub(crate) fn decide_and_trace(paths: &[Candidate<'_>]) -> Option<Traced> {
+    let mut beaten = Vec::new();
+    let decision = contest(paths, Some(&mut beaten))?;
+    Some((decision, beaten))
+}
+
+fn contest<'a>(paths: &'a [Candidate<'a>], beaten: Option<&'a mut Vec<(usize, Step)>>) -> Option<Decision> {
+    let left = (0..paths.len()).collect();
+    let mut contest = Contest { paths, left, step: Step::OnlyPath, runner_up: None, beaten };
     contest.highest(Step::MacMobility, |path| path.attributes.mobility);
     contest.highest(Step::NotLongLivedStale, |path| {
         !(path.is_long_lived_stale || path.attributes.is_long_lived_stale)
@@ -159,6 +173,8 @@ struct Contest<'a> {
     left: Vec<usize>,
     step: Step,
     runner_up: Option<usize>,
+    /// Where who was beaten is noted, if somebody wants to know.
+    beaten: Option<&'a mut Vec<(usize, Step)>>,
 }
 
 impl Contest<'_> {
@@ -185,6 +201,9 @@ impl Contest<'_> {
         }
         if let Some(&beaten) = self.left.iter().find(|&&index| !is_kept(index)) {
             (self.step, self.runner_up) = (step, Some(beaten));
+            if let Some(noted) = &mut self.beaten {
+                noted.extend(self.left.iter().filter(|&&index| !is_kept(index)).map(|&index| (index, step)));
+            }
             self.left.retain(|&index| is_kept(index));
         }
     }

@@ -23,7 +23,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 pub(crate) use attributes::{AttributeSet, Interner};
 pub use decision::Step;
-pub(crate) use decision::{Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, decide};
+pub(crate) use decision::{Candidate, DEFAULT_LOCAL_PREF, Decision, Source, SourceKind, Traced, decide};
 pub(crate) use path::PeerIndex;
 use table::Table;
 pub(crate) use table::{FamilyTable, NewPath, PathView, Pending, Scope, Sweep};
@@ -147,8 +147,13 @@ impl Rib {
         table.drain(peer, count_max, &mut |pending| visit(pending, sources))
     }
 
+    /// Who a neighbour is, for each.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
     /// How the best path to a destination was found.
-    pub(crate) fn decision(&self, to: &Destination) -> Option<Decision> {
+    pub(crate) fn decision(&self, to: &Destination) -> Option<Traced> {
         self.table(to.family()).decision(to, &self.sources)
     }
 }

@@ -17,7 +17,7 @@ use hashbrown::HashTable;
 
 use super::AttributeSet;
 use super::bits::SlotSet;
-use super::decision::{Candidate, Decision, Source, decide};
+use super::decision::{Candidate, Source, Traced, decide, decide_and_trace};
 use super::path::{Path, Paths, PeerIndex};
 use crate::wire::{Destination, Payload};
 
@@ -301,12 +301,14 @@ pub(crate) trait FamilyTable: fmt::Debug + Send {
     fn drain(&mut self, peer: PeerIndex, count_max: usize, visit: &mut Visit<'_>) -> usize;
     /// How many slots a neighbour has yet to be told of, and has been told of.
     fn told(&self, peer: PeerIndex) -> (usize, usize);
-    /// Whether a neighbour has been told of this destination.
-    fn is_told(&self, peer: PeerIndex, destination: &Destination) -> bool;
+    /// Whether a neighbour has been told of this destination; nothing while that is yet to be looked at.
+    fn is_told(&self, peer: PeerIndex, destination: &Destination) -> Option<bool>;
+    /// Notes that a neighbour has to be told once more of this destination.
+    fn mark_one(&mut self, peer: PeerIndex, destination: &Destination);
     /// The paths to a destination.
     fn paths(&self, to: &Destination) -> Vec<PathView<'_>>;
     /// How the best of them was found.
-    fn decision(&self, to: &Destination, sources: &[Source]) -> Option<Decision>;
+    fn decision(&self, to: &Destination, sources: &[Source]) -> Option<Traced>;
     /// Shows the slots from one on until the visitor has enough; answers where to go on, if there are more.
     fn walk(&self, from: u32, visit: &mut dyn FnMut(&Destination, &[PathView<'_>]) -> bool) -> Option<u32>;
     /// How many destinations there are.
@@ -449,21 +451,28 @@ impl<K: Key> FamilyTable for Table<K> {
         subscriber.map_or((0, 0), |subscriber| (subscriber.pending.len(), subscriber.told.len()))
     }
 
-    fn is_told(&self, peer: PeerIndex, destination: &Destination) -> bool {
-        let Some(slot) = K::of(destination).and_then(|key| self.find(key)) else { return false };
-        let subscriber = self.subscribers.iter().find(|subscriber| subscriber.peer == peer);
-        subscriber.is_some_and(|subscriber| subscriber.told.contains(slot))
+    fn is_told(&self, peer: PeerIndex, destination: &Destination) -> Option<bool> {
+        let slot = K::of(destination).and_then(|key| self.find(key))?;
+        let subscriber = self.subscribers.iter().find(|subscriber| subscriber.peer == peer)?;
+        (!subscriber.pending.contains(slot)).then(|| subscriber.told.contains(slot))
+    }
+
+    fn mark_one(&mut self, peer: PeerIndex, destination: &Destination) {
+        let Some(slot) = K::of(destination).and_then(|key| self.find(key)) else { return };
+        if let Some(subscriber) = self.subscriber(peer) {
+            subscriber.pending.insert(slot);
+        }
     }
 
     fn paths(&self, to: &Destination) -> Vec<PathView<'_>> {
         K::of(to).and_then(|key| self.find(key)).map_or_else(Vec::new, |slot| self.views(slot))
     }
 
-    fn decision(&self, to: &Destination, sources: &[Source]) -> Option<Decision> {
+    fn decision(&self, to: &Destination, sources: &[Source]) -> Option<Traced> {
         let slot = self.find(K::of(to)?)?;
         let paths = self.entries[slot as usize].paths.as_slice();
         let candidates: Vec<Candidate<'_>> = paths.iter().map(|path| candidate(path, sources)).collect();
-        decide(&candidates)
+        decide_and_trace(&candidates)
     }
 
     fn walk(&self, from: u32, visit: &mut dyn FnMut(&Destination, &[PathView<'_>]) -> bool) -> Option<u32> {

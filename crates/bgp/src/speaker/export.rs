@@ -71,6 +71,35 @@ impl Speaker {
     }
 }
 
+/// The paths of a destination that a neighbour is told of, each with the attributes with which it gets them (RFC 4271 §3.2,
+/// Adj-RIB-Out).
+pub(super) fn sent<'p>(
+    config: &SpeakerConfig,
+    peer: &Peer,
+    destination: &Destination,
+    (paths, sources): (&'p [PathView<'p>], &[Source]),
+) -> Vec<(&'p PathView<'p>, Attributes)> {
+    let Some((negotiated, local)) = &peer.up else { return Vec::new() };
+    let family = destination.family();
+    let view = View {
+        config,
+        peer: &peer.config,
+        index: peer.index,
+        wants: &peer.wants,
+        negotiated,
+        local: *local,
+        family,
+    };
+    let count_max = if negotiated.codec.add_path_send.contains(family) { paths.len() } else { 1 };
+    let chosen = paths.iter().filter(|path| family != Family::RouteTarget || path.peer != peer.index);
+    let as_sent = chosen.take(count_max).filter_map(|path| {
+        let source = &sources[path.peer.as_usize()];
+        let rule = view.allowed(destination, path, source)?;
+        Some((path, view.attributes(path, source, rule)?))
+    });
+    as_sent.collect()
+}
+
 /// What goes to one neighbour of one family.
 struct Exporter<'a> {
     config: &'a SpeakerConfig,
@@ -219,17 +248,7 @@ impl View<'_> {
         path_id: Option<PathId>,
     ) -> bool {
         let source = &sources[path.peer.as_usize()];
-        let attributes = &path.attributes.attributes;
-        if !self.may_go(path, source) || !self.is_wanted(attributes) {
-            return false;
-        }
-        let rule = match &self.peer.export {
-            None => None,
-            Some(policy) => match policy.evaluate(destination, attributes) {
-                Some((number, _)) => Some(number),
-                None => return false,
-            },
-        };
+        let Some(rule) = self.allowed(destination, path, source) else { return false };
         let key = (Arc::as_ptr(path.attributes) as usize, rule, path.peer, path.is_long_lived_stale);
         let group = match batch.by_key.get(&key) {
             Some(group) => *group,
@@ -243,6 +262,24 @@ impl View<'_> {
         let route = Route { path_id, destination: destination.clone(), payload: path.payload.clone() };
         batch.groups[group].1.push(route);
         true
+    }
+
+    /// Whether a path is for the neighbour, and by which rule of policy if there is one.
+    #[expect(clippy::option_option, reason = "allowed without a rule is not the same as not allowed")]
+    fn allowed(
+        &self,
+        destination: &Destination,
+        path: &PathView<'_>,
+        source: &Source,
+    ) -> Option<Option<usize>> {
+        let attributes = &path.attributes.attributes;
+        if !self.may_go(path, source) || !self.is_wanted(attributes) {
+            return None;
+        }
+        match &self.peer.export {
+            None => Some(None),
+            Some(policy) => policy.evaluate(destination, attributes).map(|(number, _)| Some(number)),
+        }
     }
 
     fn is_external(&self) -> bool {

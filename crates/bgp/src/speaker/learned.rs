@@ -68,19 +68,19 @@ impl Deref for SharedAttributes {
 /// The instances and what they have.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
-    by_name: BTreeMap<Arc<str>, Instance>,
+    pub(super) by_name: BTreeMap<Arc<str>, Instance>,
     by_target: HashMap<RouteTarget, BTreeSet<Arc<str>>>,
     /// Of each destination, which instances have it.
     holders: HashMap<Destination, BTreeSet<Arc<str>>>,
 }
 
 #[derive(Debug, Default)]
-struct Instance {
+pub(super) struct Instance {
     targets: BTreeSet<RouteTarget>,
     /// By destination without distinguisher, those with.
-    routes: BTreeMap<Destination, BTreeSet<Destination>>,
+    pub(super) routes: BTreeMap<Destination, BTreeSet<Destination>>,
     /// What has changed and was not asked for yet.
-    pending: BTreeSet<Destination>,
+    pub(super) pending: BTreeSet<Destination>,
     moves: HashMap<Destination, Moves>,
 }
 
@@ -203,7 +203,7 @@ impl Speaker {
 }
 
 /// A path with what it takes to tell of it.
-struct Found {
+pub(super) struct Found {
     peer: PeerIndex,
     epoch: u8,
     path_id: u32,
@@ -224,12 +224,12 @@ impl Found {
             attributes: Arc::clone(path.attributes),
             payload: path.payload.clone(),
             family: destination.family(),
-            distinguisher: distinguisher(destination),
+            distinguisher: destination.distinguisher(),
         }
     }
 
     /// What is told of it; nothing of what we originate.
-    fn learned(self, peers: &BTreeMap<u16, super::peer::Peer>) -> Option<LearnedPath> {
+    pub(super) fn learned(self, peers: &BTreeMap<u16, super::peer::Peer>) -> Option<LearnedPath> {
         let peer = peers.get(&self.peer.0)?;
         let state = &peer.families[self.family as usize];
         let is_stale = self.is_long_lived_stale
@@ -297,7 +297,7 @@ impl Instances {
 
 impl Instance {
     /// The best paths of all distinguishers, compared with each other.
-    fn best(&self, key: &Destination, rib: &Rib) -> Vec<Found> {
+    pub(super) fn best(&self, key: &Destination, rib: &Rib) -> Vec<Found> {
         let destinations = self.routes.get(key).into_iter().flatten();
         let found: Vec<Found> = destinations
             .filter_map(|destination| {
@@ -343,15 +343,6 @@ impl Instance {
             moves.times.pop_front();
         }
         moves.times.len() >= MOVES_MAX
-    }
-}
-
-fn distinguisher(destination: &Destination) -> Option<RouteDistinguisher> {
-    match destination {
-        Destination::Vpnv4(route) => Some(route.distinguisher),
-        Destination::Vpnv6(route) => Some(route.distinguisher),
-        Destination::Evpn(route) => route.distinguisher(),
-        Destination::Ipv4(_) | Destination::Ipv6(_) | Destination::RouteTarget(_) => None,
     }
 }
 

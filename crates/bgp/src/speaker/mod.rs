@@ -10,10 +10,12 @@
 //! Nothing is queued but what a session itself has to say: routes for a neighbour are looked up when it can take them, changes for
 //! whoever asks when it asks.
 
+mod audit;
 mod config;
 mod export;
 mod import;
 mod learned;
+mod page;
 mod peer;
 mod query;
 #[cfg(test)]
@@ -27,11 +29,15 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub use audit::Mistold;
 pub use config::{
     AcceptConfig, ConfigError, FamilyConfig, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
-pub use query::{Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus};
+pub use page::{Page, PageSize, RibView, RouteFilter};
+pub use query::{
+    BeatenPath, Explanation, FamilyStatus, NeighborStatus, PathStatus, RouteStatus, SpeakerStatus,
+};
 
 use learned::Instances;
 use peer::{Life, Peer};
@@ -48,6 +54,8 @@ pub struct Speaker {
     rib: Rib,
     instances: Instances,
     actions: VecDeque<Action>,
+    /// Sessions that came up and went down, of which nobody has been told yet; the oldest are dropped.
+    session_events: VecDeque<SessionEvent>,
     /// Somebody asks for what is learned.
     is_followed: bool,
     /// Until when routes are awaited after a restart (RFC 4724 §4.1).
@@ -66,6 +74,18 @@ pub struct Route {
     pub payload: Payload,
     /// Its attributes, next hop included. With a `local_pref` of none, 100 is sent within our AS.
     pub attributes: Attributes,
+}
+
+/// How many events of sessions are remembered.
+const SESSION_EVENTS_MAX: usize = 256;
+
+/// A session came up or went down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionEvent {
+    /// With whom.
+    pub neighbor: IpAddr,
+    /// What ended it; nothing if it came up.
+    pub ended_by: Option<String>,
 }
 
 /// What is to be done for a speaker, in order.
@@ -112,6 +132,7 @@ impl Speaker {
             rib,
             instances: Instances::default(),
             actions: VecDeque::new(),
+            session_events: VecDeque::new(),
             is_followed: false,
             settling_until,
             work_cursor: (0, 0),
@@ -343,8 +364,14 @@ impl Speaker {
                     peer.connections.retain(|(other, _)| *other != connection);
                     self.actions.push_back(Action::Close(connection));
                 }
-                Output::Up(negotiated) => self.up(index, &negotiated, now),
-                Output::Down(down) => self.down(index, &down, now),
+                Output::Up(negotiated) => {
+                    self.note_session(index, None);
+                    self.up(index, &negotiated, now);
+                }
+                Output::Down(down) => {
+                    self.note_session(index, Some(down.reason.to_string()));
+                    self.down(index, &down, now);
+                }
                 Output::Update(update, faults) => self.import(index, &update, &faults, now),
                 Output::Refresh(refresh) => self.refreshed(index, refresh, now),
             }
@@ -354,6 +381,19 @@ impl Speaker {
         if self.peers.get(&index).is_some_and(is_gone) && !self.is_awaited(index) {
             self.leave(index);
         }
+    }
+
+    fn note_session(&mut self, index: u16, ended_by: Option<String>) {
+        let Some(peer) = self.peers.get(&index) else { return };
+        if self.session_events.len() == SESSION_EVENTS_MAX {
+            self.session_events.pop_front();
+        }
+        self.session_events.push_back(SessionEvent { neighbor: peer.config.address, ended_by });
+    }
+
+    /// The sessions that came up and went down since the last time, as far as they are remembered.
+    pub fn take_session_events(&mut self) -> Vec<SessionEvent> {
+        self.session_events.drain(..).collect()
     }
 
     /// Whether a neighbour that came by itself may come back for its routes.

@@ -7,7 +7,7 @@ use weft_net::Asn;
 
 use super::Speaker;
 use super::peer::{Life, Peer, Stale};
-use crate::rib::{Decision, PathView, PeerIndex, Step};
+use crate::rib::{Decision, PathView, Step};
 use crate::session::{FsmState, Statistics};
 use crate::wire::{Attributes, Capability, Destination, ExtendedCommunity, Family, Payload};
 
@@ -124,6 +124,21 @@ pub struct Explanation {
     pub runner_up: Option<PathStatus>,
     /// How many paths are as good but for the tie-breakers, it included.
     pub equal: usize,
+    /// All others, in the order of the steps at which they were beaten (RFC 4271 §9.1.2.2).
+    pub beaten: Vec<BeatenPath>,
+}
+
+/// A path that is not the best.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct BeatenPath {
+    /// The path.
+    pub path: PathStatus,
+    /// The rule by which it was beaten.
+    pub step: Step,
+    /// The same in words, of those that it was beaten by.
+    pub because: String,
+    /// Whether traffic may be shared with it nevertheless.
+    pub is_equal: bool,
 }
 
 impl Speaker {
@@ -194,84 +209,39 @@ impl Speaker {
         }
     }
 
-    /// At most so many destinations of a family from a place on, and the place to go on from.
-    #[must_use]
-    pub fn routes(&self, family: Family, from: u32, count_max: usize) -> (Vec<RouteStatus>, Option<u32>) {
-        self.routes_if(family, (from, count_max), |_, _| true)
-    }
-
-    /// As [`Speaker::routes`], of those which a neighbour has announced, and only its paths.
-    #[must_use]
-    pub fn adj_in(
-        &self,
-        neighbor: IpAddr,
-        family: Family,
-        from: u32,
-        count_max: usize,
-    ) -> (Vec<RouteStatus>, Option<u32>) {
-        let Some(index) = self.index_of(neighbor).map(PeerIndex) else { return (Vec::new(), None) };
-        let (mut routes, next) =
-            self.routes_if(family, (from, count_max), |_, paths| paths.iter().any(|path| path.peer == index));
-        routes.iter_mut().for_each(|route| route.paths.retain(|path| path.neighbor == Some(neighbor)));
-        (routes, next)
-    }
-
-    /// As [`Speaker::routes`], of those which a neighbour has been told, as the table has them.
-    #[must_use]
-    pub fn adj_out(
-        &self,
-        neighbor: IpAddr,
-        family: Family,
-        from: u32,
-        count_max: usize,
-    ) -> (Vec<RouteStatus>, Option<u32>) {
-        let Some(index) = self.index_of(neighbor).map(PeerIndex) else { return (Vec::new(), None) };
-        let table = self.rib.table(family);
-        self.routes_if(family, (from, count_max), |destination, _| table.is_told(index, destination))
-    }
-
-    fn routes_if(
-        &self,
-        family: Family,
-        (from, count_max): (u32, usize),
-        is_meant: impl Fn(&Destination, &[PathView<'_>]) -> bool,
-    ) -> (Vec<RouteStatus>, Option<u32>) {
-        let mut routes = Vec::new();
-        let next = self.rib.table(family).walk(from, &mut |destination, paths| {
-            if is_meant(destination, paths) {
-                routes.push(self.route_status(destination, paths));
-            }
-            routes.len() < count_max
-        });
-        (routes, next)
-    }
-
-    fn route_status(&self, destination: &Destination, paths: &[PathView<'_>]) -> RouteStatus {
-        let family = destination.family();
-        let paths = paths.iter().map(|path| self.path_status(family, path)).collect();
-        RouteStatus { destination: destination.to_string(), paths }
-    }
-
-    /// Why the best path to a destination is the best; nothing if there is none.
+    /// How the paths to a destination were compared; nothing if there are none.
     #[must_use]
     pub fn explain(&self, destination: &Destination) -> Option<Explanation> {
         let family = destination.family();
-        let Decision { best, step, runner_up, equal } = self.rib.decision(destination)?;
+        let (Decision { best, step, runner_up, equal }, beaten) = self.rib.decision(destination)?;
         let paths = self.rib.table(family).paths(destination);
+        let status = |index: usize| paths.get(index).map(|path| self.path_status(family, path));
+        let beaten = beaten.into_iter().filter_map(|(index, at)| {
+            let is_equal = equal.contains(&index);
+            Some(BeatenPath { path: status(index)?, step: at, because: at.to_string(), is_equal })
+        });
         Some(Explanation {
-            best: self.path_status(family, paths.get(best)?),
+            best: status(best)?,
             step,
             because: step.to_string(),
-            runner_up: runner_up
-                .and_then(|index| paths.get(index))
-                .map(|path| self.path_status(family, path)),
+            runner_up: runner_up.and_then(status),
             equal: equal.len(),
+            beaten: beaten.collect(),
         })
     }
 
-    fn path_status(&self, family: Family, path: &PathView<'_>) -> PathStatus {
+    pub(super) fn path_status(&self, family: Family, path: &PathView<'_>) -> PathStatus {
+        self.path_status_with(family, path, &path.attributes.attributes)
+    }
+
+    /// A path with other attributes than it has in the table.
+    pub(super) fn path_status_with(
+        &self,
+        family: Family,
+        path: &PathView<'_>,
+        attributes: &Attributes,
+    ) -> PathStatus {
         let peer = self.peers.get(&path.peer.0);
-        let attributes: &Attributes = &path.attributes.attributes;
         let is_stale = peer.is_some_and(|peer| {
             let state = &peer.families[family as usize];
             state.epoch != path.epoch || matches!(state.stale, Stale::Restarting(_) | Stale::LongLived(_))

@@ -1,6 +1,9 @@
 //! Address families (RFC 4760): which kind of destination a route has.
 
 use std::fmt;
+use std::str::FromStr;
+
+use weft_net::ParseError;
 
 /// A family that is spoken here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +52,28 @@ impl fmt::Display for Family {
             Self::Evpn => "evpn",
             Self::RouteTarget => "route-target",
         })
+    }
+}
+
+impl FromStr for Family {
+    type Err = ParseError;
+
+    /// Reads a family by its name here, or by FRR's: `l2vpn evpn`, `ipv4 vpn`, `ipv6`; between two words is a space, a hyphen or
+    /// a slash.
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let words = text.to_ascii_lowercase().replace([' ', '/', '_'], "-");
+        match words.as_str() {
+            "ipv4-unicast" | "ipv4" => Ok(Self::Ipv4Unicast),
+            "ipv6-unicast" | "ipv6" => Ok(Self::Ipv6Unicast),
+            "vpnv4" | "ipv4-vpn" | "vpnv4-unicast" => Ok(Self::Vpnv4),
+            "vpnv6" | "ipv6-vpn" | "vpnv6-unicast" => Ok(Self::Vpnv6),
+            "evpn" | "l2vpn-evpn" => Ok(Self::Evpn),
+            "route-target" | "rtc" | "ipv4-rtc" => Ok(Self::RouteTarget),
+            _ => {
+                let rule = "one of ipv4-unicast, ipv6-unicast, vpnv4, vpnv6, evpn and route-target is needed";
+                Err(ParseError::new("address family", text, rule))
+            }
+        }
     }
 }
 

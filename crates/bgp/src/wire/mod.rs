@@ -19,6 +19,7 @@ mod capability;
 mod codec;
 mod community;
 mod decode;
+mod destination_text;
 mod encode;
 mod error;
 mod evpn;

@@ -1,7 +1,9 @@
-//! `explain`: why things are on a host.
+//! `explain`: why things are on a host; by `explain route`, what leads to a destination.
+
+mod route;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use weft_client::{Bringing, Explained, ExplainedChange, ExplainedFragment, ExplainedResource};
 
 use crate::console::{Console, Paint};
@@ -11,17 +13,33 @@ use crate::output::Format;
 
 /// What `explain` takes.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    about: Option<About>,
+
     /// The host
-    host: String,
+    #[arg(required = true)]
+    host: Option<String>,
 
     /// Only objects in whose text this occurs: a device, an address
     object: Option<String>,
 }
 
+/// What is explained besides what is on a host.
+#[derive(Subcommand)]
+pub(crate) enum About {
+    /// Say what leads to a destination: who asked for it, which host was told what, and what its kernel has
+    Route(route::Arguments),
+}
+
 /// Runs the verb.
 pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit> {
-    let explanation = context.client()?.explain(&arguments.host, arguments.object.as_deref()).await?;
+    if let Some(About::Route(arguments)) = &arguments.about {
+        return route::run(context, arguments).await;
+    }
+    let host = arguments.host.as_deref().unwrap_or_default();
+    let explanation = context.client()?.explain(host, arguments.object.as_deref()).await?;
     if context.print_value(&explanation)? {
         return Ok(Exit::Ok);
     }
@@ -33,7 +51,7 @@ pub(crate) async fn run(context: &Context, arguments: &Arguments) -> Result<Exit
         if objects.is_empty() {
             let what = arguments.object.as_ref().map(|object| format!(" with '{object}' in it"));
             let what = what.unwrap_or_default();
-            context.console.note(&format!("Nothing{what} is asked of {}.", arguments.host))?;
+            context.console.note(&format!("Nothing{what} is asked of {host}."))?;
         }
         let text: String = objects.iter().map(|explained| text(&context.console, explained)).collect();
         context.console.out(&text)?;

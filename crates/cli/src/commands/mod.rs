@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod apply;
+pub(crate) mod bgp;
 pub(crate) mod certificates;
 pub(crate) mod completion;
 pub(crate) mod create;
@@ -45,6 +46,7 @@ pub(crate) async fn run(verb: Verb, context: &Context) -> Result<Exit> {
         Verb::Rollback(arguments) => rollback::run(context, &arguments).await,
         Verb::Watch(arguments) => watch::run(context, &arguments).await,
         Verb::Status(arguments) => status::run(context, &arguments).await,
+        Verb::Bgp(verb) => bgp::run(context, &verb).await,
         Verb::Explain(arguments) => explain::run(context, &arguments).await,
         Verb::Doctor(arguments) => doctor::run(context, &arguments).await,
         Verb::Snapshot(arguments) => snapshot::run(context, &arguments).await,

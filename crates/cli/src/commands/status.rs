@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use tokio::time::{Instant, sleep};
-use weft_client::{Client, HostStatus, Status};
+use weft_client::{Client, HostStatus, RouteAlarm, Status};
 use weft_services::Id;
 
 use crate::context::Context;
@@ -87,6 +87,16 @@ async fn print(context: &Context, client: &Client, status: &Status) -> Result<()
     for awaited in quarantine::awaited(status) {
         console.out(&format!("quarantine: {}\n", awaited.finding))?;
     }
+    for alarm in &status.route_audit.alarms {
+        let RouteAlarm { route, finding, at, mended_at, .. } = alarm;
+        match mended_at {
+            None => console.out(&format!("alarm: {route}: {finding}, since {at}\n"))?,
+            Some(mended_at) if context.format == Format::Wide => {
+                console.out(&format!("mended: {route}: {finding}, {at}; right again {mended_at}\n"))?;
+            }
+            Some(_) => {}
+        }
+    }
     // What the hosts do is told; that more cannot be asked about is no reason to fail.
     for failed in bindings::failed(client).await.unwrap_or_default() {
         console.out(&format!("warning: port {}: {}\n", failed.port, failed.finding()))?;
@@ -132,12 +142,16 @@ fn named(fragment: &str, names: &HashMap<String, String>) -> String {
 }
 
 fn table(hosts: &[HostStatus], is_wide: bool) -> Table {
-    let more = ["DONE", "SOFTWARE"].into_iter().filter(|_| is_wide);
+    let more = ["DONE", "DRIFTS", "SOFTWARE"].into_iter().filter(|_| is_wide);
     let headers = ["HOST", "ALIVE", "AT REST", "VERSION", "BEHIND", "FAILED"];
     let mut table = Table::new(headers.into_iter().chain(more));
     let word = |is_so: bool| if is_so { "yes" } else { "no" }.to_owned();
     for host in hosts {
-        let more = [host.steps_done.to_string(), host.software_version.clone().unwrap_or_default()];
+        let more = [
+            host.steps_done.to_string(),
+            host.drifts.to_string(),
+            host.software_version.clone().unwrap_or_default(),
+        ];
         let cells = [
             host.name.clone(),
             word(host.alive),

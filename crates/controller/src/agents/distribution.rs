@@ -75,6 +75,10 @@ pub struct HostState {
     pub outcome: Outcome,
     /// The host's ends of workloads' links that have no carrier, as it said last.
     pub without_carrier: BTreeSet<IfName>,
+    /// How many objects it has found other than they were left.
+    pub drifts: u64,
+    /// How many of them it said it had found since it began, when it said so last.
+    drifts_said: u64,
     /// Fragments whose subject is on this host, sent but not yet confirmed.
     pending: BTreeMap<FragmentKey, Reached>,
     /// Those that it has carried out, or reported on.
@@ -367,9 +371,10 @@ impl Distribution {
     /// Begins with the facts of an earlier life, which were those of this turn. What agents have of that turn can be built upon.
     pub fn recall(&mut self, turn: u64, facts: Facts) {
         let known = self.model.facts_of_ours(facts.clone());
+        // The clock may have gone back.
+        self.turns_from = self.turns_from.max(turn + 1);
         // Without those about what has gone since it is another turn.
         self.reached.turn = if known == facts { turn } else { self.next_turn() };
-        self.turns_from = self.turns_from.max(turn + 1);
         self.model = self.model.clone().with_facts(known);
     }
 
@@ -449,7 +454,14 @@ impl Distribution {
         let state = self.hosts.entry(host.clone()).or_default();
         let reached = self.reached;
         let software_version = std::mem::take(&mut state.software_version);
-        *state = HostState { connection: Some(connection), software_version, ..HostState::default() };
+        let (drifts, drifts_said) = (state.drifts, state.drifts_said);
+        *state = HostState {
+            connection: Some(connection),
+            software_version,
+            drifts,
+            drifts_said,
+            ..HostState::default()
+        };
         state.pending = home.into_iter().map(|key| (key, reached)).collect();
         let Some((before, changes)) = at_have else {
             state.sent = Some(reached);
@@ -583,6 +595,17 @@ impl Distribution {
             Vec::new()
         };
         (departures, news)
+    }
+
+    /// Takes over what an agent has found other than it was left; answers what of that is new.
+    pub fn drifts(&mut self, host: &HostName, connection: u64, status: &wire::Status) -> Vec<wire::Drift> {
+        let state = self.hosts.get_mut(host).filter(|state| state.connection == Some(connection));
+        let Some(state) = state else { return Vec::new() };
+        // An agent that has begun anew counts from nothing.
+        let said = if status.drifts < state.drifts_said { 0 } else { state.drifts_said };
+        state.drifts += status.drifts - said;
+        state.drifts_said = status.drifts;
+        status.last_drifts.iter().filter(|drift| drift.number > said).cloned().collect()
     }
 
     /// Whether a host forwards what a fragment asks it to; `None` while nothing is known of that.

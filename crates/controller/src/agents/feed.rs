@@ -33,7 +33,10 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
             },
             received = inbox.recv_many(&mut facts, TOGETHER_MAX) => match received {
                 0 => return,
-                _ => feed.learn(facts.into_iter().flatten().collect()),
+                batches => {
+                    feed.learn(facts.into_iter().flatten().collect());
+                    feed.site.facts_handed_out(batches);
+                }
             },
         }
     }

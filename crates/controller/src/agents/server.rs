@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -23,6 +23,7 @@ use weft_store::{ReadError, Version};
 
 use super::distribution::{AtHave, from_wire};
 use crate::api::Notices;
+use crate::bgp::Comparison;
 use crate::site::{Caller, Failure, Site};
 
 /// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
@@ -43,6 +44,21 @@ type Outgoing = mpsc::Sender<Result<wire::ControllerMessage, Status>>;
 #[derive(Default)]
 pub struct Links {
     open: Mutex<HashMap<HostName, (u64, Outgoing)>>,
+    /// What agents are asked and have not answered yet.
+    questions: Mutex<HashMap<(HostName, u64), oneshot::Sender<wire::Explanation>>>,
+    asked: AtomicU64,
+}
+
+/// A question that is open. Whoever no longer waits for the answer takes it back.
+struct Question<'l> {
+    links: &'l Links,
+    of: (HostName, u64),
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.links.questions.lock().remove(&self.of);
+    }
 }
 
 impl Links {
@@ -56,6 +72,29 @@ impl Links {
                 open.remove(host);
                 return;
             }
+        }
+    }
+
+    /// Asks a host what it has under keys in whose text this occurs; nothing if it is not there or goes meanwhile.
+    pub(crate) async fn explain(&self, host: &HostName, key_filter: &str) -> Option<wire::Explanation> {
+        let query = self.asked.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        let of = (host.clone(), query);
+        self.questions.lock().insert(of.clone(), sender);
+        let _open = Question { links: self, of };
+        let question = wire::Explain { query, key_filter: key_filter.to_owned() };
+        let message = wire::ControllerMessage { message: Some(FromController::Explain(question)) };
+        let outgoing = self.open.lock().get(host).map(|(_, outgoing)| outgoing.clone())?;
+        outgoing.try_send(Ok(message)).ok()?;
+        drop(outgoing);
+        answer.await.ok()
+    }
+
+    /// An agent has answered.
+    fn answered(&self, host: &HostName, explanation: wire::Explanation) {
+        if let Some(waiting) = self.questions.lock().remove(&(host.clone(), explanation.query)) {
+            // Whoever asked may have gone.
+            let _unheard = waiting.send(explanation);
         }
     }
 
@@ -272,6 +311,24 @@ fn next(version: Version) -> weft_store::Revision {
     weft_store::Revision::new(version.revision.get() + 1)
 }
 
+/// What a host has found other than it was left: an alarm where it is part of a VRF, until the host says that all is right.
+fn note_drifts(site: &Site, host: &HostName, status: &wire::Status, drifts: &[wire::Drift]) {
+    let place = format!(" on {host}");
+    site.alarms.checked(Comparison::Kernel, 1);
+    for drift in drifts.iter().filter(|drift| drift.service.starts_with("vrf/")) {
+        let finding = match drift.found() {
+            wire::drift::Found::Missing => "it was not there",
+            wire::drift::Found::Changed => "it was another than it should be",
+            wire::drift::Found::Extra => "it was there and should not be",
+            wire::drift::Found::Unspecified => "it was not as it should be",
+        };
+        site.alarms.raise(Comparison::Kernel, &format!("{}{place}", drift.key), finding, site.now());
+    }
+    if status.at_rest {
+        site.alarms.settle_all(Comparison::Kernel, |route| route.ends_with(&place), site.now());
+    }
+}
+
 async fn take_facts(site: &Site, host: &HostName, facts: &wire::Facts) -> Result<(), Status> {
     let fact = HostFact::try_from(facts).map_err(|error| Status::invalid_argument(error.to_string()))?;
     let describe = |change: &mut Change| {
@@ -319,7 +376,11 @@ impl Talk {
             Some(FromAgent::Status(status)) => self.report(&status).await,
             Some(FromAgent::Carriers(carriers)) => self.carriers(&carriers).await,
             Some(FromAgent::Hello(_)) => Err(Status::invalid_argument("a second greeting")),
-            Some(FromAgent::Explanation(_)) | None => Ok(()),
+            Some(FromAgent::Explanation(explanation)) => {
+                self.links.answered(&self.host, explanation);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -345,6 +406,8 @@ impl Talk {
 
     async fn report(&self, status: &wire::Status) -> Result<(), Status> {
         let (departures, news) = self.site.distribution.lock().report(&self.host, self.connection, status);
+        let drifts = self.site.distribution.lock().drifts(&self.host, self.connection, status);
+        note_drifts(&self.site, &self.host, status, &drifts);
         self.site.touched.note(&news);
         self.notices.status(news);
         // One that has come back and says nothing of carriers has them all.

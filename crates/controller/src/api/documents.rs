@@ -9,12 +9,16 @@ use weft_services::catalogue::{CATALOGUE, EXTENSIONS, Entry, Extension, Place, T
 use super::respond::{Answer, Problem, ok, typed_answer};
 use super::route::{Api, Asked};
 use super::{openapi, status};
+use crate::bgp::BgpMoment;
 use crate::metrics::Moment;
 
 const READ_ONLY: &str = "GET, HEAD";
 
-pub(crate) fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
-    let found = document(api, asked, path)?;
+pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
+    let found = match path {
+        ["metrics"] => metrics(api).await,
+        other => document(api, asked, other)?,
+    };
     asked.allow(READ_ONLY)?;
     Ok(found)
 }
@@ -25,7 +29,6 @@ fn document(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> 
         ["healthz" | "healthcheck"] => Ok(typed_answer(StatusCode::OK, "text/plain", "OK")),
         ["readyz"] => Ok(ready(api)),
         ["version"] => Ok(ok(&json!({ "version": env!("CARGO_PKG_VERSION") }))),
-        ["metrics"] => Ok(metrics(api)),
         ["openapi.json"] => Ok(ok(&openapi::document())),
         ["docs"] => Ok(moved("/docs/")),
         ["docs", rest @ ..] => swagger(&rest.join("/")),
@@ -88,17 +91,19 @@ fn ready(api: &Api) -> Answer {
     super::respond::json_answer(status, &body)
 }
 
-fn metrics(api: &Api) -> Answer {
+async fn metrics(api: &Api) -> Answer {
+    let bgp = BgpMoment::of(&api.site).await;
     let snapshot = api.site.durable();
     let (agents, hosts_behind) = {
         let distribution = api.site.distribution.lock();
         (distribution.connected(), distribution.behind())
     };
-    let text = api.site.metrics.text(&Moment {
+    let text = api.site.metrics.text(Moment {
         agents,
         hosts_behind,
         quarantined: status::quarantined(&snapshot.model.0).count(),
         revision: snapshot.version.revision.get(),
+        bgp,
     });
     typed_answer(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }

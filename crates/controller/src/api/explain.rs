@@ -5,6 +5,7 @@
 //! [`past`] looks.
 
 mod past;
+pub(crate) mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,7 +96,7 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn fragment(&self, key: &FragmentKey) -> Value {
-        let mut told = self.resource(&key.asked_by());
+        let mut told = resource(self.model, &key.asked_by());
         let compiled = compile::compile(self.model, key);
         // What is on this host of its own accord needs nothing to bring it here.
         let is_home = compiled.as_ref().is_some_and(|compiled| compiled.is_home(self.host));
@@ -109,26 +110,27 @@ impl Told<'_> {
         told["host"] = if let [home] = *homes { json!(home) } else { Value::Null };
         told["changed"] = json!(changed);
         told["because_of"] = json!(bringing.map(|rows| {
-            let named: Vec<Value> = rows.iter().take(NAMED_MAX).map(|row| self.resource(row)).collect();
+            let named: Vec<Value> =
+                rows.iter().take(NAMED_MAX).map(|row| resource(self.model, row)).collect();
             json!({ "count": rows.len(), "first": named })
         }));
         told
     }
+}
 
-    /// A resource by the name under which somebody asked for it, and the request that made it.
-    fn resource(&self, row: &RowKey) -> Value {
-        let entry = asked_for_as(self.model, row);
-        let found = self.model.row(row);
-        let own = found.as_ref().and_then(|row| row.standard());
-        let id = own.map(|own| own.id.to_string());
-        // What is made of several rows has its name in one of them.
-        let holder = entry.zip(id.as_deref()).and_then(|(entry, id)| entry.row_key(self.model, id));
-        let holder = holder.and_then(|key| self.model.row(&key));
-        let standard = holder.as_ref().and_then(|row| row.standard()).or(own);
-        json!({
-            "kind": entry.map(|entry| entry.member), "resource_id": id, "name": standard.map(|it| &it.name),
-            "request_id": standard.and_then(|it| it.created_by.as_ref()),
-            "at": standard.map(|it| it.created_at.to_string()),
-        })
-    }
+/// A resource by the name under which somebody asked for it, and the request that made it.
+fn resource(model: &Model, row: &RowKey) -> Value {
+    let entry = asked_for_as(model, row);
+    let found = model.row(row);
+    let own = found.as_ref().and_then(|row| row.standard());
+    let id = own.map(|own| own.id.to_string());
+    // What is made of several rows has its name in one of them.
+    let holder = entry.zip(id.as_deref()).and_then(|(entry, id)| entry.row_key(model, id));
+    let holder = holder.and_then(|key| model.row(&key));
+    let standard = holder.as_ref().and_then(|row| row.standard()).or(own);
+    json!({
+        "kind": entry.map(|entry| entry.member), "resource_id": id, "name": standard.map(|it| &it.name),
+        "request_id": standard.and_then(|it| it.created_by.as_ref()),
+        "at": standard.map(|it| it.created_at.to_string()),
+    })
 }

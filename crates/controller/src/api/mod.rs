@@ -5,11 +5,12 @@
 //!                                                                           ├─ tags.rs        /v2.0/…/tags
 //!                                                                           ├─ watch.rs       ?watch=true
 //!                                                                           ├─ native.rs      /v1/apply, and on to history.rs, rollback.rs,
-//!                                                                           │                explain.rs, status.rs, transfer.rs
+//!                                                                           │                bgp.rs, explain.rs, status.rs, transfer.rs
 //!                                                                           └─ documents.rs   /, /v2.0/, /openapi.json, …
 //! ```
 
 mod accept;
+mod bgp;
 mod changes;
 mod disk;
 mod documents;
@@ -34,4 +35,5 @@ mod watch;
 
 pub use http::serve;
 pub use notices::Notices;
+pub(crate) use notices::SessionNotice;
 pub use route::Api;

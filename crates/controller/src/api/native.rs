@@ -5,12 +5,14 @@ use weft_services::{Change, Declaration, declare};
 
 use super::respond::{Answer, Problem, ok};
 use super::route::{Api, Asked};
-use super::{explain, history, rollback, status, transfer, watch};
+use super::{bgp, explain, history, rollback, status, transfer, watch};
 
 pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<Answer, Problem> {
     match path {
         ["apply" | "rollback" | "restore"] => asked.allow("POST")?,
-        ["history" | "status" | "explain" | "watch" | "snapshot"] => asked.allow("GET, HEAD")?,
+        ["history" | "status" | "explain" | "watch" | "snapshot"] | ["explain", "route"] | ["bgp", ..] => {
+            asked.allow("GET, HEAD")?
+        }
         _ => return Err(Problem::no_such_path()),
     }
     match path {
@@ -18,6 +20,8 @@ pub(crate) async fn answer(api: &Api, asked: &Asked, path: &[&str]) -> Result<An
         ["history"] => history::history(api, asked).await,
         ["rollback"] => rollback::rollback(api, asked).await,
         ["status"] => Ok(status::status(api)),
+        ["bgp", rest @ ..] => bgp::answer(api, asked, rest).await,
+        ["explain", "route"] => explain::route::explain(api, asked).await,
         ["explain"] => explain::explain(api, asked).await,
         ["watch"] => watch::everything(api, asked),
         ["snapshot"] => transfer::snapshot(api).await,

@@ -1,16 +1,37 @@
-//! News that is not a commit: hosts have reported on fragments.
+//! News that is not a commit: hosts have reported on fragments, BGP sessions came up or went down.
 
 use std::collections::BTreeSet;
 
 use tokio::sync::broadcast;
+use weft_services::Id;
 use weft_services::compile::FragmentKey;
 
 /// Batches of news that a slow watcher may be behind; then it is told to look at everything.
 const BEHIND_MAX: usize = 1024;
 
-/// Tells watchers of which fragments a host has reported.
+/// News.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// A host has reported on these.
+    Fragments(BTreeSet<FragmentKey>),
+    /// A BGP session came up or went down.
+    Session(SessionNotice),
+}
+
+/// A BGP session that came up or went down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionNotice {
+    /// Whose.
+    pub(crate) speaker: Id,
+    /// With which of its peers.
+    pub(crate) peer: Id,
+    /// What ended it; nothing if it came up.
+    pub(crate) ended_by: Option<String>,
+}
+
+/// Tells watchers of news.
 pub struct Notices {
-    sender: broadcast::Sender<BTreeSet<FragmentKey>>,
+    sender: broadcast::Sender<Notice>,
 }
 
 impl Default for Notices {
@@ -22,13 +43,24 @@ impl Default for Notices {
 impl Notices {
     /// There is news of the status of these.
     pub fn status(&self, fragments: Vec<FragmentKey>) {
-        if !fragments.is_empty() && self.sender.receiver_count() > 0 {
-            // Nobody listening is no failure.
-            let _ = self.sender.send(fragments.into_iter().collect());
+        if !fragments.is_empty() {
+            self.tell(Notice::Fragments(fragments.into_iter().collect()));
         }
     }
 
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<BTreeSet<FragmentKey>> {
+    /// A BGP session came up or went down.
+    pub(crate) fn session(&self, session: SessionNotice) {
+        self.tell(Notice::Session(session));
+    }
+
+    fn tell(&self, notice: Notice) {
+        if self.sender.receiver_count() > 0 {
+            // Nobody listening is no failure.
+            let _ = self.sender.send(notice);
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.sender.subscribe()
     }
 }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use weft_services::catalogue::{Entry, MemberAction, Method, Place};
 use weft_services::{Change, Id, Query, Refusal};
 
-use super::live::Live;
+use super::bgp;
+use super::live::{Advertising, Live};
 use super::respond::{Answer, Problem, empty, json_answer, ok};
 use super::route::{Api, Asked};
 use super::url_query::UrlQuery;
@@ -174,7 +175,7 @@ pub(crate) async fn act(
     let entry = place.entry;
     if action.method() == Method::Get {
         asked.allow("GET, HEAD")?;
-        return ask(api, place, (id, action));
+        return ask(api, place, (id, action)).await;
     }
     asked.allow("PUT")?;
     let mut body = asked.object()?;
@@ -194,12 +195,21 @@ pub(crate) async fn act(
 }
 
 /// What an action answers that changes nothing.
-fn ask(api: &Api, place: &Place<'_>, (id, action): (&str, &MemberAction)) -> Result<Answer, Problem> {
+async fn ask(
+    api: &Api,
+    place: &Place<'_>,
+    (id, action): (&str, &'static MemberAction),
+) -> Result<Answer, Problem> {
     let (entry, snapshot) = (place.entry, api.site.durable());
     let model = &snapshot.model.0;
     place.check(model)?;
     let known = id.parse::<Id>().ok().filter(|_| entry.contains(model, id));
-    let answer = known.and_then(|id| action.ask(model, id, &Live(&api.site)));
+    let advertised = match known {
+        Some(id) if action.name == "get_advertised_routes" => bgp::advertised(&api.site, id).await,
+        _ => Vec::new(),
+    };
+    let statuses = Advertising { live: Live(&api.site), routes: advertised };
+    let answer = known.and_then(|id| action.ask(model, id, &statuses));
     Ok(ok(&Value::Object(answer.ok_or_else(|| entry.not_found(id))?)))
 }
 

@@ -10,12 +10,14 @@ use weft_services::catalogue::{Entry, Place, Target};
 use super::respond::{Answer, Problem};
 use super::url_query::UrlQuery;
 use super::{Notices, accept, documents, native, percent, resources, tags, url_query, watch};
+use crate::agents::Links;
 use crate::site::{Caller, Site};
 
 /// The API and what it answers from.
 pub struct Api {
     pub(crate) site: Arc<Site>,
     pub(crate) notices: Arc<Notices>,
+    pub(crate) links: Arc<Links>,
 }
 
 /// A request, read whole.
@@ -66,8 +68,8 @@ impl Asked {
 impl Api {
     /// An API over this site.
     #[must_use]
-    pub const fn new(site: Arc<Site>, notices: Arc<Notices>) -> Self {
-        Self { site, notices }
+    pub const fn new(site: Arc<Site>, notices: Arc<Notices>, links: Arc<Links>) -> Self {
+        Self { site, notices, links }
     }
 
     pub(crate) async fn answer(&self, asked: Asked) -> Result<Answer, Problem> {
@@ -88,7 +90,7 @@ impl Api {
                 None => Err(Problem::no_such_path()),
             },
             ["v1", rest @ ..] => native::answer(self, &asked, rest).await,
-            other => documents::answer(self, &asked, other),
+            other => documents::answer(self, &asked, other).await,
         }
     }
 

@@ -25,8 +25,20 @@ pub(crate) fn status(api: &Api) -> Answer {
     ok(&json!({
         "version": snapshot.version.to_string(), "software_version": env!("CARGO_PKG_VERSION"),
         "uptime_s": api.site.started.elapsed().as_secs(), "hosts": hosts, "counts": counts,
-        "quarantine": quarantine,
+        "quarantine": quarantine, "route_audit": route_audit(api),
     }))
+}
+
+/// What the audit of routes has found: how often each comparison was made, and the alarms, the newest first.
+fn route_audit(api: &Api) -> Value {
+    let figures = api.site.alarms.figures();
+    let figures: Vec<Value> = figures
+        .into_iter()
+        .map(|(comparison, figures)| {
+            json!({ "comparison": comparison, "checked": figures.checked, "alarms": figures.alarms, "mended": figures.mended })
+        })
+        .collect();
+    json!({ "comparisons": figures, "alarms": api.site.alarms.all() })
 }
 
 /// What nobody else can have before a host has confirmed that it has it no longer, and which host that is.
@@ -36,7 +48,7 @@ pub(crate) fn quarantined(model: &Model) -> impl Iterator<Item = (String, &HostN
 
 fn host_status(distribution: &Distribution, name: &HostName) -> Value {
     let Some(state) = distribution.host(name) else {
-        return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [] });
+        return json!({ "name": name, "software_version": null, "alive": false, "at_rest": false, "version": null, "behind": 0, "steps_done": 0, "steps_failed": 0, "not_done": [], "drifts": 0 });
     };
     let text = |reached: Option<Reached>| reached.map(|reached| reached.version.to_string());
     let not_done: Vec<Value> = state
@@ -51,6 +63,6 @@ fn host_status(distribution: &Distribution, name: &HostName) -> Value {
     json!({
         "name": name, "software_version": state.software_version, "alive": state.connection.is_some(), "at_rest": state.is_at_rest(), "version": text(state.reported),
         "behind": state.behind(), "steps_done": state.outcome.steps_done, "steps_failed": state.outcome.steps_failed, "not_done": not_done,
-        "observe_error": state.outcome.observe_error,
+        "observe_error": state.outcome.observe_error, "drifts": state.drifts,
     })
 }

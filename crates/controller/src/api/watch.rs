@@ -18,16 +18,17 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use weft_services::catalogue::{CATALOGUE, Entry, NoStatuses, Place};
 use weft_services::compile::FragmentKey;
-use weft_services::{Model, RowKey, Write};
+use weft_services::{Model, RowKey, RowKind, Write};
 use weft_store::{Epoch, Event, Revision, Version, WatchError};
 
 use super::live::Live;
+use super::notices::{Notice, SessionNotice};
 use super::respond::{Answer, Problem, typed_answer};
 use super::route::{Api, Asked};
 use super::wanted::Wanted;
@@ -103,11 +104,7 @@ struct Watcher {
 struct Gone;
 
 impl Watcher {
-    async fn run(
-        self,
-        since: Option<Upto>,
-        mut notices: tokio::sync::broadcast::Receiver<BTreeSet<FragmentKey>>,
-    ) {
+    async fn run(self, since: Option<Upto>, mut notices: tokio::sync::broadcast::Receiver<Notice>) {
         // Finding the past may take a while; that the stream is there is told at once.
         if self.send(": alive\n\n".into()).await.is_err() {
             return;
@@ -130,7 +127,8 @@ impl Watcher {
                     Err(error) => return self.end(&error).await,
                 },
                 news = notices.recv() => match news {
-                    Ok(fragments) => self.status(&model, &fragments, watch.position()).await,
+                    Ok(Notice::Fragments(fragments)) => self.status(&model, &fragments, watch.position()).await,
+                    Ok(Notice::Session(session)) => self.session(&model, &session, watch.position()).await,
                     // Statuses were missed: the watcher has to make its list anew.
                     Err(RecvError::Lagged(_)) => return self.over("compacted", "statuses were missed").await,
                     Err(RecvError::Closed) => return,
@@ -232,6 +230,29 @@ impl Watcher {
         }
         if text.is_empty() { Ok(()) } else { self.send(text).await }
     }
+
+    /// Tells that a session of a BGP peer came up or went down, as a status of that peer.
+    async fn session(&self, model: &Model, session: &SessionNotice, at: Version) -> Result<(), Gone> {
+        let row = RowKey::Resource(RowKind::BgpPeer, session.peer);
+        let reports = Live(&self.site);
+        for entry in &self.entries {
+            for id in shown(entry, [model, model], std::iter::once(row.clone())) {
+                let Some(peer) = entry.render(model, &id, &reports) else { continue };
+                let after = with_session(peer.clone(), session);
+                let Some(event) = self.wanted.event(entry, Some(peer), Some(after)) else { continue };
+                self.send(format!("id: {at}\n{}\n\n", event.told(entry, &id, "status"))).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a session is shown as, beside the attributes of its peer.
+fn with_session(mut peer: Map<String, Value>, session: &SessionNotice) -> Map<String, Value> {
+    let state = if session.ended_by.is_none() { "up" } else { "down" };
+    let told = json!({ "speaker_id": session.speaker, "state": state, "reason": session.ended_by });
+    peer.insert("bgp_session".to_owned(), told);
+    peer
 }
 
 /// The resources of a collection that show one of these rows, before or after.

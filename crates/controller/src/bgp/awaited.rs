@@ -1,43 +1,78 @@
-//! Routes of an earlier life of the controller, until speakers have learned anew. Pure.
+//! What was learned in an earlier life of the controller, until speakers have learned anew. Pure.
 //!
 //! ```text
-//!  checkpoint ──> stale ── told again ──> news, if it is another route than it was
+//!  checkpoint ──> stale ── told again ──> news, if it is something else than it was
 //!                       └─ the last speaker has heard all: gone
 //! ```
 //!
-//! Hosts go on with these routes meanwhile: RFC 4724 §4.1 asks that of whoever restarts.
+//! Hosts go on with it meanwhile: RFC 4724 §4.1 asks that of whoever restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_services::{Fact, Facts, Id, LearnedRoute};
+use weft_net::Mac;
+use weft_services::{Fact, Facts, Id};
 
-/// Routes that are stale, and the speakers that have not yet heard all.
+/// Facts that are stale, and the speakers that have not yet heard all.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
-    routes: BTreeMap<(Id, IpNet), Arc<[LearnedRoute]>>,
+    stale: BTreeMap<About, Fact>,
     speakers: BTreeSet<Id>,
 }
 
-impl Awaited {
-    /// All routes that are known are stale, until these speakers have heard all.
-    pub(super) fn new(facts: &Facts, speakers: BTreeSet<Id>) -> Self {
-        let routes = facts.all_routes().map(|(key, routes)| (*key, routes.clone()));
-        Self { routes: routes.collect(), speakers }
+/// What a fact is about that speakers learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Destination(Id, IpNet),
+    Mac(Id, Mac, Option<IpAddr>),
+    Endpoint(Id, IpAddr),
+}
+
+impl About {
+    const fn of(fact: &Fact) -> Option<Self> {
+        match fact {
+            Fact::Routes { vrf, destination, .. } => Some(Self::Destination(*vrf, *destination)),
+            Fact::Mac { network, mac, address, .. } => Some(Self::Mac(*network, *mac, *address)),
+            Fact::Endpoint { network, endpoint, .. } => Some(Self::Endpoint(*network, *endpoint)),
+            Fact::Carrier { .. } => None,
+        }
     }
 
-    /// What is learned of a destination by now; answers whether that is news. That nothing is known yet is none while it is stale.
-    pub(super) fn is_news(&mut self, of: (Id, IpNet), routes: &[LearnedRoute]) -> bool {
-        match self.routes.get(&of) {
-            Some(_) if routes.is_empty() => false,
+    /// That nothing is known of it.
+    const fn nothing(self) -> Fact {
+        match self {
+            Self::Destination(vrf, destination) => Fact::Routes { vrf, destination, routes: Vec::new() },
+            Self::Mac(network, mac, address) => Fact::Mac { network, mac, address, at: None },
+            Self::Endpoint(network, endpoint) => Fact::Endpoint { network, endpoint, vni: None },
+        }
+    }
+}
+
+impl Awaited {
+    /// All that is known and that speakers learn is stale, until these have heard all.
+    pub(super) fn new(facts: &Facts, speakers: BTreeSet<Id>) -> Self {
+        let stale = facts.iter().filter_map(|fact| Some((About::of(&fact)?, fact)));
+        Self { stale: stale.collect(), speakers }
+    }
+
+    /// What is learned by now; answers whether that is news. That nothing is known yet is none while something stale is.
+    pub(super) fn is_news(&mut self, fact: &Fact) -> bool {
+        let Some(about) = About::of(fact) else { return true };
+        match self.stale.get(&about) {
+            Some(_) if *fact == about.nothing() => false,
             Some(stale) => {
-                let is_news = **stale != *routes;
-                self.routes.remove(&of);
+                let is_news = stale != fact;
+                self.stale.remove(&about);
                 is_news
             }
             None => true,
         }
+    }
+
+    /// Whether what is known of a destination is stale: nobody has told it again yet.
+    pub(super) fn is_stale(&self, (vrf, destination): (Id, IpNet)) -> bool {
+        self.stale.contains_key(&About::Destination(vrf, destination))
     }
 
     /// A speaker has heard all, or is gone. If it was the last that was awaited: what nobody has told again is gone.
@@ -51,14 +86,13 @@ impl Awaited {
         if !self.speakers.is_empty() {
             return Vec::new();
         }
-        let gone = std::mem::take(&mut self.routes).into_keys();
-        gone.map(|(vrf, destination)| Fact::Routes { vrf, destination, routes: Vec::new() }).collect()
+        std::mem::take(&mut self.stale).into_keys().map(About::nothing).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use weft_services::LearnedEncapsulation;
+    use weft_services::{LearnedEncapsulation, LearnedMac, LearnedRoute};
 
     use super::*;
 
@@ -89,16 +123,32 @@ mod tests {
     fn what_is_told_again_is_no_news_and_what_nobody_tells_again_is_gone_when_the_last_has_heard_all() {
         let (one, other) = (id(8), id(9));
         let mut awaited = awaited(&[one, other]);
-        assert!(!awaited.is_news(key(1), &routes(1)), "the same");
-        assert!(awaited.is_news(key(2), &routes(20)), "by another way");
-        assert!(awaited.is_news(key(4), &routes(4)), "new");
-        assert!(!awaited.is_news(key(3), &[]), "it may still come");
-        assert!(awaited.is_news(key(1), &[]), "told again, and then withdrawn");
+        assert!(!awaited.is_news(&fact(1, routes(1))), "the same");
+        assert!(awaited.is_news(&fact(2, routes(20))), "by another way");
+        assert!(awaited.is_news(&fact(4, routes(4))), "new");
+        assert!(!awaited.is_news(&fact(3, Vec::new())), "it may still come");
+        assert!(awaited.is_news(&fact(1, Vec::new())), "told again, and then withdrawn");
         assert_eq!(awaited.heard_all(one), [], "the other may know more");
         assert_eq!(awaited.heard_all(one), [], "it has said that already");
         assert_eq!(awaited.heard_all(other), [fact(3, Vec::new())]);
         assert_eq!(awaited.heard_all(other), [], "once");
-        assert!(awaited.is_news(key(3), &routes(3)));
+        assert!(awaited.is_news(&fact(3, routes(3))));
+    }
+
+    #[test]
+    fn mac_addresses_and_endpoints_are_awaited_as_routes_are() {
+        let (network, speaker) = (id(1), id(8));
+        let endpoint = IpAddr::from([198, 51, 100, 9]);
+        let vni = 5000.try_into().unwrap();
+        let at = LearnedMac { endpoint, vni, sequence: 0, is_sticky: false };
+        let mac = |at| Fact::Mac { network, mac: Mac::new([2, 0, 0, 0, 0, 1]), address: None, at };
+        let flood = |vni| Fact::Endpoint { network, endpoint, vni };
+        let mut facts = Facts::default();
+        facts.learn(&[mac(Some(at)), flood(Some(vni))]);
+        let mut awaited = Awaited::new(&facts, [speaker].into());
+        assert!(!awaited.is_news(&flood(Some(vni))), "the same");
+        assert!(!awaited.is_news(&mac(None)), "it may still come");
+        assert_eq!(awaited.heard_all(speaker), [mac(None)]);
     }
 
     #[test]

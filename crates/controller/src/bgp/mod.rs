@@ -7,11 +7,22 @@
 //!                     └ what an earlier life learned stays until all has been heard again
 //! ```
 
+mod alarms;
+mod audit;
 mod awaited;
+mod bridged;
 mod config;
+mod instance;
+mod metrics;
 mod routes;
+mod sessions;
 mod speaker;
+mod speakers;
 mod touched;
 
+pub use alarms::{Alarm, Alarms, Comparison, Figures};
+pub(crate) use metrics::{BgpCollector, BgpMoment};
+pub(crate) use routes::{announced_destinations, imported_destinations};
 pub use speaker::{Bgp, BgpConfig};
+pub use speakers::Speakers;
 pub use touched::Touched;

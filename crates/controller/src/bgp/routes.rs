@@ -9,19 +9,29 @@ use weft_bgp::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
     Payload, VpnDestination,
 };
-use weft_net::MplsLabel;
-use weft_services::vrf::{Announcement, LOCAL_PREF};
-use weft_services::{LearnedEncapsulation, LearnedRoute};
+use weft_net::{Mac, MplsLabel, RouteDistinguisher};
+use weft_services::vrf::{self, LOCAL_PREF};
+use weft_services::{Announcement, LearnedEncapsulation, LearnedRoute};
 
-/// The routes by which something is announced: EVPN type 5 over VXLAN (RFC 9136 §4.4.1, the interface-less model), and VPNv4 or
-/// VPNv6 where the host forwards MPLS (RFC 4364, RFC 4659).
+use super::bridged;
+
+/// The routes by which something is announced.
 pub(super) fn routes(announcement: &Announcement) -> Vec<Route> {
+    match announcement {
+        Announcement::Routed(one) => routed(one),
+        Announcement::Bridged(one) => vec![bridged::route(one)],
+    }
+}
+
+/// The routes by which a prefix is announced: EVPN type 5 over VXLAN (RFC 9136 §4.4.1, the interface-less model), and VPNv4 or
+/// VPNv6 where the host forwards MPLS (RFC 4364, RFC 4659).
+fn routed(announcement: &vrf::Announcement) -> Vec<Route> {
     let mut routes = vec![ip_prefix(announcement)];
     routes.extend(announcement.label.map(|label| vpn(announcement, label)));
     routes
 }
 
-fn ip_prefix(announcement: &Announcement) -> Route {
+fn ip_prefix(announcement: &vrf::Announcement) -> Route {
     let destination = Destination::Evpn(EvpnDestination::IpPrefix {
         distinguisher: announcement.route_distinguisher,
         tag: EthernetTag::default(),
@@ -40,7 +50,7 @@ fn ip_prefix(announcement: &Announcement) -> Route {
     Route { destination, payload, attributes: attributes(announcement, tunnel) }
 }
 
-fn vpn(announcement: &Announcement, label: MplsLabel) -> Route {
+fn vpn(announcement: &vrf::Announcement, label: MplsLabel) -> Route {
     let distinguisher = announcement.route_distinguisher;
     let destination = match announcement.destination {
         IpNet::V4(prefix) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
@@ -51,7 +61,7 @@ fn vpn(announcement: &Announcement, label: MplsLabel) -> Route {
 }
 
 fn attributes(
-    announcement: &Announcement,
+    announcement: &vrf::Announcement,
     tunnel: impl IntoIterator<Item = ExtendedCommunity>,
 ) -> Attributes {
     let mut attributes = Attributes::new(announcement.next_hop.into());
@@ -68,6 +78,8 @@ pub(super) enum By {
     Evpn,
     /// VPNv4 or VPNv6.
     Vpn,
+    /// EVPN, as the address of a station with this MAC address (RFC 9135 §6).
+    Station(Mac),
 }
 
 /// The prefix that something was learned of, by which kind of route, and the routes as they are to be used; nothing of what is not
@@ -76,25 +88,68 @@ pub(super) fn learned(
     learned: &Learned,
     is_ours: impl Fn(IpAddr) -> bool,
 ) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
-    let (prefix, by) = match &learned.destination {
-        Destination::Vpnv4(vpn) => (IpNet::V4(vpn.prefix), By::Vpn),
-        Destination::Vpnv6(vpn) => (IpNet::V6(vpn.prefix), By::Vpn),
-        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => (*prefix, By::Evpn),
-        _ => return None,
-    };
-    let paths = learned.paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
-    let mut routes: Vec<LearnedRoute> = paths.filter_map(learned_route).collect();
+    let (prefix, by) = prefix_of(&learned.destination)?;
+    Some((prefix, by, usable(by, &learned.paths, is_ours)))
+}
+
+/// To which destinations something is announced.
+pub(crate) fn announced_destinations(announcement: &vrf::Announcement) -> Vec<Destination> {
+    routed(announcement).into_iter().map(|route| route.destination).collect()
+}
+
+/// The destinations under which an instance may have a prefix.
+pub(crate) fn imported_destinations(prefix: IpNet) -> [Destination; 2] {
+    [destination_of(prefix, By::Evpn), destination_of(prefix, By::Vpn)]
+}
+
+/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix.
+pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
+    match destination {
+        Destination::Vpnv4(vpn) => Some((IpNet::V4(vpn.prefix), By::Vpn)),
+        Destination::Vpnv6(vpn) => Some((IpNet::V6(vpn.prefix), By::Vpn)),
+        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => Some((*prefix, By::Evpn)),
+        Destination::Evpn(EvpnDestination::MacIp { mac, address: Some(address), .. }) => {
+            Some(((*address).into(), By::Station(*mac)))
+        }
+        _ => None,
+    }
+}
+
+/// The destination under which an instance has a prefix that is told by a kind of route: without a route distinguisher.
+pub(super) fn destination_of(prefix: IpNet, by: By) -> Destination {
+    let distinguisher = RouteDistinguisher::ZERO;
+    match (by, prefix) {
+        (By::Evpn, prefix) => {
+            Destination::Evpn(EvpnDestination::IpPrefix { distinguisher, tag: EthernetTag(0), prefix })
+        }
+        (By::Station(mac), prefix) => {
+            let (tag, address) = (EthernetTag(0), Some(prefix.addr()));
+            Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac, address })
+        }
+        (By::Vpn, IpNet::V4(prefix)) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
+        (By::Vpn, IpNet::V6(prefix)) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
+    }
+}
+
+/// Paths as they are to be used, without those that lead to hosts of ours.
+pub(super) fn usable(by: By, paths: &[LearnedPath], is_ours: impl Fn(IpAddr) -> bool) -> Vec<LearnedRoute> {
+    let paths = paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
+    let mut routes: Vec<LearnedRoute> = paths.filter_map(|path| learned_route(by, path)).collect();
     routes.sort();
     routes.dedup();
-    Some((prefix, by, routes))
+    routes
 }
 
 /// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address.
-fn learned_route(path: &LearnedPath) -> Option<LearnedRoute> {
+fn learned_route(by: By, path: &LearnedPath) -> Option<LearnedRoute> {
     let attributes = &path.attributes;
     let encapsulation = match &path.payload {
         Payload::Evpn(payload) => LearnedEncapsulation::Vxlan {
-            vni: payload.label.vni()?,
+            vni: match by {
+                // The first is for frames, the second for what is routed (RFC 9135 §5.2).
+                By::Station(_) => payload.label2?.vni()?,
+                By::Evpn | By::Vpn => payload.label.vni()?,
+            },
             router_mac: attributes.extended_communities().iter().find_map(|one| one.as_routers_mac())?,
         },
         Payload::Label(label) => LearnedEncapsulation::Mpls { label: label.label() },

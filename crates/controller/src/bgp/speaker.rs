@@ -8,17 +8,23 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
-use weft_services::vrf::{Announcement, Vrf, announcements};
-use weft_services::{Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write};
+use weft_services::{
+    Announcement, Fact, Id, LearnedRoute, Model, RowKey, RowKind, Write, all_announcing, announcements,
+    looked_at_with,
+};
 use weft_store::{Watch, WatchError};
 
+use super::audit::{AUDIT_INTERVAL, Audit};
 use super::awaited::Awaited;
+use super::bridged::Bridged;
 use super::config::{Wanted, wanted};
+use super::instance::Instance;
 use super::routes::{self, By};
 use crate::head::Head;
 use crate::site::Site;
@@ -43,26 +49,29 @@ pub struct BgpConfig {
 
 /// The speakers of a site.
 pub struct Bgp {
-    site: Arc<Site>,
+    pub(super) site: Arc<Site>,
     config: BgpConfig,
-    speakers: BTreeMap<Id, Running>,
+    pub(super) speakers: BTreeMap<Id, Running>,
     /// What is announced because of each fragment.
-    announced: HashMap<FragmentKey, Vec<Announcement>>,
+    pub(super) announced: HashMap<FragmentKey, Vec<Announcement>>,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
-    learned: HashMap<(Id, IpNet), BySource>,
+    pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
+    /// What was learned of networks.
+    bridged: Bridged,
     /// What was learned in an earlier life.
-    awaited: Awaited,
-    /// Which targets each VRF imports.
-    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
-    inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
+    pub(super) awaited: Awaited,
+    /// Which targets each instance imports.
+    pub(super) imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
+    pub(super) audit: Audit,
+    pub(super) inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
     watch: Watch<Head>,
 }
 
 /// What was learned of one prefix, by kind of route and speaker.
-type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
+pub(super) type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 
 /// What a speaker has learned.
-struct Heard {
+pub(super) struct Heard {
     speaker: Id,
     learned: Vec<Learned>,
     /// This is all that its neighbours had, or it has waited long enough for them.
@@ -70,10 +79,10 @@ struct Heard {
 }
 
 /// A speaker that runs.
-struct Running {
+pub(super) struct Running {
     config: SpeakerConfig,
     peers: BTreeMap<IpAddr, PeerConfig>,
-    handle: Handle,
+    pub(super) handle: Handle,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -81,7 +90,7 @@ struct Running {
 struct Beginning {
     config: SpeakerConfig,
     peers: BTreeMap<IpAddr, PeerConfig>,
-    imports: BTreeMap<Id, BTreeSet<RouteTarget>>,
+    imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
     announced: Vec<Route>,
 }
 
@@ -102,9 +111,11 @@ impl Bgp {
             config,
             speakers: BTreeMap::new(),
             announced: HashMap::new(),
-            learned: HashMap::new(),
+            learned: BTreeMap::new(),
+            bridged: Bridged::default(),
             awaited: Awaited::default(),
             imports: BTreeMap::new(),
+            audit: Audit::default(),
             inbox: mpsc::channel(BATCHES_MAX),
             watch,
         };
@@ -119,6 +130,8 @@ impl Bgp {
     /// Runs as long as the store is there.
     pub async fn run(mut self) {
         let site = self.site.clone();
+        let mut audit = tokio::time::interval(AUDIT_INTERVAL);
+        audit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 together = self.watch.next_together() => match together {
@@ -137,6 +150,10 @@ impl Bgp {
                 },
                 touched = site.touched.take() => self.announce(touched).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
+                _ = audit.tick() => {
+                    self.tell_sessions().await;
+                    self.audit().await;
+                }
             }
         }
     }
@@ -144,15 +161,12 @@ impl Bgp {
     /// Configures everything, as after a start. What is announced comes before those who announce it: their neighbours take what
     /// is not there when they begin as withdrawn.
     async fn begin(&mut self, model: &Model, peers_may_remember: bool) {
-        let vrfs = model.vrfs().map(|vrf| vrf.standard.id);
-        let gone: Vec<Id> = self.imports.keys().copied().filter(|id| model.vrf(*id).is_none()).collect();
-        let rows = vrfs.chain(gone).map(|id| RowKey::Resource(RowKind::Vrf, id));
-        let rows: BTreeSet<RowKey> = rows.collect();
-        self.configure(model, rows).await;
-        let routes = weft_services::vrf::routes_of_all(model);
-        let routes: BTreeSet<FragmentKey> =
-            routes.into_iter().chain(self.announced.keys().cloned()).collect();
-        self.announce(routes).await;
+        let known: Vec<Instance> = self.imports.keys().copied().collect();
+        for instance in known.into_iter().chain(Instance::all(model)) {
+            self.configure_instance(instance, instance.imports(model)).await;
+        }
+        let announcing = all_announcing(model).into_iter().chain(self.announced.keys().cloned());
+        self.announce(announcing.collect()).await;
         self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
     }
 
@@ -162,8 +176,10 @@ impl Bgp {
         for row in rows {
             match row {
                 RowKey::Resource(RowKind::BgpSpeaker | RowKind::BgpPeer, _) => is_about_speakers = true,
-                RowKey::Resource(RowKind::Vrf, id) => self.configure_vrf(id, model.vrf(id)).await,
-                _ => {}
+                row => {
+                    let Some(instance) = Instance::of(&row) else { continue };
+                    self.configure_instance(instance, instance.imports(model)).await;
+                }
             }
         }
         if is_about_speakers {
@@ -171,20 +187,18 @@ impl Bgp {
         }
     }
 
-    async fn configure_vrf(&mut self, id: Id, vrf: Option<&Vrf>) {
-        let targets: BTreeSet<RouteTarget> =
-            vrf.into_iter().flat_map(|vrf| &vrf.imports).filter_map(|target| target.route_target()).collect();
-        if self.imports.get(&id).map_or(targets.is_empty(), |known| *known == targets) {
+    async fn configure_instance(&mut self, instance: Instance, targets: BTreeSet<RouteTarget>) {
+        if self.imports.get(&instance).map_or(targets.is_empty(), |known| *known == targets) {
             return;
         }
         for running in self.speakers.values() {
-            let (name, targets) = (id.to_string(), targets.clone());
+            let (name, targets) = (instance.to_string(), targets.clone());
             let _ended = running.handle.with(move |speaker, _| speaker.set_instance(&name, targets)).await;
         }
         if targets.is_empty() {
-            self.imports.remove(&id);
+            self.imports.remove(&instance);
         } else {
-            self.imports.insert(id, targets);
+            self.imports.insert(instance, targets);
         }
     }
 
@@ -197,6 +211,7 @@ impl Bgp {
             self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
         for id in ended {
             self.speakers.remove(&id);
+            self.site.speakers.remove(id);
             self.forget(id).await;
         }
         for (id, wanted) in wanted {
@@ -234,21 +249,23 @@ impl Bgp {
         let hearing = pass_on(id, handle.clone(), self.inbox.0.clone(), until);
         let tasks = [tokio::spawn(driver.run()), tokio::spawn(hearing)];
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
+        self.site.speakers.insert(id, handle.clone());
         self.speakers.insert(id, Running { config, peers, handle, tasks });
     }
 
     /// What was learned by a speaker is known no more.
     async fn forget(&mut self, speaker: Id) {
-        let mut facts = Vec::new();
+        let mut facts = self.bridged.forget(speaker);
         for ((vrf, destination), by) in &mut self.learned {
             let count = by.len();
             by.retain(|(_, of), _| *of != speaker);
-            let (vrf, destination, routes) = (*vrf, *destination, routes::best(by));
-            if by.len() != count && self.awaited.is_news((vrf, destination), &routes) {
+            if by.len() != count {
+                let (vrf, destination, routes) = (*vrf, *destination, routes::best(by));
                 facts.push(Fact::Routes { vrf, destination, routes });
             }
         }
         self.learned.retain(|_, by| !by.is_empty());
+        facts.retain(|fact| self.awaited.is_news(fact));
         facts.extend(self.awaited.heard_all(speaker));
         self.tell(facts).await;
     }
@@ -263,7 +280,7 @@ impl Bgp {
     async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
         let mut originated: Vec<Route> = Vec::new();
         let mut withdrawn: Vec<Destination> = Vec::new();
-        for key in touched {
+        for key in self.looked_at(touched) {
             let before = self.announced.remove(&key).unwrap_or_default();
             let after = self.to_be_announced(&key, &before);
             let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
@@ -275,6 +292,9 @@ impl Bgp {
             if !after.is_empty() {
                 self.announced.insert(key, after);
             }
+        }
+        if originated.is_empty() && withdrawn.is_empty() {
+            return;
         }
         for running in self.speakers.values() {
             let (originated, withdrawn) = (originated.clone(), withdrawn.clone());
@@ -288,26 +308,47 @@ impl Bgp {
         }
     }
 
+    /// The fragments that are looked at when these are.
+    fn looked_at(&self, touched: BTreeSet<FragmentKey>) -> BTreeSet<FragmentKey> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        let with: Vec<FragmentKey> = touched.iter().flat_map(|key| looked_at_with(model, key)).collect();
+        touched.into_iter().chain(with).collect()
+    }
+
     /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
     /// said anything yet what was announced before.
-    fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
+    pub(super) fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
-        announced.retain(|one| distribution.forwards(&one.host, key).unwrap_or_else(|| before.contains(one)));
+        announced.retain(|one| {
+            let forwards =
+                |key| distribution.forwards(one.host(), key).unwrap_or_else(|| before.contains(one));
+            forwards(key) && one.needs().is_none_or(forwards)
+        });
         announced
     }
 
+    /// Where our own hosts are reached.
+    pub(super) fn tunnel_endpoints(&self) -> BTreeSet<IpAddr> {
+        let distribution = self.site.distribution.lock();
+        let (model, _) = distribution.model();
+        model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
+    }
+
     async fn hear(&mut self, heard: Heard) {
-        let endpoints: BTreeSet<IpAddr> = {
-            let distribution = self.site.distribution.lock();
-            let (model, _) = distribution.model();
-            model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
-        };
+        let endpoints = self.tunnel_endpoints();
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
-            let vrf = learned.instance.as_deref().and_then(|name| name.parse::<Id>().ok());
-            let Some(vrf) = vrf else { continue };
+            let vrf = match learned.instance.as_deref().and_then(Instance::named) {
+                Some(Instance::Vrf(vrf)) => vrf,
+                Some(Instance::MacVrf(network)) => {
+                    facts.extend(self.bridged.hear(heard.speaker, network, learned));
+                    continue;
+                }
+                None => continue,
+            };
             let is_ours = |next_hop| endpoints.contains(&next_hop);
             let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();
@@ -316,14 +357,12 @@ impl Bgp {
             } else {
                 known.insert((by, heard.speaker), routes);
             }
-            let routes = routes::best(known);
-            if self.awaited.is_news((vrf, destination), &routes) {
-                facts.push(Fact::Routes { vrf, destination, routes });
-            }
+            facts.push(Fact::Routes { vrf, destination, routes: routes::best(known) });
             if known.is_empty() {
                 self.learned.remove(&(vrf, destination));
             }
         }
+        facts.retain(|fact| self.awaited.is_news(fact));
         if heard.is_all {
             facts.extend(self.awaited.heard_all(heard.speaker));
         }
@@ -335,8 +374,8 @@ impl Beginning {
     fn speaker(self) -> Result<Speaker, ConfigError> {
         let now = Instant::now();
         let mut speaker = Speaker::new(self.config, now, rand::random())?;
-        for (id, targets) in self.imports {
-            speaker.set_instance(&id.to_string(), targets);
+        for (instance, targets) in self.imports {
+            speaker.set_instance(&instance.to_string(), targets);
         }
         self.announced.into_iter().for_each(|route| speaker.originate(route));
         self.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));

@@ -129,7 +129,7 @@ fn read<'t, T: serde::Deserialize<'t>>(text: &'t [u8], line: usize) -> Result<T,
 
 #[cfg(test)]
 mod tests {
-    use weft_services::{Id, LearnedEncapsulation, LearnedRoute};
+    use weft_services::{Id, LearnedEncapsulation, LearnedMac, LearnedRoute};
 
     use super::*;
 
@@ -146,10 +146,14 @@ mod tests {
         let (vrf, port) = (Id::from_random([1; 16]), Id::from_random([2; 16]));
         let routes = vec![route("198.51.100.200"), route("2001:db8::1")];
         let destination = "203.0.113.0/24".parse().unwrap();
+        let (mac, endpoint) = ("02:aa:00:00:00:99".parse().unwrap(), "2001:db8::9".parse().unwrap());
+        let at = LearnedMac { endpoint, vni: 5000.try_into().unwrap(), sequence: 3, is_sticky: true };
         let mut facts = Facts::default();
         facts.learn(&[
             Fact::Routes { vrf, destination, routes },
             Fact::Carrier { port, host: "host1".parse().unwrap(), is_there: false },
+            Fact::Mac { network: vrf, mac, address: Some(endpoint), at: Some(at) },
+            Fact::Endpoint { network: vrf, endpoint, vni: Some(at.vni) },
         ]);
         Checkpoint { lineage: 7, turn: 1_764_000_000_123, facts }
     }

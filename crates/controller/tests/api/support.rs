@@ -55,10 +55,10 @@ impl Controller {
         // Nothing is kept in memory of what could be read, so that reads are seen.
         let options = Options { cache_bytes: 0, ..Options::default() };
         let site = Site::new(Store::open_with_backend(disk.clone(), options).unwrap(), 7);
-        let (links, notices) = (Arc::new(Links::default()), Arc::new(Notices::default()));
+        let (links, notices) = (Arc::new(Links::default()), site.notices.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let api = Arc::new(Api::new(site.clone(), notices.clone()));
+        let api = Arc::new(Api::new(site.clone(), notices.clone(), links.clone()));
         tokio::spawn(api::serve(api, listener, std::future::pending()));
         Self { site, disk, links, notices, address }
     }

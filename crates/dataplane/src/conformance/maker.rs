@@ -98,7 +98,10 @@ impl Maker<'_> {
         for _ in 0..self.random.below(4) {
             let destination = IpAddr::V4(Ipv4Addr::new(127, 0, 1, self.random.below(4)));
             match self.random.below(3) {
-                0 => self.state.insert(Object::Flood(Flood { link: id.clone(), destination })),
+                0 => {
+                    let vni = self.random.yes().then_some(Vni::MIN);
+                    self.state.insert(Object::Flood(Flood { link: id.clone(), destination, vni }))
+                }
                 1 => {
                     let mac = self.mac();
                     self.state.insert(Object::BridgeFdb(BridgeFdb { link: id.clone(), mac }))

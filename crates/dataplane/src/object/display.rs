@@ -56,7 +56,6 @@ impl fmt::Display for Object {
             Self::Namespace(_)
             | Self::Address(..)
             | Self::BridgeFdb(_)
-            | Self::Flood(_)
             | Self::ProxyNeighbour(..)
             | Self::ProxyArp(_)
             | Self::Ingress(_) => Ok(()),
@@ -75,6 +74,7 @@ impl fmt::Display for Object {
                 write!(f, " at {}", entry.destination)?;
                 entry.vni.map_or(Ok(()), |vni| write!(f, " vni {vni}"))
             }
+            Self::Flood(entry) => entry.vni.map_or(Ok(()), |vni| write!(f, " vni {vni}")),
             Self::Neighbour(entry) => write!(f, " is {}", entry.mac),
             Self::Route(route) => write!(f, "{}", route.to),
             Self::LabelRoute(route) => write!(f, " in {}", route.vrf),

@@ -35,7 +35,7 @@ fn everything() -> State {
         address(here("tap1"), "198.51.100.2/24"),
         address(here("tap1"), "2001:db8::1/64"),
         Object::VxlanFdb(VxlanFdb { link: link.clone(), mac, destination: remote, vni: None }),
-        Object::Flood(Flood { link: link.clone(), destination: remote }),
+        Object::Flood(Flood { link: link.clone(), destination: remote, vni: None }),
         Object::BridgeFdb(BridgeFdb { link, mac }),
         Object::Neighbour(Neighbour { link: here("br-a"), address: "10.0.0.2".parse().unwrap(), mac }),
         Object::Neighbour(Neighbour { link: here("br-a"), address: "2001:db8:1::2".parse().unwrap(), mac }),

@@ -45,7 +45,7 @@ impl Side {
             Object::ForeignLink(on(&web, "eth0")),
             address(on(&web, "eth0"), &format!("10.0.0.{}/24", self.digit)),
             address(on(&web, "eth0"), &format!("2001:db8::{}/64", self.digit)),
-            Object::Flood(Flood { link: here(&vx), destination }),
+            Object::Flood(Flood { link: here(&vx), destination, vni: None }),
             Object::BridgeFdb(BridgeFdb { link: here(&vx), mac: far }),
             Object::VxlanFdb(VxlanFdb { link: here(&vx), mac: far, destination, vni: None }),
             neighbour(format!("10.0.0.{other}")),

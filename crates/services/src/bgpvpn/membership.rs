@@ -1,16 +1,14 @@
-//! What BGP VPNs say to the VRF of a network, a router or a port: each by its own associations alone.
+//! What BGP VPNs say to the VRF of a network, a router or a port: each by its own associations alone. The routes that they
+//! declare are not a VRF's but ports' (`vrf/vpn.rs`).
 //!
 //! A port that is covered by several (its own, its network's, its router's) is the union of theirs, and the highest preference
 //! holds.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use weft_net::{RouteDistinguisher, RouteTarget, Vni};
 
 use super::association::Role;
-use super::port::PortRoute;
 use super::resource::{Bgpvpn, BgpvpnType, Multipath};
 use crate::{Id, Model, RowKind};
 
@@ -42,77 +40,43 @@ pub struct Membership {
     pub vni: Option<Vni>,
     /// What becomes of several routes to one destination: they share, unless one of the BGP VPNs fails over.
     pub multipath: Multipath,
-    /// Of ports: whether their addresses are told to others.
-    pub advertise_fixed_ips: bool,
     /// Of routers: whether their extra routes are told to others.
     pub advertise_extra_routes: bool,
-    /// Routes that are declared: static ones, and of ports the prefixes that lead to them.
-    pub routes: Vec<DeclaredRoute>,
-    /// Of ports: other BGP VPNs whose destinations they lead to.
-    pub leaks: Vec<Leak>,
-}
-
-/// A route that somebody has declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeclaredRoute {
-    /// For which destinations.
-    pub destination: IpNet,
-    /// By what.
-    pub next_hop: NextHop,
-    /// Its preference: its own, or that of the BGP VPN.
-    pub local_pref: Option<u32>,
-}
-
-/// By what a declared route leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NextHop {
-    /// By whoever has this address in the BGP VPN.
-    Address(IpAddr),
-    /// By this port: its binding, the service port.
-    Port(Id),
-}
-
-/// The destinations of another BGP VPN, to which a port leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Leak {
-    /// The other.
-    pub bgpvpn: Id,
-    /// The preference of those routes: its own, or that of the BGP VPN.
-    pub local_pref: Option<u32>,
 }
 
 /// What the BGP VPNs of a type say to a member's VRF; nothing if it is in none of them.
 #[must_use]
 pub fn membership(model: &Model, member: Member, kind: BgpvpnType) -> Option<Membership> {
     let mut membership = Membership::default();
-    let of = |id: Id| model.bgpvpns.get(&id).filter(|bgpvpn| bgpvpn.kind == kind);
-    match member {
-        Member::Network(id) => {
-            for id in model.referring((RowKind::Network, id), RowKind::BgpvpnNetworkAssociation) {
-                let Some(row) = model.bgpvpn_network_associations.get(&id) else { continue };
-                let Some(bgpvpn) = of(row.bgpvpn_id) else { continue };
-                membership.join(bgpvpn, row.role);
-            }
-        }
-        Member::Router(id) => {
-            for id in model.referring((RowKind::Router, id), RowKind::BgpvpnRouterAssociation) {
-                let Some(row) = model.bgpvpn_router_associations.get(&id) else { continue };
-                let Some(bgpvpn) = of(row.bgpvpn_id) else { continue };
-                membership.join(bgpvpn, row.role);
-                membership.advertise_extra_routes |= row.advertise_extra_routes;
-            }
-        }
-        Member::Port(id) => {
-            for id in model.referring((RowKind::ServicePort, id), RowKind::BgpvpnPortAssociation) {
-                let Some(row) = model.bgpvpn_port_associations.get(&id) else { continue };
-                let Some(bgpvpn) = of(row.bgpvpn_id) else { continue };
-                membership.join(bgpvpn, row.role);
-                membership.advertise_fixed_ips |= row.advertise_fixed_ips;
-                membership.lead_to(row.service_port_id, &row.routes, bgpvpn.local_pref);
-            }
-        }
+    for (association, bgpvpn, role) in vpns_of(model, member, kind) {
+        membership.join(bgpvpn, role);
+        let of_router = model.bgpvpn_router_associations.get(&association);
+        membership.advertise_extra_routes |= of_router.is_some_and(|row| row.advertise_extra_routes);
     }
     (!membership.bgpvpns.is_empty()).then_some(membership)
+}
+
+/// The BGP VPNs of a type in which a member is: each association, with what part it says the member has.
+pub(crate) fn vpns_of(
+    model: &Model,
+    member: Member,
+    kind: BgpvpnType,
+) -> impl Iterator<Item = (Id, &Bgpvpn, Option<Role>)> {
+    let (of, by) = match member {
+        Member::Network(id) => ((RowKind::Network, id), RowKind::BgpvpnNetworkAssociation),
+        Member::Router(id) => ((RowKind::Router, id), RowKind::BgpvpnRouterAssociation),
+        Member::Port(id) => ((RowKind::ServicePort, id), RowKind::BgpvpnPortAssociation),
+    };
+    let said = move |id: &Id| match member {
+        Member::Network(_) => model.bgpvpn_network_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
+        Member::Router(_) => model.bgpvpn_router_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
+        Member::Port(_) => model.bgpvpn_port_associations.get(id).map(|row| (row.bgpvpn_id, row.role)),
+    };
+    model.referring(of, by).filter_map(move |id| {
+        let (bgpvpn, role) = said(&id)?;
+        let bgpvpn = model.bgpvpns.get(&bgpvpn).filter(|bgpvpn| bgpvpn.kind == kind)?;
+        Some((id, &**bgpvpn, role))
+    })
 }
 
 /// What a BGP VPN puts on the routes of a member with this part in it.
@@ -125,40 +89,25 @@ pub(crate) fn exports(bgpvpn: &Bgpvpn, role: Option<Role>) -> BTreeSet<RouteTarg
     bgpvpn.route_targets.iter().chain(&bgpvpn.export_targets).copied().chain(of_role).collect()
 }
 
+/// What a BGP VPN has a member with this part in it take in.
+pub(crate) fn imports(bgpvpn: &Bgpvpn, role: Option<Role>) -> BTreeSet<RouteTarget> {
+    let of_role = match role {
+        None => [None, None],
+        Some(Role::Hub) => [bgpvpn.hub_target, bgpvpn.spoke_target],
+        Some(Role::Spoke) => [bgpvpn.hub_target, None],
+    };
+    let given = bgpvpn.route_targets.iter().chain(&bgpvpn.import_targets).copied();
+    given.chain(of_role.into_iter().flatten()).collect()
+}
+
 impl Membership {
     fn join(&mut self, bgpvpn: &Bgpvpn, role: Option<Role>) {
         self.bgpvpns.insert(bgpvpn.standard.id);
-        self.import.extend(bgpvpn.route_targets.iter().chain(&bgpvpn.import_targets));
+        self.import.extend(imports(bgpvpn, role));
         self.export.extend(exports(bgpvpn, role));
-        match role {
-            None => {}
-            Some(Role::Hub) => self.import.extend(bgpvpn.hub_target.iter().chain(&bgpvpn.spoke_target)),
-            Some(Role::Spoke) => self.import.extend(bgpvpn.hub_target),
-        }
         self.route_distinguishers.extend(&bgpvpn.route_distinguishers);
         self.local_pref = self.local_pref.max(bgpvpn.local_pref);
         self.vni = [self.vni, bgpvpn.vni].into_iter().flatten().min();
         self.multipath = self.multipath.max(bgpvpn.multipath);
-        let routes = bgpvpn.static_routes.iter().map(|route| DeclaredRoute {
-            destination: route.destination,
-            next_hop: NextHop::Address(route.nexthop),
-            local_pref: route.local_pref.or(bgpvpn.local_pref),
-        });
-        self.routes.extend(routes);
-    }
-
-    fn lead_to(&mut self, port: Id, routes: &[PortRoute], of_bgpvpn: Option<u32>) {
-        for route in routes {
-            match *route {
-                PortRoute::Prefix { prefix, local_pref } => self.routes.push(DeclaredRoute {
-                    destination: prefix,
-                    next_hop: NextHop::Port(port),
-                    local_pref: local_pref.or(of_bgpvpn),
-                }),
-                PortRoute::Bgpvpn { bgpvpn_id, local_pref } => {
-                    self.leaks.push(Leak { bgpvpn: bgpvpn_id, local_pref: local_pref.or(of_bgpvpn) });
-                }
-            }
-        }
     }
 }

@@ -14,8 +14,8 @@ mod targets;
 
 pub use association::Role;
 pub(crate) use association::{dissociate, l3_of_network, l3_of_router};
-pub(crate) use membership::exports;
-pub use membership::{DeclaredRoute, Leak, Member, Membership, NextHop, membership};
+pub use membership::{Member, Membership, membership};
+pub(crate) use membership::{exports, imports, vpns_of};
 pub use network::{BgpvpnNetworkAssociation, NetworkAssociations};
 pub use port::{BgpvpnPortAssociation, PortAssociations, PortRoute};
 pub use resource::{Bgpvpn, BgpvpnType, Bgpvpns, Multipath, StaticRoute, VrfPolicy};

@@ -103,7 +103,7 @@ impl Indexed for BgpvpnPortAssociation {
 
 impl BgpvpnPortAssociation {
     /// The other BGP VPNs whose routes lead to the port.
-    fn leaks(&self) -> impl Iterator<Item = Id> + use<'_> {
+    pub(crate) fn leaks(&self) -> impl Iterator<Item = Id> + use<'_> {
         let others = self.routes.iter().filter_map(|route| match route {
             PortRoute::Bgpvpn { bgpvpn_id, .. } => Some(*bgpvpn_id),
             PortRoute::Prefix { .. } => None,

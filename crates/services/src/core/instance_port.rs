@@ -1,5 +1,6 @@
 //! Instance ports: vNICs, with or without anything that they are connected to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use crate::core::{InterfaceParent, status};
 use crate::index::replace;
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::{Id, Model, Refusal, Row, RowKind, Standard, router};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, Write, router};
 
 /// A vNIC: MAC address, MTU, host.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -39,6 +40,14 @@ pub struct InstancePort {
     /// What else `binding:profile` holds.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub profile: Map<String, Value>,
+    /// How often it has left a host: what others have heard of it from there is older than what they hear now (RFC 7432 §7.7).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moves: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Who makes a vNIC, and as what.
@@ -70,6 +79,34 @@ impl Stored for InstancePort {
     fn check_claims(&self, model: &Model) -> Result<(), Refusal> {
         router::check_vnic_agrees(model, self)?;
         check_vnic(model, self)
+    }
+
+    fn forget_derived(&mut self) {
+        self.moves = 0;
+    }
+}
+
+/// Counts the moves of the instance ports that a change has written: whatever it says of them itself.
+pub(crate) fn count_moves(base: &Model, change: &mut Change) {
+    let keys = change.writes().iter().map(Write::key);
+    let ids: BTreeSet<Id> = keys
+        .filter_map(|key| match key {
+            RowKey::Resource(RowKind::InstancePort, id) => Some(id),
+            _ => None,
+        })
+        .collect();
+    for id in ids {
+        let (Some(before), Some(after)) =
+            (base.instance_ports.get(&id), change.model().instance_ports.get(&id))
+        else {
+            continue;
+        };
+        let has_left = before.host_id.is_some() && before.host_id != after.host_id;
+        let moves = before.moves.saturating_add(u32::from(has_left));
+        if after.moves != moves {
+            let after = InstancePort { moves, ..InstancePort::clone(after) };
+            change.put(Row::InstancePort(Arc::new(after)));
+        }
     }
 }
 
@@ -195,6 +232,7 @@ impl Resource for InstancePorts {
             vnic: spec.vnic,
             vnic_type: "normal".into(),
             profile: Map::new(),
+            moves: 0,
         };
         check_native(change.model(), &port)?;
         router::check_stays(change.model(), None, &port)?;

@@ -16,7 +16,7 @@ mod service_port;
 pub(crate) mod status;
 
 pub(crate) use binding::effective_mtu;
-pub(crate) use instance_port::{DEFAULT_INTERFACE, check_vnic, choose_mac};
+pub(crate) use instance_port::{DEFAULT_INTERFACE, check_vnic, choose_mac, count_moves};
 pub use instance_port::{InstancePort, InstancePorts, VnicKind};
 pub use interface::{Interface, InterfaceKind, InterfaceParent, Interfaces};
 pub use service::Services;

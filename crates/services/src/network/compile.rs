@@ -4,6 +4,8 @@
 //!  subject          on its own host                        on every other host of the network
 //!  host             bridge, VXLAN device, its bridge port  flood entry: BUM frames go there too
 //!  service port     its link's bridge port, its addresses  forwarding entries, neighbours
+//!  MAC address      –                                      the same, of what was learned
+//!  tunnel endpoint  –                                      flood entry, of one that was learned
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +21,8 @@ use weft_net::{HostName, IfName, NamespaceName, Vni};
 use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::departure::{Presence, waits};
-use crate::network::{Encapsulation, HostRoute, Network};
-use crate::{Exclusive, Id, Model, RowKey, RowKind, names, vrf};
+use crate::network::{Encapsulation, HostRoute, Network, learned, mac_vrf};
+use crate::{Exclusive, Fact, Id, Model, RowKey, RowKind, names, vrf};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
 pub(crate) const VXLAN_PORT: u16 = 4789;
@@ -51,7 +53,7 @@ impl Service for LayerTwo {
     fn subjects(&self, model: &Model, network: Id) -> Vec<Subject> {
         let hosts = model.hosts_of(network).map(|host| RowKey::Host(host.clone()));
         let bindings = model.bindings_to(network).map(|id| RowKey::Resource(RowKind::ServicePort, id));
-        hosts.chain(bindings).map(Subject::Row).collect()
+        hosts.chain(bindings).map(Subject::Row).chain(learned::subjects(model, network)).collect()
     }
 
     fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
@@ -64,11 +66,14 @@ impl Service for LayerTwo {
         match subject {
             Subject::Row(RowKey::Host(host)) => self::host(model, network, host),
             Subject::Row(RowKey::Resource(RowKind::ServicePort, id)) => port(model, network, *id),
-            _ => None,
+            Subject::Mac(mac) => learned::mac(model, network, *mac),
+            Subject::Endpoint(endpoint) => learned::endpoint(model, network, *endpoint),
+            Subject::Row(_) | Subject::Prefix(_) => None,
         }
     }
 
     fn touched(&self, model: &Model, step: &Step<'_>, touched: &mut BTreeSet<FragmentKey>) {
+        learned::touched(model, step, touched);
         let bindings: Vec<Id> = match &step.row {
             RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
             RowKey::Resource(RowKind::InstancePort, id) => model.service_ports_on(*id),
@@ -79,6 +84,7 @@ impl Service for LayerTwo {
             RowKey::Resource(RowKind::Network, id) if differs(step, *id) => {
                 self.touch_all(model, *id, touched)
             }
+            RowKey::Resource(RowKind::MacVrf, id) => self.touch_all(model, *id, touched),
             RowKey::Departure(what, _) => match model.owner_of(what) {
                 Some(owner)
                     if owner.kind == self.kind() && waits(step.before, owner) != waits(step.after, owner) =>
@@ -96,13 +102,19 @@ impl Service for LayerTwo {
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }
 
+    fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
+        learned::touched_by(model, fact, touched);
+    }
+
     fn exclusives(&self, model: &Model, network: Id) -> Vec<Exclusive> {
-        model.networks.get(&network).map(|network| network.encapsulation.exclusive()).into_iter().collect()
+        let own = model.networks.get(&network).map(|network| network.encapsulation.exclusive());
+        let mac_vrf = model.mac_vrfs.get(&network).into_iter();
+        own.into_iter().chain(mac_vrf.flat_map(|mac_vrf| mac_vrf.exclusives())).collect()
     }
 
     fn presences(&self, model: &Model, row: &RowKey) -> Vec<Presence> {
         let bindings = match row {
-            RowKey::Resource(RowKind::Network, network) => {
+            RowKey::Resource(RowKind::Network | RowKind::MacVrf, network) => {
                 return model.hosts_of(*network).map(|host| (key(*network), host.clone())).collect();
             }
             RowKey::Resource(RowKind::ServicePort, id) => vec![*id],
@@ -130,7 +142,7 @@ const fn key(network: Id) -> ServiceKey {
     ServiceKey { kind: RowKind::Network, id: network }
 }
 
-fn fragment(network: Id, subject: impl Into<Subject>) -> FragmentKey {
+pub(super) fn fragment(network: Id, subject: impl Into<Subject>) -> FragmentKey {
     FragmentKey::new(RowKind::Network, network, subject)
 }
 
@@ -196,7 +208,15 @@ fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
                 "vxlan",
                 LinkKind::Vxlan { vni: *vni, local: endpoint, port: VXLAN_PORT, mac: None },
             ));
-            (uplink, vec![Object::Flood(Flood { link: LinkId::on_host(uplink), destination: endpoint })])
+            local.extend(to_outside(model, found, endpoint));
+            (
+                uplink,
+                vec![Object::Flood(Flood {
+                    link: LinkId::on_host(uplink),
+                    destination: endpoint,
+                    vni: None,
+                })],
+            )
         }
         Encapsulation::Vlan { physical_network, vlan_id } => {
             let parent = *fact.physical_networks.get(physical_network)?;
@@ -214,6 +234,21 @@ fn host(model: &Model, network: Id, host: &HostName) -> Option<Compiled> {
         adoption: None,
     }));
     Some(Compiled { at: BTreeMap::from([(host.clone(), local)]), elsewhere: remote })
+}
+
+/// The way to the outside of a network that has a VNI of its own for that.
+fn to_outside(model: &Model, network: &Network, endpoint: IpAddr) -> Vec<Object> {
+    let id = network.standard.id;
+    let outward = mac_vrf::outward(model, id).filter(|outward| Some(outward.vni) != network.vni());
+    let Some(outward) = outward else { return Vec::new() };
+    let kind = LinkKind::Vxlan { vni: outward.vni, local: endpoint, port: VXLAN_PORT, mac: None };
+    let port = BridgePort {
+        link: LinkId::on_host(outward.link),
+        bridge: names::bridge(id),
+        role: PortRole::Tunnel,
+        adoption: None,
+    };
+    vec![link(network, outward.link, "evpn", kind), Object::BridgePort(port)]
 }
 
 fn link(network: &Network, name: weft_net::IfName, mark: &str, kind: LinkKind) -> Object {

@@ -182,16 +182,17 @@ impl Resource for Ports {
         map.insert("binding:vnic_type".into(), json!(vnic.vnic_type));
         map.insert("binding:profile".into(), Value::Object(profile_of(&vnic)));
         let (vif_type, details) = match (&vnic.host_id, &binding.binding_failure) {
+            (None, _) if router::interface_of(model, vnic.standard.id).is_some() => {
+                ("distributed", json!({}))
+            }
             (None, _) => ("unbound", json!({})),
             (Some(_), Some(failure)) => ("binding_failed", json!({ "failure": failure })),
             (Some(_), None) => ("tap", json!({ "port_filter": false, "connectivity": "l2" })),
         };
         map.insert("binding:vif_type".into(), json!(vif_type));
         map.insert("binding:vif_details".into(), details);
-        map.insert(
-            "status".into(),
-            json!(crate::core::status::of_service_port(model, &binding, statuses).as_str()),
-        );
+        let status = crate::core::status::of_service_port(model, &binding, statuses);
+        map.insert("status".into(), json!(status.as_str()));
         Some(map)
     }
 
@@ -217,6 +218,7 @@ impl Resource for Ports {
             vnic,
             vnic_type: spec.vnic_type,
             profile,
+            moves: 0,
         };
         check_vnic(change.model(), &port)?;
         router::check_stays(change.model(), None, &port)?;

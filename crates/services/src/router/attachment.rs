@@ -160,6 +160,7 @@ fn make(
         vnic: VnicKind::Adopted,
         vnic_type: "normal".into(),
         profile: Map::new(),
+        moves: 0,
     };
     change.put(Row::InstancePort(Arc::new(vnic)));
     let slice = Interface {

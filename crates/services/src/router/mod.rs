@@ -1,13 +1,14 @@
 //! Routers, in Neutron's words: the l3, dvr, extraroute, extraroute-atomic and evpn extensions.
 //!
 //! Files: `resource.rs` (routers), `interface.rs` (what ties a router to the subnets of a network: a row beside a port),
-//! `attachment.rs` (how it gets interfaces and loses them), `routes.rs` (extra routes). A router is on every host of its networks; there
+//! `attachment.rs` (how it gets interfaces and loses them), `routes.rs` (extra routes), `status.rs`. A router is on every host of its networks; there
 //! is no place at which it would be central.
 
 mod attachment;
 mod interface;
 mod resource;
 mod routes;
+mod status;
 
 pub(crate) use attachment::remove_declared as remove_declared_interfaces;
 pub use interface::RouterInterface;
@@ -16,6 +17,7 @@ pub(crate) use interface::{
     interface_by, interface_of,
 };
 pub use resource::{Router, Routers};
+pub(crate) use status::of_interface as status_of_interface;
 
 /// Neutron's extensions of routers of which everything works. `router` itself has external gateways and floating addresses.
 pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::Vni;
 
-use super::{attachment, routes};
+use super::{attachment, routes, status};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -143,7 +143,7 @@ impl Resource for Routers {
         Some(RowKind::Router)
     }
 
-    fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
+    fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {
         let router = model.routers.get(&id.parse::<Id>().ok()?)?;
         let mut map = Map::new();
         router.standard.render(&mut map);
@@ -158,7 +158,7 @@ impl Resource for Routers {
         map.insert("flavor_id".into(), Value::Null);
         map.insert("availability_zones".into(), json!([]));
         map.insert("availability_zone_hints".into(), json!([]));
-        map.insert("status".into(), json!(if router.admin_state_up { "ACTIVE" } else { "DOWN" }));
+        map.insert("status".into(), json!(status::of_router(model, router, statuses).as_str()));
         Some(map)
     }
 

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
+use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
 use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, member, outside, route};
+use crate::vrf::{Vrf, VrfNumber, member, outside, route};
 use crate::{Host, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
@@ -36,8 +37,7 @@ pub struct Announcement {
 }
 
 /// Every fragment because of which something may be announced.
-#[must_use]
-pub fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
+pub(crate) fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
     let of_vrf = |vrf: &Vrf| {
         let id = vrf.standard.id;
         let prefixes = model.prefixes_of(vrf).into_iter();
@@ -56,9 +56,12 @@ pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
     let Some(vrf) = model.vrfs.get(&key.service.id) else { return Vec::new() };
     let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
     let mut announced = Vec::new();
-    for (preference, to) in route::own(model, vrf, *prefix) {
+    let own = route::own(model, vrf, *prefix);
+    // Where one is to fail over to another, the first alone.
+    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
+    for to in own.iter().take(at_most) {
         let nth = on_host.entry(to.host.clone()).or_default();
-        announced.extend(announcement(model, vrf, (*prefix, &to, preference), *nth));
+        announced.extend(announcement(model, vrf, (*prefix, to), *nth));
         *nth += 1;
     }
     announced
@@ -67,10 +70,10 @@ pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
 fn announcement(
     model: &Model,
     vrf: &Vrf,
-    (destination, to, local_pref): (IpNet, &route::ToPort<'_>, u32),
+    (destination, to): (IpNet, &route::ToPort<'_>),
     nth: u16,
 ) -> Option<Announcement> {
-    let targets = targets_of(model, destination, to.path);
+    let targets = targets_of(model, destination, &to.path);
     let host = model.host(&to.host)?;
     let next_hop = host.fact.tunnel_endpoint?;
     (!targets.is_empty()).then(|| Announcement {
@@ -82,11 +85,14 @@ fn announcement(
         vni: vrf.vni,
         router_mac: router_mac(vrf.vni, host),
         label: outside::has_mpls(host).then(|| vrf.number.label()),
-        local_pref,
+        local_pref: to.preference,
     })
 }
 
 fn targets_of(model: &Model, destination: IpNet, path: &Path) -> BTreeSet<RouteTarget> {
+    if path.is_leaked {
+        return model.targets_of_leaked(path).filter_map(|target| target.route_target()).collect();
+    }
     let paths = member::entries(model, path.port).paths.into_iter();
     let own = paths.filter(|(prefix, other, _)| *prefix == destination && other == path);
     own.flat_map(|(_, _, targets)| targets).filter_map(|target| target.route_target()).collect()
@@ -103,10 +109,15 @@ fn distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> Rout
         let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
         return AdministeredNumber::TwoOctetAs(nth, number).into();
     }
+    distinguisher_of(vrf.number, (host, endpoint))
+}
+
+/// The distinguisher of a VRF or a MAC-VRF on a host that was given none.
+pub(crate) fn distinguisher_of(number: VrfNumber, (host, endpoint): (&Host, IpAddr)) -> RouteDistinguisher {
     let administrator = match endpoint {
         IpAddr::V4(endpoint) => endpoint,
         // An address of no host, that no other host of ours has.
         IpAddr::V6(_) => Ipv4Addr::from(u32::from(host.number)),
     };
-    AdministeredNumber::Ipv4(administrator, vrf.number.0).into()
+    AdministeredNumber::Ipv4(administrator, number.0).into()
 }

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
-use weft_net::HostName;
+use weft_net::{HostName, RouteTarget};
 
 use crate::core::{FixedIp, ServicePort};
+use crate::vrf::leak::{Leak, Leaks};
 use crate::vrf::{Scope, Target, Vrf, vpn};
 use crate::{Id, Model, Row, RowKind};
 
@@ -26,10 +28,12 @@ pub(crate) struct Members {
     /// Who imports a target, and who exports it.
     importers: OrdSet<(Target, Id)>,
     exporters: OrdSet<(Target, Id)>,
+    /// What is told to others as if it were behind a port.
+    pub(super) leaks: Leaks,
 }
 
 /// A way to a destination: a port, or what is behind it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Path {
     /// The VRF that it is in.
     pub(crate) vrf: Id,
@@ -41,6 +45,8 @@ pub(crate) struct Path {
     pub(crate) local_pref: Option<u32>,
     /// The row that says so.
     pub(crate) by: (RowKind, Id),
+    /// Whether it is there because another VPN has a path to the same destination.
+    pub(crate) is_leaked: bool,
 }
 
 /// What follows from one port.
@@ -48,6 +54,7 @@ pub(crate) struct Path {
 pub(super) struct Entries {
     pub(super) members: Vec<(Id, HostName, Id)>,
     pub(super) paths: Vec<(IpNet, Path, BTreeSet<Target>)>,
+    pub(super) leaks: Vec<Arc<Leak>>,
 }
 
 impl Members {
@@ -76,10 +83,11 @@ pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl Fn
         }
         for (prefix, path, targets) in entries.paths {
             for target in targets {
-                members.exported.remove(&(target, prefix, path.clone()));
+                members.exported.remove(&(target, prefix, path));
             }
             members.paths.remove(&(path.vrf, prefix, path));
         }
+        entries.leaks.iter().for_each(|leak| members.leaks.remove(leak));
     }
     change(model);
     let after = rows.iter().flatten().flat_map(|row| ports_around(model, row, rows));
@@ -91,10 +99,11 @@ pub(crate) fn around(model: &mut Model, rows: [Option<&Row>; 2], change: impl Fn
         }
         for (prefix, path, targets) in entries.paths {
             for target in targets {
-                members.exported.insert((target, prefix, path.clone()));
+                members.exported.insert((target, prefix, path));
             }
             members.paths.insert((path.vrf, prefix, path));
         }
+        entries.leaks.iter().for_each(|leak| members.leaks.insert(leak));
     }
 }
 
@@ -191,7 +200,7 @@ pub(super) fn entries(model: &Model, id: Id) -> Entries {
             continue;
         }
         entries.members.push((vrf.standard.id, host.clone(), network));
-        add_paths(model, vrf, (port, &addresses), &mut entries.paths);
+        add_paths(model, vrf, (port, &addresses), &mut entries);
     }
     entries
 }
@@ -208,31 +217,31 @@ fn routed_addresses(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr>
 }
 
 /// The paths that lead to a port in a VRF that it is in: to its own addresses, and to what is declared to be behind them.
-fn add_paths(
-    model: &Model,
-    vrf: &Vrf,
-    (port, addresses): (&ServicePort, &[IpAddr]),
-    paths: &mut Vec<(IpNet, Path, BTreeSet<Target>)>,
-) {
+fn add_paths(model: &Model, vrf: &Vrf, (port, addresses): (&ServicePort, &[IpAddr]), entries: &mut Entries) {
     let id = port.standard.id;
-    let path = |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by };
+    let path =
+        |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by, is_leaked: false };
+    let with_local = |targets: &BTreeSet<RouteTarget>| -> BTreeSet<Target> {
+        let within = vrf.exports.iter().filter(|target| target.route_target().is_none());
+        targets.iter().copied().map(Target::Route).chain(within.copied()).collect()
+    };
     let routers: Vec<Id> = match vrf.scope {
         Scope::Router => vec![vrf.standard.id],
         Scope::Vpn | Scope::Network | Scope::Port => model.routers_of(port.service_id).collect(),
     };
-    let within: BTreeSet<Target> =
-        vrf.exports.iter().filter(|target| target.route_target().is_none()).copied().collect();
     let declared = vpn::declared_for(model, port, &routers);
-    let mut own = within.clone();
-    own.extend(declared.own_addresses.iter().copied().map(Target::Route));
+    let own = with_local(&declared.own_addresses);
     for address in addresses {
         let by = (RowKind::ServicePort, id);
-        paths.push((IpNet::from(*address), path(None, None, by), own.clone()));
+        entries.paths.push((IpNet::from(*address), path(None, None, by), own.clone()));
     }
     for route in declared.routes.into_iter().filter(|route| addresses.contains(&route.via)) {
-        let targets: BTreeSet<Target> = route.export_targets.iter().copied().map(Target::Route).collect();
-        let targets = targets.union(&within).copied().collect();
-        paths.push((route.destination, path(Some(route.via), route.local_pref, route.by), targets));
+        let path = path(Some(route.via), route.local_pref, route.by);
+        entries.paths.push((route.destination, path, with_local(&route.export_targets)));
+    }
+    for leak in declared.leaks {
+        let exports = with_local(&leak.export_targets);
+        entries.leaks.push(Arc::new(Leak::of(vrf.standard.id, (id, addresses), leak, exports)));
     }
 }
 
@@ -277,23 +286,37 @@ impl Model {
         let id = vrf.standard.id;
         let own = self.index.members.paths.range((id, first_prefix(), Path::first())..);
         let own = own.take_while(move |entry| entry.0 == id).map(|entry| entry.1);
-        let imported = vrf.imports.iter().flat_map(|target| {
-            let of_target = self.index.members.exported.range((*target, first_prefix(), Path::first())..);
-            of_target.take_while(move |entry| entry.0 == *target).map(|entry| entry.1)
-        });
-        own.chain(imported).chain(self.facts.destinations(id)).collect()
+        let imported = vrf.imports.iter().flat_map(|target| self.exported_with(*target));
+        let leaked = self.leaks_in(vrf).flat_map(|leak| self.leaked_prefixes(leak));
+        own.chain(imported).chain(self.facts.destinations(id)).chain(leaked).collect()
+    }
+
+    /// Where paths lead that bear a target.
+    pub(super) fn exported_with(&self, target: Target) -> impl Iterator<Item = IpNet> + use<'_> {
+        let of_target = self.index.members.exported.range((target, first_prefix(), Path::first())..);
+        of_target.take_while(move |entry| entry.0 == target).map(|entry| entry.1)
+    }
+
+    /// The paths to a prefix that bear a target.
+    pub(super) fn exported_to(&self, target: Target, prefix: IpNet) -> impl Iterator<Item = Path> + use<'_> {
+        let of_target = self.index.members.exported.range((target, prefix, Path::first())..);
+        of_target.take_while(move |entry| (entry.0, entry.1) == (target, prefix)).map(|entry| entry.2)
     }
 
     /// The paths of a VRF to a prefix: its own, and those that it imports.
-    pub(crate) fn paths_to(&self, vrf: &Vrf, prefix: IpNet) -> BTreeSet<&Path> {
+    pub(crate) fn paths_to(&self, vrf: &Vrf, prefix: IpNet) -> BTreeSet<Path> {
+        let own = self.own_paths_to(vrf, prefix);
+        let imported = vrf.imports.iter().flat_map(|target| self.exported_to(*target, prefix));
+        let leaks = vrf.imports.iter().flat_map(|target| self.index.members.leaks.exporting(*target));
+        own.into_iter().chain(imported).chain(self.leaked_paths(leaks, prefix)).collect()
+    }
+
+    /// The paths of a VRF's own to a prefix.
+    pub(crate) fn own_paths_to(&self, vrf: &Vrf, prefix: IpNet) -> BTreeSet<Path> {
         let id = vrf.standard.id;
         let own = self.index.members.paths.range((id, prefix, Path::first())..);
-        let own = own.take_while(move |entry| (entry.0, entry.1) == (id, prefix)).map(|entry| &entry.2);
-        let imported = vrf.imports.iter().flat_map(|target| {
-            let of_target = self.index.members.exported.range((*target, prefix, Path::first())..);
-            of_target.take_while(move |entry| (entry.0, entry.1) == (*target, prefix)).map(|entry| &entry.2)
-        });
-        own.chain(imported).collect()
+        let own = own.take_while(move |entry| (entry.0, entry.1) == (id, prefix)).map(|entry| entry.2);
+        own.chain(self.leaked_paths(self.index.members.leaks.of_vrf(id), prefix)).collect()
     }
 
     /// The VRFs that import one of these targets.
@@ -317,7 +340,7 @@ impl Path {
     /// What comes before all others.
     const fn first() -> Self {
         let by = (RowKind::Host, Id::MIN);
-        Self { vrf: Id::MIN, port: Id::MIN, via: None, local_pref: None, by }
+        Self { vrf: Id::MIN, port: Id::MIN, via: None, local_pref: None, by, is_leaked: false }
     }
 }
 

@@ -9,14 +9,19 @@
 //!  port  ───────┘   identifiers, targets  └─ imports: paths of other VRFs that export a target which this one imports
 //! ```
 //!
-//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` (the indexes), `route.rs` (which
-//! paths lead to a prefix), `compile.rs` (who is told what), `objects.rs` (what that is on a host).
+//! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
+//! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
+//! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
 
 mod announce;
+mod ask;
 pub(crate) mod compile;
+mod gateway;
+mod leak;
 mod member;
 mod objects;
 mod outside;
+mod prefix;
 mod route;
 mod scope;
 mod settle;
@@ -31,10 +36,14 @@ use weft_net::{Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 use crate::bgpvpn::Multipath;
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, check_owned};
+use crate::index::replace;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
-pub use announce::{Announcement, announcements, routes_of_all};
+pub use announce::Announcement;
+pub use announce::announcements;
+pub(crate) use announce::{distinguisher_of, routes_of_all};
+pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row};
 pub(crate) use member::{Members, around};
 pub(crate) use settle::{of_new_router, settle};
 
@@ -195,6 +204,13 @@ impl Stored for Vrf {
     }
 }
 
+impl Model {
+    /// Whether this is the MAC address of a VRF's gateways.
+    pub(crate) fn has_gateway_mac(&self, mac: Mac) -> bool {
+        self.index.gateway_macs.range((mac, Id::MIN)..=(mac, Id::MAX)).next().is_some()
+    }
+}
+
 impl Indexed for Vrf {
     fn index(model: &mut Model, before: Option<&Self>, after: Option<&Self>) {
         let Some(id) = before.or(after).map(|vrf| vrf.standard.id) else { return };
@@ -204,5 +220,7 @@ impl Indexed for Vrf {
             model.index_exclusive(Self::key(id), had, has);
         }
         member::index_imports(model, before, after);
+        let gateway = |vrf: &Self| (vrf.mac_address, id);
+        replace(&mut model.index.gateway_macs, before.map(gateway), after.map(gateway));
     }
 }

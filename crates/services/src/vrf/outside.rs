@@ -14,7 +14,7 @@ use crate::vrf::objects::{self, Hop};
 use crate::{Host, Model};
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
-pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Option<Compiled> {
+pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Compiled {
     let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
     let elsewhere = on(vrf, prefix, routes.iter().filter(|route| !needs_mpls(route)));
     let mut at = BTreeMap::new();
@@ -23,7 +23,7 @@ pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[Learned
         let able = hosts.filter(|host| has_mpls(host));
         at = able.map(|host| (host.name.clone(), on(vrf, prefix, routes.iter()))).collect();
     }
-    Some(Compiled { at, elsewhere })
+    Compiled { at, elsewhere }
 }
 
 /// Whether a host can send and receive MPLS.

@@ -21,69 +21,92 @@ pub(super) enum Live<'m> {
 
 /// A path to a port.
 pub(super) struct ToPort<'m> {
-    pub(super) path: &'m Path,
+    pub(super) path: Path,
     pub(super) port: &'m ServicePort,
     pub(super) network: Id,
     pub(super) host: HostName,
+    /// How much it is preferred.
+    pub(super) preference: u32,
+}
+
+/// What is preferred: by what is said, and of equals what leads there itself rather than by a leak.
+type Rank = (u32, bool);
+
+impl ToPort<'_> {
+    const fn rank(&self) -> Rank {
+        (self.preference, !self.path.is_leaked)
+    }
+
+    /// Whichever port was made first goes first.
+    const fn first_made(&self) -> (Timestamp, Id) {
+        (self.port.standard.created_at, self.port.standard.id)
+    }
 }
 
 /// The paths to a prefix in a VRF that carry traffic: those that are preferred most; of these our own rather than those that
 /// were learned. Where one is to fail over to another, the first of them.
 pub(super) fn live<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Live<'m> {
-    let (ours_preference, ours) = to_ports(model, vrf, prefix);
+    let ours = to_ports(model, vrf, prefix);
     let (learned_preference, learned) = learned(model, vrf, prefix);
-    if ours.is_empty() || (learned_preference > ours_preference && !learned.is_empty()) {
-        return Live::Outside(learned);
+    let is_ours_better = |to: &ToPort<'_>| to.rank() >= (learned_preference, true);
+    if learned.is_empty() || ours.first().is_some_and(is_ours_better) {
+        return if ours.is_empty() { Live::Outside(learned) } else { Live::Ports(ours) };
     }
-    Live::Ports(ours)
+    Live::Outside(learned)
 }
 
-/// The most preferred paths to ports, and how much they are preferred.
-fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<ToPort<'m>>) {
-    let mut live: BTreeMap<u32, Vec<ToPort<'m>>> = BTreeMap::new();
-    for path in model.paths_to(vrf, prefix) {
-        let Some(own) = model.vrfs.get(&path.vrf) else { continue };
-        let Some(found) = to_port(model, path) else { continue };
-        live.entry(path.local_pref.unwrap_or(own.local_pref)).or_default().push(found);
+/// The most preferred paths to ports.
+fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<'m>> {
+    let id = vrf.standard.id;
+    let mut live: BTreeMap<Rank, Vec<ToPort<'m>>> = BTreeMap::new();
+    // What a port leaks is for others: it would send to itself what it is to send on.
+    let paths = model.paths_to(vrf, prefix).into_iter().filter(|path| !path.is_leaked || path.vrf != id);
+    for to in paths.filter_map(|path| to_port(model, path)) {
+        live.entry(to.rank()).or_default().push(to);
     }
-    let Some((preference, mut best)) = live.pop_last() else { return (0, Vec::new()) };
+    let Some((_, mut best)) = live.pop_last() else { return Vec::new() };
     // A port may be in several VRFs of which one imports from the other: it is reached directly.
-    let own: BTreeSet<Id> =
-        best.iter().filter(|to| to.path.vrf == vrf.standard.id).map(|to| to.path.port).collect();
-    best.retain(|to| to.path.vrf == vrf.standard.id || !own.contains(&to.path.port));
+    let own: BTreeSet<Id> = best.iter().filter(|to| to.path.vrf == id).map(|to| to.path.port).collect();
+    best.retain(|to| to.path.vrf == id || !own.contains(&to.path.port));
     if vrf.multipath == Multipath::Failover {
-        best.sort_by_key(first_made);
+        best.sort_by_key(ToPort::first_made);
         best.truncate(1);
     }
-    (preference, best)
+    best
 }
 
-/// The paths of a VRF's own to a prefix that could carry traffic, and how much each is preferred: what others may choose
-/// from. Where one is to fail over to another, the first alone.
-pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<(u32, ToPort<'m>)> {
-    let paths = model.paths_to(vrf, prefix).into_iter().filter(|path| path.vrf == vrf.standard.id);
-    let preference = |path: &Path| path.local_pref.unwrap_or(vrf.local_pref);
-    let mut own: Vec<(u32, ToPort<'m>)> =
-        paths.filter_map(|path| Some((preference(path), to_port(model, path)?))).collect();
+/// The paths of a VRF's own to a prefix that could carry traffic, the best first: what others may choose from.
+pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<'m>> {
+    let paths = model.own_paths_to(vrf, prefix).into_iter();
+    let mut own: Vec<ToPort<'m>> = paths.filter_map(|path| to_port(model, path)).collect();
     if vrf.multipath == Multipath::Failover {
-        own.sort_by_key(|(preference, to)| (Reverse(*preference), first_made(to)));
-        own.truncate(1);
+        own.sort_by_key(|to| (Reverse(to.rank()), to.first_made()));
     }
     own
 }
 
-/// Whichever port was made first goes first.
-fn first_made(to: &ToPort<'_>) -> (Timestamp, Id) {
-    (to.port.standard.created_at, to.port.standard.id)
+/// Of paths of a VRF's own, as [`own`] has them, those along which a host sends what comes for the prefix: the best of its ports.
+pub(super) fn arriving<'a, 'm>(vrf: &Vrf, own: &'a [ToPort<'m>], host: &HostName) -> Vec<&'a ToPort<'m>> {
+    let here = || own.iter().filter(|to| to.host == *host);
+    let best = here().map(ToPort::rank).max();
+    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
+    here().filter(|to| Some(to.rank()) == best).take(at_most).collect()
+}
+
+/// Whether a path leads to a port that is there and can be reached.
+pub(super) fn is_live(model: &Model, path: &Path) -> bool {
+    to_port(model, *path).is_some()
 }
 
 /// Where a path leads, if its port is there, can be reached, and its VRF takes part on that host.
-fn to_port<'m>(model: &'m Model, path: &'m Path) -> Option<ToPort<'m>> {
+fn to_port(model: &Model, path: Path) -> Option<ToPort<'_>> {
+    let own = model.vrfs.get(&path.vrf)?;
     let port = model.service_ports.get(&path.port)?;
     let (network, host) = model.live_binding(port)?;
     let vnic = model.instance_port_of(port.interface_id)?.standard.id;
     let is_there = model.has_carrier(vnic, &host) && compile::takes_part(model, path.vrf, &host);
-    is_there.then_some(ToPort { path, port, network, host })
+    let preference = path.local_pref.unwrap_or(own.local_pref);
+    is_there.then_some(ToPort { path, port, network, host, preference })
 }
 
 /// The routes that were learned, and how much they are preferred.

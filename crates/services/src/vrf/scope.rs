@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use weft_net::{RouteDistinguisher, Vni};
 
-use crate::bgpvpn::Multipath;
+use crate::bgpvpn::{Member, Membership, Multipath};
 use crate::core::ServicePort;
-use crate::vrf::vpn::{self, Associated};
-use crate::vrf::{Scope, Target, member};
+use crate::vrf::{Scope, Target, member, vpn};
 use crate::{Id, Model, RowKind};
 
 /// What a VRF is to be, but for the identifiers that are chosen for it.
@@ -80,7 +79,7 @@ impl Model {
 /// What a router calls for: it connects its networks, and those of the VPNs that it is in.
 pub(super) fn of_router(model: &Model, id: Id) -> Option<Wanted> {
     let router = model.routers.get(&id)?;
-    let own = vpn::of(model, (RowKind::Router, id));
+    let own = vpn::of(model, Member::Router(id));
     let mut wanted = Wanted::of(Scope::Router, &[&own]);
     wanted.imports.insert(Target::Router(id));
     wanted.exports.insert(Target::Router(id));
@@ -94,7 +93,7 @@ pub(super) fn of_vpn(model: &Model, id: Id) -> Option<Wanted> {
     let network = model.members_of(id).find_map(|(kind, member)| {
         (kind == RowKind::Network && vpn::shared(model, member) == Some(bgpvpn.standard.id)).then_some(member)
     })?;
-    Some(Wanted::of(Scope::Vpn, &[&vpn::of(model, (RowKind::Network, network))]))
+    Some(Wanted::of(Scope::Vpn, &[&vpn::of(model, Member::Network(network))]))
 }
 
 /// What a network calls for: one of its own where it is in VPNs of its own, or nothing else routes what needs to be routed.
@@ -103,16 +102,16 @@ pub(super) fn of_network(model: &Model, id: Id) -> Option<Wanted> {
     if vpn::shared(model, id).is_some() {
         return None;
     }
-    let own = vpn::of(model, (RowKind::Network, id));
+    let own = vpn::of(model, Member::Network(id));
     let routers: Vec<Id> = model.routers_of(id).collect();
     let needs_routing = !network.l2_adjacency || model.has_anycast(id);
-    let is_needed = own.any || (needs_routing && routers.is_empty());
+    let is_needed = !own.bgpvpns.is_empty() || (needs_routing && routers.is_empty());
     if !is_needed {
         return None;
     }
     let mut wanted = Wanted::of(Scope::Network, &[&own]);
     for router in routers {
-        let whole = vpn::of(model, (RowKind::Router, router));
+        let whole = vpn::of(model, Member::Router(router));
         wanted.imports.insert(Target::Router(router));
         wanted.exports.insert(Target::Router(router));
         wanted.add(&whole);
@@ -123,16 +122,16 @@ pub(super) fn of_network(model: &Model, id: Id) -> Option<Wanted> {
 /// What a binding calls for: one of its own where it sees more, or less, than its network's other ports do.
 pub(super) fn of_port(model: &Model, id: Id) -> Option<Wanted> {
     let port = model.service_ports.get(&id)?;
-    let own = vpn::of(model, (RowKind::ServicePort, id));
-    if !own.any {
+    let own = vpn::of(model, Member::Port(id));
+    if own.bgpvpns.is_empty() {
         return None;
     }
-    let network = vpn::of(model, (RowKind::Network, port.service_id));
+    let network = vpn::of(model, Member::Network(port.service_id));
     let mut wanted = Wanted::of(Scope::Port, &[&own, &network]);
     for router in model.routers_of(port.service_id) {
         wanted.imports.insert(Target::Router(router));
         wanted.exports.insert(Target::Router(router));
-        wanted.add(&vpn::of(model, (RowKind::Router, router)));
+        wanted.add(&vpn::of(model, Member::Router(router)));
     }
     let shared = vpn::shared(model, port.service_id).and_then(|vpn| of_vpn(model, vpn));
     let parent = of_network(model, port.service_id).or(shared);
@@ -142,7 +141,9 @@ pub(super) fn of_port(model: &Model, id: Id) -> Option<Wanted> {
     };
     // Where the network's own VRF is there only to connect all its ports, who is in a VPN of his own is not to be one of them.
     let is_plain = parent.is_some_and(|parent| parent.imports.is_empty() && parent.exports.is_empty());
-    (is_plain || !wanted.imports.is_subset(&parents)).then_some(wanted)
+    // Whoever comes for what a VPN leaks is to be told from who comes for the same by the network's own routes.
+    let is_apart = is_plain || model.has_leaks(id);
+    (is_apart || !wanted.imports.is_subset(&parents)).then_some(wanted)
 }
 
 fn router_imports(model: &Model, network: Id) -> BTreeSet<Target> {
@@ -151,7 +152,7 @@ fn router_imports(model: &Model, network: Id) -> BTreeSet<Target> {
 }
 
 impl Wanted {
-    fn of(scope: Scope, associated: &[&Associated]) -> Self {
+    fn of(scope: Scope, memberships: &[&Membership]) -> Self {
         let mut wanted = Self {
             scope,
             imports: BTreeSet::new(),
@@ -161,20 +162,20 @@ impl Wanted {
             multipath: Multipath::Ecmp,
             vni: None,
         };
-        associated.iter().for_each(|one| wanted.add(one));
+        memberships.iter().for_each(|one| wanted.add(one));
         wanted
     }
 
     /// What is in several VPNs has the targets of all, the highest preference, and fails over if one of them says so.
-    fn add(&mut self, associated: &Associated) {
-        self.imports.extend(associated.import_targets.iter().copied().map(Target::Route));
-        self.exports.extend(associated.export_targets.iter().copied().map(Target::Route));
+    fn add(&mut self, membership: &Membership) {
+        self.imports.extend(membership.import.iter().copied().map(Target::Route));
+        self.exports.extend(membership.export.iter().copied().map(Target::Route));
         let given =
-            associated.route_distinguishers.iter().filter(|rd| !self.route_distinguishers.contains(rd));
+            membership.route_distinguishers.iter().filter(|rd| !self.route_distinguishers.contains(rd));
         let given: Vec<RouteDistinguisher> = given.copied().collect();
         self.route_distinguishers.extend(given);
-        self.local_pref = self.local_pref.max(associated.local_pref);
-        self.multipath = self.multipath.max(associated.multipath);
-        self.vni = self.vni.or(associated.vni);
+        self.local_pref = self.local_pref.max(membership.local_pref);
+        self.multipath = self.multipath.max(membership.multipath);
+        self.vni = self.vni.or(membership.vni);
     }
 }

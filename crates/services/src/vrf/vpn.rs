@@ -4,24 +4,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_net::{RouteDistinguisher, RouteTarget, Vni};
+use weft_net::RouteTarget;
 
-use crate::bgpvpn::{Bgpvpn, BgpvpnType, Member, Multipath, PortRoute, exports, membership};
+use crate::bgpvpn::{
+    Bgpvpn, BgpvpnType, Member, Membership, PortRoute, Role, exports, imports, membership, vpns_of,
+};
 use crate::core::ServicePort;
 use crate::{Id, Model, Row, RowKind};
-
-/// What associations with VPNs call for, of all of one router, network or port together.
-#[derive(Default)]
-pub(super) struct Associated {
-    pub(super) import_targets: BTreeSet<RouteTarget>,
-    pub(super) export_targets: BTreeSet<RouteTarget>,
-    pub(super) route_distinguishers: Vec<RouteDistinguisher>,
-    pub(super) local_pref: Option<u32>,
-    pub(super) vni: Option<Vni>,
-    pub(super) multipath: Multipath,
-    /// Whether there are any.
-    pub(super) any: bool,
-}
 
 /// What is announced because of a port.
 #[derive(Default)]
@@ -29,6 +18,7 @@ pub(super) struct Declared {
     /// Who imports its own addresses.
     pub(super) own_addresses: BTreeSet<RouteTarget>,
     pub(super) routes: Vec<DeclaredRoute>,
+    pub(super) leaks: Vec<DeclaredLeak>,
 }
 
 /// A destination that is declared to be behind a port.
@@ -40,23 +30,18 @@ pub(super) struct DeclaredRoute {
     pub(super) export_targets: BTreeSet<RouteTarget>,
 }
 
-/// What the associations of a router, a network or a binding call for.
-pub(super) fn of(model: &Model, what: (RowKind, Id)) -> Associated {
-    let member = match what {
-        (RowKind::Router, id) => Member::Router(id),
-        (RowKind::Network, id) => Member::Network(id),
-        (_, id) => Member::Port(id),
-    };
-    let Some(membership) = membership(model, member, BgpvpnType::L3) else { return Associated::default() };
-    Associated {
-        import_targets: membership.import,
-        export_targets: membership.export,
-        route_distinguishers: membership.route_distinguishers.into_iter().collect(),
-        local_pref: membership.local_pref,
-        vni: membership.vni,
-        multipath: membership.multipath,
-        any: true,
-    }
+/// A VPN whose destinations are declared to be behind a port.
+pub(super) struct DeclaredLeak {
+    /// What it has routes by.
+    pub(super) imports: BTreeSet<RouteTarget>,
+    pub(super) local_pref: Option<u32>,
+    pub(super) by: (RowKind, Id),
+    pub(super) export_targets: BTreeSet<RouteTarget>,
+}
+
+/// What the L3 VPNs that a router, a network or a binding is in say to its VRF.
+pub(super) fn of(model: &Model, member: Member) -> Membership {
+    membership(model, member, BgpvpnType::L3).unwrap_or_default()
 }
 
 /// The VPN whose VRF a network shares with the VPN's other networks: the only one that it is in, if they reach one another by
@@ -65,20 +50,18 @@ pub(super) fn shared(model: &Model, network: Id) -> Option<Id> {
     if model.routers_of(network).next().is_some() {
         return None;
     }
-    let mut vpns = model.l3_vpns_of((RowKind::Network, network));
-    let (bgpvpn, role) = vpns.next()?;
-    let mut imports = bgpvpn.route_targets.iter().chain(&bgpvpn.import_targets);
-    let exports = exports(bgpvpn, role);
-    let is_mutual = role.is_none() && imports.any(|target| exports.contains(target));
+    let mut vpns = vpns_of(model, Member::Network(network), BgpvpnType::L3);
+    let (_, bgpvpn, role) = vpns.next()?;
+    let is_mutual = role.is_none() && !imports(bgpvpn, role).is_disjoint(&exports(bgpvpn, role));
     (is_mutual && vpns.next().is_none()).then_some(bgpvpn.standard.id)
 }
 
 /// What is announced because of a port that is in these routers.
 pub(super) fn declared_for(model: &Model, port: &ServicePort, routers: &[Id]) -> Declared {
     let mut declared = Declared::default();
-    declared.add_whole(model, (RowKind::Network, port.service_id), port);
+    declared.add_whole(model, Member::Network(port.service_id), port);
     for router in routers {
-        declared.add_whole(model, (RowKind::Router, *router), port);
+        declared.add_whole(model, Member::Router(*router), port);
         declared.add_extra_routes(model, *router, port);
     }
     declared.add_own(model, port);
@@ -87,31 +70,52 @@ pub(super) fn declared_for(model: &Model, port: &ServicePort, routers: &[Id]) ->
 
 impl Declared {
     /// What a network or a router that a port is of is associated with.
-    fn add_whole(&mut self, model: &Model, whole: (RowKind, Id), port: &ServicePort) {
-        self.own_addresses.extend(of(model, whole).export_targets);
-        for (bgpvpn, role) in model.l3_vpns_of(whole) {
+    fn add_whole(&mut self, model: &Model, whole: Member, port: &ServicePort) {
+        self.own_addresses.extend(of(model, whole).export);
+        for (_, bgpvpn, role) in vpns_of(model, whole, BgpvpnType::L3) {
             self.add_static_routes(bgpvpn, &exports(bgpvpn, role), port);
         }
     }
 
     /// What a port itself is associated with.
     fn add_own(&mut self, model: &Model, port: &ServicePort) {
-        let id = port.standard.id;
-        for association in model.referring((RowKind::ServicePort, id), RowKind::BgpvpnPortAssociation) {
+        for (association, bgpvpn, role) in vpns_of(model, Member::Port(port.standard.id), BgpvpnType::L3) {
             let Some(row) = model.bgpvpn_port_associations.get(&association) else { continue };
-            let Some(bgpvpn) = model.l3_vpn(row.bgpvpn_id) else { continue };
-            let targets = exports(bgpvpn, row.role);
+            let targets = exports(bgpvpn, role);
             if row.advertise_fixed_ips {
                 self.own_addresses.extend(&targets);
             }
             self.add_static_routes(bgpvpn, &targets, port);
             let by = (RowKind::BgpvpnPortAssociation, association);
             for route in row.all_routes() {
-                let PortRoute::Prefix { prefix, local_pref } = route else { continue };
+                self.add_route(model, (bgpvpn, route), (port, by), &targets);
+            }
+        }
+    }
+
+    /// A route of a port's association with a VPN.
+    fn add_route(
+        &mut self,
+        model: &Model,
+        (bgpvpn, route): (&Bgpvpn, PortRoute),
+        (port, by): (&ServicePort, (RowKind, Id)),
+        targets: &BTreeSet<RouteTarget>,
+    ) {
+        let export_targets = targets.clone();
+        match route {
+            PortRoute::Prefix { prefix: destination, local_pref } => {
+                let Some(via) = address_like(port, destination.addr()) else { return };
                 let local_pref = local_pref.or(bgpvpn.local_pref);
-                let Some(via) = address_like(port, prefix) else { continue };
-                let export_targets = targets.clone();
-                self.routes.push(DeclaredRoute { destination: prefix, via, local_pref, by, export_targets });
+                self.routes.push(DeclaredRoute { destination, via, local_pref, by, export_targets });
+            }
+            // A VPN has its own routes already.
+            PortRoute::Bgpvpn { bgpvpn_id, .. } if bgpvpn_id == bgpvpn.standard.id => {}
+            PortRoute::Bgpvpn { bgpvpn_id, local_pref } => {
+                let Some(other) = model.l3_vpn(bgpvpn_id) else { return };
+                let local_pref = local_pref.or(bgpvpn.local_pref);
+                // All that any of its members has routes to.
+                let imports = imports(other, Some(Role::Hub));
+                self.leaks.push(DeclaredLeak { imports, local_pref, by, export_targets });
             }
         }
     }
@@ -131,10 +135,8 @@ impl Declared {
 
     fn add_extra_routes(&mut self, model: &Model, id: Id, port: &ServicePort) {
         let Some(router) = model.routers.get(&id) else { return };
-        let advertised = membership(model, Member::Router(id), BgpvpnType::L3)
-            .filter(|membership| membership.advertise_extra_routes)
-            .map(|membership| membership.export)
-            .unwrap_or_default();
+        let membership = of(model, Member::Router(id));
+        let advertised = if membership.advertise_extra_routes { membership.export } else { BTreeSet::new() };
         for route in router.routes.iter().filter(|route| has_address(port, route.nexthop)) {
             self.routes.push(DeclaredRoute {
                 destination: route.destination,
@@ -151,10 +153,10 @@ fn has_address(port: &ServicePort, address: IpAddr) -> bool {
     port.fixed_ips.iter().any(|fixed_ip| fixed_ip.ip_address == address)
 }
 
-/// The first address of a port that is of the same version as a prefix.
-fn address_like(port: &ServicePort, prefix: IpNet) -> Option<IpAddr> {
+/// The first address of a port that is of the same version as another.
+fn address_like(port: &ServicePort, other: IpAddr) -> Option<IpAddr> {
     let mut addresses = port.fixed_ips.iter().map(|fixed_ip| fixed_ip.ip_address);
-    addresses.find(|address| address.is_ipv4() == prefix.addr().is_ipv4())
+    addresses.find(|address| address.is_ipv4() == other.is_ipv4())
 }
 
 /// What is associated by rows of VPNs of which one is something else than it was.
@@ -217,27 +219,13 @@ impl Model {
         self.bgpvpns.get(&id).map(|bgpvpn| &**bgpvpn).filter(|bgpvpn| bgpvpn.kind == BgpvpnType::L3)
     }
 
-    /// The L3 VPNs that a network or a router is in, each with its part there.
-    fn l3_vpns_of(
-        &self,
-        (kind, id): (RowKind, Id),
-    ) -> impl Iterator<Item = (&Bgpvpn, Option<crate::bgpvpn::Role>)> {
-        let by = match kind {
-            RowKind::Network => RowKind::BgpvpnNetworkAssociation,
-            _ => RowKind::BgpvpnRouterAssociation,
-        };
-        self.referring((kind, id), by).filter_map(move |association| {
-            let (bgpvpn, role) = match by {
-                RowKind::BgpvpnNetworkAssociation => {
-                    let row = self.bgpvpn_network_associations.get(&association)?;
-                    (row.bgpvpn_id, row.role)
-                }
-                _ => {
-                    let row = self.bgpvpn_router_associations.get(&association)?;
-                    (row.bgpvpn_id, row.role)
-                }
-            };
-            Some((self.l3_vpn(bgpvpn)?, role))
+    /// Whether what another VPN has routes to is declared to be behind a port.
+    pub(super) fn has_leaks(&self, binding: Id) -> bool {
+        let mut associations =
+            self.referring((RowKind::ServicePort, binding), RowKind::BgpvpnPortAssociation);
+        associations.any(|id| {
+            let row = self.bgpvpn_port_associations.get(&id);
+            row.is_some_and(|row| row.leaks().any(|other| self.l3_vpn(other).is_some()))
         })
     }
 }

@@ -94,6 +94,13 @@ pub(crate) fn check(model: &Model) {
                 claim(format!("{:?}", Encapsulation::Vxlan { vni: vrf.vni }));
                 claim(format!("VRF number {:?}", vrf.number));
             }
+            Row::MacVrf(mac_vrf) => {
+                has(RowKind::Network, mac_vrf.standard.id);
+                claim(format!("VRF number {:?}", mac_vrf.number));
+                if let Some(vni) = mac_vrf.vni {
+                    claim(format!("{:?}", Encapsulation::Vxlan { vni }));
+                }
+            }
             Row::Departure(departure) => {
                 assert!(there.contains(&RowKey::Host(departure.host.clone())), "{departure:?} of no host");
             }

@@ -115,6 +115,43 @@ impl Site {
         site
     }
 
+    /// Puts the network with this subnet into a BGP VPN of type l2, with a VNI; answers the network.
+    pub(crate) fn in_an_l2_vpn(&mut self, cidr: &str) -> String {
+        let subnets = all(self, "subnets");
+        let subnet = subnets.iter().find(|subnet| subnet["cidr"] == cidr).unwrap();
+        let network = subnet["network_id"].as_str().unwrap().to_owned();
+        let vpn = json!({"type": "l2", "route_targets": ["64512:5000"], "vni": 5000});
+        let vpn = id(&self.create("bgpvpns", vpn).unwrap());
+        let association = json!({"bgpvpn_id": vpn, "network_id": network});
+        self.create("bgpvpn_network_associations", association).unwrap();
+        network
+    }
+
+    /// The same with a VPN for each of two networks, four ports on hosts in each, and what one VPN has leaked into the other.
+    pub(crate) fn with_vpns() -> Self {
+        let mut site = Self::with_random_hosts();
+        let networks: Vec<String> = all(&site, "networks").iter().map(id).collect();
+        let mut vpns = Vec::new();
+        for (n, network) in networks.iter().enumerate() {
+            let vpn = json!({"route_targets": [format!("64512:{n}")]});
+            let vpn = id(&site.create("bgpvpns", vpn).unwrap());
+            let association = json!({"bgpvpn_id": vpn, "network_id": network});
+            site.create("bgpvpn_network_associations", association).unwrap();
+            vpns.push(vpn);
+        }
+        for n in 0..8 {
+            let port = json!({"network_id": networks[n % 2], "binding:host_id": format!("host{}", 1 + n % 4),
+                "binding:profile": {"namespace": format!("vm{n}")}});
+            let port = id(&site.create("ports", port).unwrap());
+            if n == 1 {
+                let association = json!({"bgpvpn_id": vpns[1], "port_id": port,
+                    "routes": [{"type": "bgpvpn", "bgpvpn_id": vpns[0]}]});
+                site.create("bgpvpn_port_associations", association).unwrap();
+            }
+        }
+        site
+    }
+
     pub(crate) fn create(&mut self, path: &str, request: Value) -> Result<Map<String, Value>, Refusal> {
         let mut change = self.change();
         let id = by_any_name(path).unwrap().create(&mut change, request.as_object().unwrap())?;

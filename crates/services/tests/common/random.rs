@@ -1,9 +1,13 @@
 //! Random requests against a site: whatever people and hosts may do, in any order.
 
 use serde_json::{Map, Value, json};
-use weft_net::{Capability, HostFact, HostName};
+use weft_net::{Capability, HostFact, HostName, Vni};
 use weft_services::catalogue::{NoStatuses, by_any_name};
-use weft_services::{Change, Departure, Query, Refusal, confirm_departures, describe_host};
+use weft_services::vrf::Vrf;
+use weft_services::{
+    Change, Departure, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute, Model, Query, Refusal, Row,
+    confirm_departures, describe_host,
+};
 
 /// One request, as numbers from which it is made.
 pub(crate) type Numbers = (u8, [u8; 4]);
@@ -44,6 +48,59 @@ pub(crate) fn request(change: &mut Change, (kind, numbers): Numbers) -> Outcome 
         37..38 => request.bgp(),
         _ => request.set_tags(),
     }
+}
+
+/// Something that may be learned of what is there.
+pub(crate) fn fact_of(model: &Model, (kind, numbers): Numbers) -> Option<Fact> {
+    if kind % 2 == 0 { fact_of_vrf(model, numbers) } else { fact_of_network(model, (kind / 2, numbers)) }
+}
+
+/// A route of a VRF, or the carrier of a vNIC.
+fn fact_of_vrf(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
+    let vrfs: Vec<&Vrf> = model.vrfs().collect();
+    let ports: Vec<Id> = model
+        .rows()
+        .filter_map(|row| if let Row::InstancePort(port) = row { Some(port.standard.id) } else { None })
+        .collect();
+    if a % 2 == 0 && !vrfs.is_empty() {
+        let route = LearnedRoute {
+            next_hop: [198, 51, 100, c].into(),
+            encapsulation: LearnedEncapsulation::Vxlan {
+                vni: Vni::try_from(9000).unwrap(),
+                router_mac: format!("02:00:00:00:ff:{c:02x}").parse().unwrap(),
+            },
+            local_pref: [50, 100, 200][usize::from(c) % 3],
+        };
+        let destination = format!("203.0.113.{}/32", d % 4).parse().unwrap();
+        let routes = if d % 3 == 0 { Vec::new() } else { vec![route] };
+        return Some(Fact::Routes {
+            vrf: vrfs[usize::from(b) % vrfs.len()].standard.id,
+            destination,
+            routes,
+        });
+    }
+    let port = *ports.get(usize::from(b) % ports.len().max(1))?;
+    let host = format!("host{}", 1 + c % 5).parse().unwrap();
+    Some(Fact::Carrier { port, host, is_there: d % 3 == 0 })
+}
+
+/// Of a network that is in a VPN of type l2, a MAC address or an endpoint.
+fn fact_of_network(model: &Model, (kind, [a, b, c, d]): Numbers) -> Option<Fact> {
+    let networks: Vec<Id> = model.mac_vrfs().map(|mac_vrf| mac_vrf.standard.id).collect();
+    let network = *networks.get(usize::from(a) % networks.len().max(1))?;
+    // Now and then that of a host of ours.
+    let endpoint = if b % 4 == 3 { [192, 0, 2, 1 + b % 6] } else { [198, 51, 100, b % 3] }.into();
+    let vni = (1 + u32::from(c) % 3).try_into().unwrap();
+    let is_there = c % 4 != 0;
+    Some(match kind % 4 {
+        0 => Fact::Endpoint { network, endpoint, vni: is_there.then_some(vni) },
+        _ => {
+            let mac = Request::mac(d).parse().unwrap();
+            let address = (kind % 4 > 1).then(|| [10, 0, 0, d % 8].into());
+            let at = LearnedMac { endpoint, vni, sequence: u32::from(c) % 2, is_sticky: c % 16 == 1 };
+            Fact::Mac { network, mac, address, at: is_there.then_some(at) }
+        }
+    })
 }
 
 /// What a host can say of itself.
@@ -336,9 +393,17 @@ impl Request<'_> {
             json!({"name": format!("vpn{}", a % 3), "route_targets": [format!("64512:{}", b % 4)]});
         match c % 6 {
             0 => bgpvpn["type"] = json!("l2"),
+            3 => {
+                bgpvpn["type"] = json!("l2");
+                bgpvpn["vni"] = json!(1 + d % 6);
+            }
             1 => bgpvpn["vrf_policy"] = json!("hub-and-spoke"),
             2 => bgpvpn = json!({"vrf_policy": "any-to-any"}),
+            4 => bgpvpn = json!({"export_targets": [format!("64512:{}", b % 4)], "multipath": "failover"}),
             _ => bgpvpn["local_pref"] = json!(d),
+        }
+        if d % 4 == 0 {
+            bgpvpn["multipath"] = json!("failover");
         }
         self.create("bgpvpns", bgpvpn)
     }
@@ -351,8 +416,8 @@ impl Request<'_> {
             _ => ("bgpvpn_port_associations", json!({"port_id": self.pick("ports", b)})),
         };
         if c % 3 == 2 && d % 2 == 0 {
-            request["routes"] = json!([{"type": "prefix", "prefix": format!("203.0.113.{d}/32")},
-                {"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", d)}]);
+            request["routes"] = self.port_routes(d / 2);
+            request["advertise_fixed_ips"] = json!(d % 8 != 0);
         }
         if d % 5 == 0 {
             request["role"] = json!("hub");
@@ -361,9 +426,27 @@ impl Request<'_> {
         self.create(path, request)
     }
 
+    /// Routes of a port: a prefix, what another VPN has routes to, or both.
+    fn port_routes(&self, number: u8) -> Value {
+        let prefix = json!({"type": "prefix", "prefix": format!("203.0.113.{}/32", number % 4)});
+        let leak = json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number)});
+        let preferred =
+            json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number / 2), "local_pref": number});
+        match number % 4 {
+            0 => json!([prefix, preferred]),
+            1 => json!([leak, preferred]),
+            2 => json!([leak]),
+            _ => json!([prefix]),
+        }
+    }
+
     fn update_bgpvpn(&mut self) -> Outcome {
-        let [a, b, c, _] = self.numbers;
-        match b % 3 {
+        let [a, b, c, d] = self.numbers;
+        match b % 5 {
+            3 => {
+                self.update("bgpvpns", a, json!({"multipath": if c % 2 == 0 { "ecmp" } else { "failover" }}))
+            }
+            4 => self.update("bgpvpn_port_associations", a, json!({"routes": self.port_routes(d)})),
             0 => self.update("bgpvpns", a, json!({"import_targets": [format!("64512:{}", c % 4)]})),
             1 => self.update("bgpvpns", a, json!({"route_targets": []})),
             _ => {

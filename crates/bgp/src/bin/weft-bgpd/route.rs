@@ -32,6 +32,9 @@ pub(crate) struct RouteConfig {
     /// A VXLAN network identifier (EVPN).
     #[serde(default)]
     vni: Option<u32>,
+    /// To which MAC address packets are sent in VXLAN, of a prefix (RFC 9135 §8.1).
+    #[serde(default)]
+    router_mac: Option<Mac>,
     next_hop: IpAddr,
     #[serde(default)]
     route_targets: Vec<RouteTarget>,
@@ -54,7 +57,8 @@ impl RouteConfig {
             self.vni.map(|_| ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN));
         let mobility =
             self.mobility_sequence.map(|sequence| ExtendedCommunity::mac_mobility(sequence, false));
-        attributes.set_extended_communities(targets.chain(encapsulation).chain(mobility));
+        let router_mac = self.router_mac.map(ExtendedCommunity::routers_mac);
+        attributes.set_extended_communities(targets.chain(encapsulation).chain(mobility).chain(router_mac));
         Ok(Route { destination, payload, attributes })
     }
 

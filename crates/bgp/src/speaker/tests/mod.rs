@@ -5,3 +5,4 @@ mod instances;
 mod network;
 mod restart;
 mod sessions;
+mod views;

@@ -195,12 +195,23 @@ fn add_native_paths(paths: &mut Map<String, Value>) {
         ("/v1/rollback", "post", "Lead a set or a project back to a revision, as a new revision"),
         ("/v1/status", "get", "Hosts, and how far they are"),
         ("/v1/explain", "get", "Why a host has an object"),
+        (
+            "/v1/explain/route",
+            "get",
+            "What leads to a destination, from who asked for it to the kernels of hosts",
+        ),
+        ("/v1/bgp/neighbors", "get", "BGP neighbours and their sessions"),
+        ("/v1/bgp/neighbors/{address}", "get", "A BGP neighbour"),
+        ("/v1/bgp/neighbors/{address}/adj-in", "get", "What a BGP neighbour has announced"),
+        ("/v1/bgp/neighbors/{address}/adj-out", "get", "What a BGP neighbour has been told"),
+        ("/v1/bgp/rib", "get", "All routes of BGP, the best path of each first"),
+        ("/v1/bgp/explain", "get", "How the paths to a destination were compared"),
         ("/v1/watch", "get", "All changes, as server-sent events"),
         ("/v1/snapshot", "get", "The store as a file"),
         ("/v1/restore", "post", "Replace the store's content by a snapshot's"),
     ];
     for (path, method, summary) in native {
-        let id = path.trim_start_matches("/v1/");
+        let id = path.trim_start_matches("/v1/").replace(['/', '-'], "_").replace(['{', '}'], "");
         let operation = json!({ "summary": summary, "operationId": id, "tags": ["weft"], "parameters": parameters::of_native(path),
             "responses": responses("200", Some(json!({ "application/json": { "schema": { "type": "object" } } }))) });
         paths.insert(path.into(), json!({ method: operation }));

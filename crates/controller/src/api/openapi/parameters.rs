@@ -53,9 +53,53 @@ pub(super) fn of_native(path: &str) -> Vec<Value> {
             host["required"] = json!(true);
             vec![host, query("object", "Only objects in whose text this occurs", text())]
         }
+        "/v1/explain/route" => {
+            let mut from = query("from", "Router, BGP VPN, network or port, by name or identifier", text());
+            from["required"] = json!(true);
+            vec![from, destination(), query("host", "Only what this host was told and has", text())]
+        }
+        "/v1/bgp/neighbors" => vec![speaker()],
+        "/v1/bgp/neighbors/{address}" => vec![in_path("address"), speaker()],
+        "/v1/bgp/neighbors/{address}/adj-in" | "/v1/bgp/neighbors/{address}/adj-out" => {
+            [in_path("address")].into_iter().chain(of_routes()).collect()
+        }
+        "/v1/bgp/rib" => of_routes(),
+        "/v1/bgp/explain" => vec![destination(), speaker()],
         "/v1/watch" => vec![query("since", "Version from which it goes on: EPOCH.REVISION", text())],
         _ => Vec::new(),
     }
+}
+
+fn destination() -> Value {
+    let mut destination = query("destination", "A prefix or an address", text());
+    destination["required"] = json!(true);
+    destination
+}
+
+fn speaker() -> Value {
+    query("speaker", "BGP speaker, by name or identifier", text())
+}
+
+/// Which routes of a table of BGP are asked about.
+fn of_routes() -> Vec<Value> {
+    let flag = json!({ "type": "boolean" });
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    vec![
+        query(
+            "family",
+            "Address family: ipv4-unicast, ipv6-unicast, vpnv4, vpnv6, evpn, route-target",
+            text(),
+        ),
+        query("prefix", "Only to this prefix or parts of it", text()),
+        query("vrf", "Only what the VRF of this router, BGP VPN, network or port takes in or tells", text()),
+        query("route_distinguisher", "Only with this route distinguisher", text()),
+        query("route_target", "Only with this route target", text()),
+        query("route_type", "Only EVPN routes of this type", number()),
+        query("local", "Only what we originate", flag),
+        speaker(),
+        query("limit", "At most so many; 1000 at most", number()),
+        query("marker", "The next_marker of the page before", text()),
+    ]
 }
 
 fn text() -> Value {

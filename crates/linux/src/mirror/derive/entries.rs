@@ -42,8 +42,8 @@ pub(super) fn entry_object(table: &Table, view: &View, entry: &Entry) -> Option<
             Some(Object::Neighbour(Neighbour { link: link(), address, mac }))
         }
         Entry::VxlanFdb(index, Mac::ZERO, destination) => {
-            let there = view.is_vxlan && table.vxlan_fdb.contains_key(&(index, Mac::ZERO, destination));
-            there.then(|| Object::Flood(Flood { link: link(), destination }))
+            let vni = *table.vxlan_fdb.get(&(index, Mac::ZERO, destination)).filter(|_| view.is_vxlan)?;
+            Some(Object::Flood(Flood { link: link(), destination, vni }))
         }
         Entry::VxlanFdb(index, mac, _) => {
             // The kernel has one endpoint for an address of a single station.

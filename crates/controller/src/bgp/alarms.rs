@@ -1,0 +1,198 @@
+//! What the audit of routes has found, for whoever asks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+
+use parking_lot::Mutex;
+use weft_services::Timestamp;
+
+/// How many alarms that are over are remembered.
+const PAST_MAX: usize = 100;
+
+/// What is compared with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// What is announced, with what hosts say that they have carried out.
+    Announcement,
+    /// What a speaker originates, with what is announced.
+    LocRib,
+    /// What a neighbour was told, with what is for it.
+    AdjRibOut,
+    /// What was learned, with what a speaker has.
+    Learned,
+    /// What the model has of what was learned, with what was learned.
+    Fact,
+    /// What a host's kernel has, with what the host was told.
+    Kernel,
+}
+
+impl Comparison {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Announcement, Self::LocRib, Self::AdjRibOut, Self::Learned, Self::Fact, Self::Kernel];
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Announcement => "announcement",
+            Self::LocRib => "loc_rib",
+            Self::AdjRibOut => "adj_rib_out",
+            Self::Learned => "learned",
+            Self::Fact => "fact",
+            Self::Kernel => "kernel",
+        })
+    }
+}
+
+/// A route that was not where it is said to be, or was where it should not be.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Alarm {
+    /// What was compared.
+    pub comparison: Comparison,
+    /// The route, and where.
+    pub route: String,
+    /// What was wrong.
+    pub finding: String,
+    /// Since when that is known.
+    pub at: String,
+    /// When it was found right again.
+    pub mended_at: Option<String>,
+}
+
+/// How often something was looked at, was wrong, and was right again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Figures {
+    /// Comparisons.
+    pub checked: u64,
+    /// Alarms.
+    pub alarms: u64,
+    /// Alarms that are over.
+    pub mended: u64,
+}
+
+/// The alarms there are and were.
+#[derive(Default)]
+pub struct Alarms {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    figures: BTreeMap<Comparison, Figures>,
+    open: BTreeMap<(Comparison, String), Alarm>,
+    past: VecDeque<Alarm>,
+}
+
+impl State {
+    fn figures(&mut self, of: Comparison) -> &mut Figures {
+        self.figures.entry(of).or_default()
+    }
+
+    fn end(&mut self, mut alarm: Alarm, now: Timestamp) {
+        alarm.mended_at = Some(now.to_string());
+        tracing::info!(comparison = %alarm.comparison, route = alarm.route, "the route is as it should be again");
+        self.figures(alarm.comparison).mended += 1;
+        if self.past.len() == PAST_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back(alarm);
+    }
+}
+
+impl Alarms {
+    pub(crate) fn checked(&self, comparison: Comparison, count: usize) {
+        self.state.lock().figures(comparison).checked += count as u64;
+    }
+
+    /// A route is not as it should be.
+    pub(crate) fn raise(&self, comparison: Comparison, route: &str, finding: &str, now: Timestamp) {
+        let mut state = self.state.lock();
+        let key = (comparison, route.to_owned());
+        if state.open.contains_key(&key) {
+            return;
+        }
+        tracing::error!(%comparison, route, finding, "a route is not as it should be");
+        state.figures(comparison).alarms += 1;
+        let (route, finding) = (route.to_owned(), finding.to_owned());
+        state.open.insert(key, Alarm { comparison, route, finding, at: now.to_string(), mended_at: None });
+    }
+
+    /// A route is as it should be.
+    pub(crate) fn settle(&self, comparison: Comparison, route: &str, now: Timestamp) {
+        let mut state = self.state.lock();
+        if let Some(alarm) = state.open.remove(&(comparison, route.to_owned())) {
+            state.end(alarm, now);
+        }
+    }
+
+    /// All such routes of a comparison are as they should be.
+    pub(crate) fn settle_all(&self, of: Comparison, is_meant: impl Fn(&str) -> bool, now: Timestamp) {
+        let mut state = self.state.lock();
+        let ended: Vec<Alarm> = state
+            .open
+            .extract_if(.., |(known, route), _| *known == of && is_meant(route))
+            .map(|(_, alarm)| alarm)
+            .collect();
+        ended.into_iter().for_each(|alarm| state.end(alarm, now));
+    }
+
+    /// A route was not as it should be, and whoever says so has mended it.
+    pub(crate) fn mended(&self, comparison: Comparison, route: &str, finding: &str, now: Timestamp) {
+        self.raise(comparison, route, finding, now);
+        self.settle(comparison, route, now);
+    }
+
+    /// How often each comparison was made and what came of it.
+    pub(crate) fn figures(&self) -> Vec<(Comparison, Figures)> {
+        let state = self.state.lock();
+        let figures = |of: Comparison| (of, state.figures.get(&of).copied().unwrap_or_default());
+        Comparison::ALL.map(figures).into()
+    }
+
+    /// What is not as it should be now, and what was, the newest first.
+    pub(crate) fn all(&self) -> Vec<Alarm> {
+        let state = self.state.lock();
+        state.open.values().chain(state.past.iter().rev()).cloned().collect()
+    }
+
+    /// What is not as it should be now, of routes in whose text this occurs.
+    pub(crate) fn open_of(&self, text: &str) -> Option<Alarm> {
+        let state = self.state.lock();
+        state.open.values().find(|alarm| alarm.route.contains(text)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_is_raised_once_and_ends_once() {
+        let alarms = Alarms::default();
+        alarms.raise(Comparison::LocRib, "10.0.0.0/8", "not there", Timestamp(1));
+        alarms.raise(Comparison::LocRib, "10.0.0.0/8", "not there", Timestamp(2));
+        assert_eq!(alarms.open_of("10.0").map(|alarm| alarm.at), Some(Timestamp(1).to_string()));
+        alarms.settle(Comparison::AdjRibOut, "10.0.0.0/8", Timestamp(3));
+        assert!(alarms.open_of("10.0").is_some(), "another comparison's");
+        alarms.settle(Comparison::LocRib, "10.0.0.0/8", Timestamp(3));
+        alarms.settle(Comparison::LocRib, "10.0.0.0/8", Timestamp(4));
+        assert_eq!(alarms.open_of("10.0"), None);
+        let all = alarms.all();
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].mended_at, Some(Timestamp(3).to_string()));
+        let figures = alarms.figures().into_iter().find(|(of, _)| *of == Comparison::LocRib).unwrap().1;
+        assert_eq!(figures, Figures { checked: 0, alarms: 1, mended: 1 });
+    }
+
+    #[test]
+    fn so_many_alarms_of_the_past_are_remembered() {
+        let alarms = Alarms::default();
+        for number in 0..=PAST_MAX {
+            alarms.mended(Comparison::Kernel, &number.to_string(), "gone", Timestamp(1));
+        }
+        let all = alarms.all();
+        assert_eq!((all.len(), &*all[0].route), (PAST_MAX, "100"));
+    }
+}

@@ -1,0 +1,216 @@
+//! What speakers have learned of networks: MAC addresses and endpoints, each told by several routes. Pure.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use weft_bgp::speaker::{Learned, LearnedPath, Route};
+use weft_bgp::wire::{
+    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
+    Payload, PmsiTunnel,
+};
+use weft_net::{Mac, Vni};
+use weft_services::network::{Announcement, Reach};
+use weft_services::{Fact, Id, LearnedMac};
+
+/// The route by which something of a network is announced: EVPN type 2 (RFC 7432 §7.2) or 3 (§7.3), over VXLAN (RFC 8365 §5.1).
+pub(super) fn route(announcement: &Announcement) -> Route {
+    let distinguisher = announcement.route_distinguisher;
+    let (tag, label) = (EthernetTag::default(), LabelField::from_vni(announcement.vni));
+    let mut attributes = Attributes::new(announcement.next_hop.into());
+    attributes.local_pref = Some(announcement.local_pref);
+    let targets = announcement.targets.iter().copied().map(ExtendedCommunity::from);
+    let vxlan = ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN);
+    match announcement.reach {
+        Reach::Everybody => {
+            let originator = announcement.next_hop;
+            let tunnel = PmsiTunnel::ingress_replication(label, originator);
+            attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(tunnel));
+            attributes.set_extended_communities(targets.chain([vxlan]));
+            let destination = EvpnDestination::InclusiveMulticast { distinguisher, tag, originator };
+            Route { destination: Destination::Evpn(destination), payload: Payload::None, attributes }
+        }
+        Reach::Station { mac, address, sequence } => {
+            // What has never moved is told without (RFC 7432 §15).
+            let moved = (sequence > 0).then(|| ExtendedCommunity::mac_mobility(sequence, false));
+            attributes.set_extended_communities(targets.chain([vxlan]).chain(moved));
+            let destination = EvpnDestination::MacIp { distinguisher, tag, mac, address };
+            let payload = EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None };
+            let payload = Payload::Evpn(Box::new(payload));
+            Route { destination: Destination::Evpn(destination), payload, attributes }
+        }
+    }
+}
+
+/// What was learned of networks, by which speaker.
+#[derive(Default)]
+pub(super) struct Bridged {
+    macs: HashMap<(Id, Mac, Option<IpAddr>), BTreeMap<Id, LearnedMac>>,
+    /// The endpoint that an originator has told of.
+    originators: HashMap<(Id, Id, IpAddr), IpAddr>,
+    /// Of each endpoint, who has told of it.
+    endpoints: HashMap<(Id, IpAddr), BTreeMap<(Id, IpAddr), Vni>>,
+}
+
+impl Bridged {
+    /// Takes over what a speaker has learned of a network; answers what that changes. What is no route to a MAC address or to
+    /// everybody is left aside, and so is what cannot be used.
+    pub(super) fn hear(&mut self, speaker: Id, network: Id, learned: &Learned) -> Vec<Fact> {
+        match &learned.destination {
+            Destination::Evpn(EvpnDestination::MacIp { tag, mac, address, .. })
+                if *tag == EthernetTag::default() && mac.is_unicast() && address.is_none_or(is_host) =>
+            {
+                let at = learned.paths.iter().find_map(place);
+                self.set_mac(speaker, (network, *mac, *address), at).into_iter().collect()
+            }
+            Destination::Evpn(EvpnDestination::InclusiveMulticast { tag, originator, .. })
+                if *tag == EthernetTag::default() =>
+            {
+                let endpoint = learned.paths.iter().find_map(endpoint);
+                self.set_endpoint((network, speaker, *originator), endpoint)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a speaker has learned is known no more; answers what that changes.
+    pub(super) fn forget(&mut self, speaker: Id) -> Vec<Fact> {
+        let macs: Vec<_> =
+            self.macs.iter().filter(|(_, by)| by.contains_key(&speaker)).map(|(key, _)| *key).collect();
+        let mut facts: Vec<Fact> =
+            macs.into_iter().filter_map(|key| self.set_mac(speaker, key, None)).collect();
+        let told: Vec<_> = self.originators.keys().filter(|(_, of, _)| *of == speaker).copied().collect();
+        facts.extend(told.into_iter().flat_map(|key| self.set_endpoint(key, None)));
+        facts
+    }
+
+    fn set_mac(
+        &mut self,
+        speaker: Id,
+        key: (Id, Mac, Option<IpAddr>),
+        at: Option<LearnedMac>,
+    ) -> Option<Fact> {
+        let by = self.macs.entry(key).or_default();
+        let before = last(by);
+        match at {
+            Some(at) => by.insert(speaker, at),
+            None => by.remove(&speaker),
+        };
+        let after = last(by);
+        if by.is_empty() {
+            self.macs.remove(&key);
+        }
+        let (network, mac, address) = key;
+        (before != after).then_some(Fact::Mac { network, mac, address, at: after })
+    }
+
+    fn set_endpoint(&mut self, key: (Id, Id, IpAddr), at: Option<(IpAddr, Vni)>) -> Vec<Fact> {
+        let (network, speaker, originator) = key;
+        let before = match at {
+            Some((endpoint, _)) => self.originators.insert(key, endpoint),
+            None => self.originators.remove(&key),
+        };
+        let gone = before.filter(|before| at.is_none_or(|(endpoint, _)| endpoint != *before));
+        let set = gone.map(|endpoint| (endpoint, None)).into_iter();
+        let set = set.chain(at.map(|(endpoint, vni)| (endpoint, Some(vni))));
+        let set: HashSet<(IpAddr, Option<Vni>)> = set.collect();
+        let told = |(endpoint, vni)| {
+            let by = self.endpoints.entry((network, endpoint)).or_default();
+            let before = by.values().min().copied();
+            match vni {
+                Some(vni) => by.insert((speaker, originator), vni),
+                None => by.remove(&(speaker, originator)),
+            };
+            let after = by.values().min().copied();
+            if by.is_empty() {
+                self.endpoints.remove(&(network, endpoint));
+            }
+            (before != after).then_some(Fact::Endpoint { network, endpoint, vni: after })
+        };
+        set.into_iter().filter_map(told).collect()
+    }
+}
+
+/// Of what several speakers say of one MAC address, where it has moved to last.
+fn last(by: &BTreeMap<Id, LearnedMac>) -> Option<LearnedMac> {
+    by.values()
+        .max_by_key(|at| (at.is_sticky, at.sequence, std::cmp::Reverse((at.endpoint, at.vni))))
+        .copied()
+}
+
+/// Whether an address can be a station's.
+fn is_host(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
+}
+
+/// Where a path of type 2 leads; `None` where it cannot be used.
+fn place(path: &LearnedPath) -> Option<LearnedMac> {
+    let Payload::Evpn(payload) = &path.payload else { return None };
+    let communities = path.attributes.extended_communities();
+    let mobility = communities.iter().find_map(|one| one.as_mac_mobility());
+    let (sequence, is_sticky) = mobility.unwrap_or_default();
+    let endpoint = Some(path.attributes.next_hop.address()).filter(|endpoint| is_host(*endpoint))?;
+    Some(LearnedMac { endpoint, vni: payload.label.vni()?, sequence, is_sticky })
+}
+
+/// To where a path of type 3 wants frames to be sent, and under which VNI (RFC 8365 §9); `None` where a copy for each receiver is
+/// not what it wants.
+fn endpoint(path: &LearnedPath) -> Option<(IpAddr, Vni)> {
+    let tunnel = path.attributes.rare().pmsi_tunnel.as_ref()?;
+    let receiver = tunnel.receiver().filter(|receiver| is_host(*receiver))?;
+    Some((receiver, tunnel.label.vni()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> Id {
+        format!("00000000-0000-4000-8000-0000000000{n:02x}").parse().unwrap()
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn vni(number: u32) -> Vni {
+        number.try_into().unwrap()
+    }
+
+    #[test]
+    fn an_endpoint_is_there_for_as_long_as_somebody_tells_of_it() {
+        let (network, one, two) = (id(1), id(2), id(3));
+        let [near, far] = [address("192.0.2.1"), address("192.0.2.2")];
+        let mut bridged = Bridged::default();
+        let told = |endpoint, vni| Fact::Endpoint { network, endpoint, vni };
+        let mut set = |speaker, at| bridged.set_endpoint((network, speaker, near), at);
+        assert_eq!(set(one, Some((near, vni(7)))), [told(near, Some(vni(7)))]);
+        assert_eq!(set(one, Some((near, vni(7)))), [], "no news");
+        assert_eq!(set(two, Some((near, vni(9)))), [], "the lowest VNI is taken");
+        assert_eq!(set(one, None), [told(near, Some(vni(9)))]);
+        let mut moved = set(two, Some((far, vni(9))));
+        moved.sort_by_key(|fact| format!("{fact:?}"));
+        assert_eq!(moved, [told(near, None), told(far, Some(vni(9)))]);
+        assert_eq!(bridged.forget(two), [told(far, None)]);
+        assert!(bridged.originators.is_empty() && bridged.endpoints.is_empty());
+    }
+
+    #[test]
+    fn of_what_speakers_say_of_a_mac_address_the_last_move_counts() {
+        let (network, one, two, mac) = (id(1), id(2), id(3), Mac::new([2, 0, 0, 0, 0, 1]));
+        let at = |endpoint: &str, sequence| LearnedMac {
+            endpoint: address(endpoint),
+            vni: vni(7),
+            sequence,
+            is_sticky: false,
+        };
+        let told = |at| Fact::Mac { network, mac, address: None, at };
+        let mut bridged = Bridged::default();
+        let (older, newer) = (at("192.0.2.1", 0), at("192.0.2.2", 1));
+        let key = (network, mac, None);
+        assert_eq!(bridged.set_mac(one, key, Some(newer)), Some(told(Some(newer))));
+        assert_eq!(bridged.set_mac(two, key, Some(older)), None);
+        assert_eq!(bridged.forget(one), [told(Some(older))]);
+        assert_eq!(bridged.forget(two), [told(None)]);
+        assert!(bridged.macs.is_empty());
+    }
+}

@@ -1,0 +1,212 @@
+//! The gateways of a VRF: where they are, and what they answer for.
+//!
+//! A network's gateway is on its bridge, on every host that has ports there which are joined by it. A port that is joined
+//! otherwise (by routing alone, or in a VRF of its own) has a gateway for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_dataplane::{LinkId, LinkKind, Object, Steering};
+use weft_net::{HostName, IfName, Mac};
+
+use crate::compile::Compiled;
+use crate::core::{ServicePort, compile as core};
+use crate::network::compile as network_compile;
+use crate::router::RouterInterface;
+use crate::vrf::compile::takes_part;
+use crate::vrf::objects::{self, Gateway};
+use crate::vrf::{Scope, Vrf, member, vpn};
+use crate::{Id, Model, RowKind, names};
+
+/// The subnets that a VRF's gateways are in.
+pub(super) fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
+    let id = vrf.standard.id;
+    let subnets: BTreeSet<Id> = match vrf.scope {
+        Scope::Router => {
+            let networks = model.networks_of(id).filter(|network| !model.vrfs.contains_key(network));
+            networks.flat_map(|network| model.subnets_attached(id, network)).collect()
+        }
+        Scope::Vpn => {
+            let networks = model.members_of(id).filter(|(kind, _)| *kind == RowKind::Network);
+            let own = networks.filter(|(_, network)| vpn::shared(model, *network) == Some(id));
+            own.flat_map(|(_, network)| model.subnets_of(network)).collect()
+        }
+        Scope::Network => model.subnets_of(id).collect(),
+        Scope::Port => BTreeSet::new(),
+    };
+    subnets.into_iter().filter_map(|id| Some(model.subnets.get(&id)?.cidr.trunc())).collect()
+}
+
+/// How a port is joined to its VRF.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joined {
+    /// By its network's bridge, on which the VRF has a gateway.
+    Bridged,
+    /// By a bridge that has only it: none of the network's other ports sees a frame of it.
+    Routed,
+    /// By its network's bridge for what is for the other ports, and by a gateway of its own for the rest.
+    Steered,
+}
+
+fn joined(model: &Model, vrf: &Vrf, port: &ServicePort) -> Joined {
+    if model.is_routed(port) {
+        Joined::Routed
+    } else if vrf.scope == Scope::Port {
+        Joined::Steered
+    } else {
+        Joined::Bridged
+    }
+}
+
+/// The gateway of a network on a host, if ports are joined by it there.
+pub(super) fn network_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Vec<Object> {
+    let Some(gateway) = bridged_gateway(model, vrf, host, id) else { return Vec::new() };
+    let mut objects = gateway.objects();
+    let link = gateway.link();
+    let addresses = gateway_addresses(model, vrf, id);
+    objects.extend(addresses.into_iter().map(|address| Object::Address(link.clone(), address)));
+    objects
+}
+
+/// The gateway that a VRF has on a network's bridge on a host.
+pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, network: Id) -> Option<Gateway> {
+    bridged_gateway_but_for(model, vrf, host, (network, None))
+}
+
+/// The gateway that it has there because of other ports than this one.
+pub(super) fn bridged_gateway_but_for(
+    model: &Model,
+    vrf: &Vrf,
+    host: &HostName,
+    (id, but_for): (Id, Option<Id>),
+) -> Option<Gateway> {
+    let network = model.networks.get(&id)?;
+    let is_bridged = |port: Id| {
+        let port = model.service_ports.get(&port).filter(|_| Some(port) != but_for);
+        port.is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
+    };
+    let has_bridge = network_compile::takes_part(model, id, host);
+    (has_bridge && model.ports_in(vrf.standard.id, host, id).any(is_bridged)).then(|| Gateway {
+        of: gateway_id(model, vrf, id),
+        vrf: vrf.standard.id,
+        bridge: Some(names::bridge(id)),
+        mac: gateway_mac(model, vrf, id),
+        mtu: network.mtu,
+    })
+}
+
+/// What a network's gateway in a VRF is named after: the router's interface, or the network.
+fn gateway_id(model: &Model, vrf: &Vrf, network: Id) -> Id {
+    match vrf.scope {
+        Scope::Router => interfaces(model, network, Some(vrf.standard.id)).next().unwrap_or(network),
+        Scope::Vpn | Scope::Network | Scope::Port => network,
+    }
+}
+
+/// The interfaces of a router, or of any, on a network: the one first whose MAC address the gateway has. That is the oldest, and
+/// of those that are as old one of IPv4: one more beside it, or one less, leaves the gateway where it is.
+fn interfaces(model: &Model, network: Id, router: Option<Id>) -> impl Iterator<Item = Id> + use<> {
+    let interfaces = model.referring((RowKind::Network, network), RowKind::RouterInterface);
+    let interfaces = interfaces.filter_map(|id| model.router_interfaces.get(&id));
+    let own = interfaces.filter(|found| router.is_none_or(|router| found.router_id == router));
+    let is_ipv6 = |id: &Id| model.subnets.get(id).is_some_and(|subnet| subnet.cidr.addr().is_ipv6());
+    let order = |found: &RouterInterface| {
+        (found.standard.created_at, found.subnet_ids.iter().all(is_ipv6), found.standard.id)
+    };
+    let ordered: BTreeSet<_> = own.map(|found| order(found)).collect();
+    ordered.into_iter().map(|(_, _, id)| id)
+}
+
+/// The router whose interfaces a VRF's gateways have the addresses of; `None`: any router's.
+fn router_of(vrf: &Vrf) -> Option<Id> {
+    (vrf.scope == Scope::Router).then_some(vrf.standard.id)
+}
+
+/// The MAC address of a network's gateway: that of the router's interface, where it has one.
+fn gateway_mac(model: &Model, vrf: &Vrf, network: Id) -> Mac {
+    let mut interfaces = interfaces(model, network, router_of(vrf));
+    let mac = interfaces.find_map(|id| Some(model.service_ports.get(&id)?.mac_address));
+    let own = || model.vrfs.get(&network).map_or(vrf.mac_address, |vrf| vrf.mac_address);
+    mac.unwrap_or_else(own)
+}
+
+/// The addresses of a network's gateway in a VRF: those of the router's interfaces, or the gateways of its subnets.
+pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<IpNet> {
+    let with_length = |(subnet, address): (Id, IpAddr)| {
+        let subnet = model.subnets.get(&subnet)?;
+        IpNet::new(address, subnet.cidr.prefix_len()).ok()
+    };
+    let ports = interfaces(model, network, router_of(vrf)).filter_map(|id| model.service_ports.get(&id));
+    let of_ports = ports.flat_map(|port| port.fixed_ips.iter().map(|ip| (ip.subnet_id, ip.ip_address)));
+    let mut found: BTreeMap<Id, IpAddr> = of_ports.collect();
+    if vrf.scope != Scope::Router {
+        for id in model.subnets_of(network) {
+            let gateway = model.subnets.get(&id).and_then(|subnet| subnet.gateway_ip);
+            if let Some(gateway) = gateway {
+                found.entry(id).or_insert(gateway);
+            }
+        }
+    }
+    found.into_iter().filter_map(with_length).collect()
+}
+
+/// The gateway that a port has for itself on its host.
+pub(super) fn own_gateway(model: &Model, vrf: &Vrf, port: &ServicePort, host: &HostName) -> Option<Gateway> {
+    let mtu = model.networks.get(&port.service_id)?.mtu;
+    let bridge = match joined(model, vrf, port) {
+        Joined::Bridged => return None,
+        Joined::Routed => Some(names::bridge(port.standard.id)),
+        // Where its network is not, nothing comes by its bridge either.
+        Joined::Steered if !network_compile::takes_part(model, port.service_id, host) => return None,
+        Joined::Steered => None,
+    };
+    Some(Gateway {
+        of: port.standard.id,
+        vrf: vrf.standard.id,
+        bridge,
+        mac: gateway_mac(model, vrf, port.service_id),
+        mtu,
+    })
+}
+
+/// A port that is not joined by its network's bridge alone: its gateway.
+pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
+    let port = model.service_ports.get(&id)?;
+    let members = member::entries(model, id).members;
+    let (_, host, _) = members.into_iter().find(|(of, ..)| *of == vrf.standard.id)?;
+    if !takes_part(model, vrf.standard.id, &host) {
+        return None;
+    }
+    let gateway = own_gateway(model, vrf, port, &host)?;
+    let mut objects = match gateway.bridge {
+        Some(bridge) => port_bridge(model, port, bridge)?,
+        None => Vec::new(),
+    };
+    objects.extend(gateway.objects());
+    let link = gateway.link();
+    // Not with the length of the prefix: the rest of the subnet is not on this link.
+    let addresses: Vec<IpAddr> =
+        gateway_addresses(model, vrf, port.service_id).into_iter().map(|address| address.addr()).collect();
+    objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), IpNet::from(*address))));
+    match gateway.bridge {
+        Some(_) => objects.push(Object::ProxyArp(link)),
+        None => objects.push(Object::Steering(Steering {
+            link: LinkId::on_host(core::link_name(model, port.interface_id)?),
+            mac: gateway.mac,
+            addresses: addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            to: gateway.port(),
+        })),
+    }
+    Some(Compiled::only_at(host, objects))
+}
+
+/// The bridge of a port that no other port is on, with the port and what its workload is told.
+fn port_bridge(model: &Model, port: &ServicePort, bridge: IfName) -> Option<Vec<Object>> {
+    let (id, network) = (port.standard.id, model.networks.get(&port.service_id)?);
+    let link = LinkId::on_host(bridge);
+    let mut objects =
+        vec![objects::link_object(link, names::mark("port-bridge", id), network.mtu, LinkKind::Bridge)];
+    objects.extend(network_compile::on_bridge(model, port, bridge)?);
+    Some(objects)
+}

@@ -1,0 +1,140 @@
+//! The routes to a prefix: what they are on each host of a VRF.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use weft_dataplane::{INGRESS_TABLE, LinkId, Neighbour, Object, Path, RouteTo};
+use weft_net::HostName;
+
+use crate::compile::Compiled;
+use crate::network::compile::MAIN_TABLE;
+use crate::vrf::gateway::{bridged_gateway, gateway_addresses, own_gateway, subnets_of};
+use crate::vrf::objects::{self, Hop};
+use crate::vrf::route::{self, Live, ToPort};
+use crate::vrf::{Vrf, outside};
+use crate::{Id, Model};
+
+/// The routes to a prefix, on the hosts where ports are to which it leads, and on the others.
+pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let own = route::own(model, vrf, prefix);
+    let mut compiled = match route::live(model, vrf, prefix) {
+        Live::Ports(live) => to_ports(model, vrf, prefix, &live),
+        // A leak of a port's own is in no table but that of what arrives.
+        Live::Outside([]) if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
+        Live::Outside([]) => return out_of_reach(model, vrf, prefix),
+        Live::Outside(routes) => outside::compile(model, vrf, prefix, routes),
+    };
+    // What comes from elsewhere goes no further than the host that it has come to.
+    for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {
+        let arriving = local_paths(model, vrf, prefix, route::arriving(vrf, &own, host));
+        if arriving.paths.is_empty() {
+            continue;
+        }
+        let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
+        let fresh = arriving.objects.into_iter().filter(|object| !objects.contains(object));
+        let fresh: Vec<Object> = fresh.collect();
+        objects.extend(fresh);
+        let route = objects::route(vrf.standard.id, INGRESS_TABLE, prefix, RouteTo::paths(arriving.paths));
+        objects.push(route);
+    }
+    Some(compiled)
+}
+
+/// The routes to a prefix along paths to ports.
+fn to_ports(model: &Model, vrf: &Vrf, prefix: IpNet, live: &[ToPort<'_>]) -> Compiled {
+    let homes: BTreeSet<&HostName> = live.iter().map(|live| &live.host).collect();
+    let on = |host: &HostName| (host.clone(), routes_on(model, vrf, prefix, (live, Some(host))));
+    let at = homes.into_iter().map(on).collect();
+    let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (live, None)) };
+    add_proxies(model, vrf, (prefix, live), &mut compiled);
+    compiled
+}
+
+/// The route to a prefix on one host, or on any where it leads to no port.
+fn routes_on(
+    model: &Model,
+    vrf: &Vrf,
+    prefix: IpNet,
+    (live, here): (&[ToPort<'_>], Option<&HostName>),
+) -> Vec<Object> {
+    let id = vrf.standard.id;
+    let is_local = |live: &&ToPort<'_>| live.path.vrf == id && Some(&live.host) == here;
+    let Local { mut paths, mut objects } = local_paths(model, vrf, prefix, live.iter().filter(is_local));
+    for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
+        let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
+        let hop = if Some(&host) == here {
+            Some(Hop::to_vrf(vrf, of.vni, there, weight))
+        } else {
+            Hop::to_host(vrf, of.vni, there, weight)
+        };
+        let Some(hop) = hop else { continue };
+        paths.push(hop.path);
+        objects.extend(hop.objects);
+    }
+    if !paths.is_empty() {
+        objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
+    }
+    objects
+}
+
+/// Paths to ports of one host, and what they need besides.
+struct Local {
+    paths: Vec<Path>,
+    objects: Vec<Object>,
+}
+
+fn local_paths<'a, 'm: 'a>(
+    model: &Model,
+    vrf: &Vrf,
+    prefix: IpNet,
+    local: impl IntoIterator<Item = &'a ToPort<'m>>,
+) -> Local {
+    let mut found = Local { paths: Vec::new(), objects: Vec::new() };
+    for to in local {
+        let Some(link) = local_link(model, vrf, to) else { continue };
+        found.paths.push(objects::path(to.path.via, link.name, 1));
+        if to.path.via.is_none() {
+            let (address, mac) = (prefix.addr(), to.port.mac_address);
+            found.objects.push(Object::Neighbour(Neighbour { link, address, mac }));
+        }
+    }
+    found
+}
+
+/// The link of a VRF by which a port is reached that is on the same host.
+fn local_link(model: &Model, vrf: &Vrf, live: &ToPort<'_>) -> Option<LinkId> {
+    let own = own_gateway(model, vrf, live.port, &live.host);
+    own.or_else(|| bridged_gateway(model, vrf, &live.host, live.network)).map(|gateway| gateway.link())
+}
+
+/// Where several ports have one address, and are joined by routing alone, the gateways on their network's bridges answer for it.
+fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]), compiled: &mut Compiled) {
+    let anycast = live.iter().filter(|live| live.port.anycast && live.path.via.is_none());
+    let networks: BTreeSet<Id> =
+        anycast.filter(|live| live.path.vrf == vrf.standard.id).map(|live| live.network).collect();
+    for network in networks {
+        for host in model.hosts_of_vrf(vrf.standard.id) {
+            let Some(gateway) = bridged_gateway(model, vrf, host, network) else { continue };
+            let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
+            objects.push(Object::ProxyNeighbour(gateway.link(), prefix.addr()));
+        }
+    }
+}
+
+/// A subnet of which nothing is known but its ports: what is for another address of it goes no further, where no gateway is
+/// on its network to ask.
+fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let id = vrf.standard.id;
+    if !subnets_of(model, vrf).contains(&prefix) {
+        return None;
+    }
+    let at = model.hosts_of_vrf(id).filter(|host| {
+        model.networks_in(id, host).into_iter().any(|network| {
+            let has_gateway = bridged_gateway(model, vrf, host, network).is_some();
+            has_gateway
+                && gateway_addresses(model, vrf, network).iter().any(|address| address.trunc() == prefix)
+        })
+    });
+    let at = at.map(|host| (host.clone(), Vec::new())).collect();
+    Some(Compiled { at, elsewhere: vec![objects::route(id, MAIN_TABLE, prefix, RouteTo::Unreachable)] })
+}

@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, ensure};
 use cargo_metadata::MetadataCommand;
 
-/// What has to be built: the daemons and the bench.
-const PACKAGES: [&str; 3] = ["weft-controller", "weft-agent", "weft-bench"];
+/// What has to be built: the daemons, the speaker as a process, and the bench.
+const PACKAGES: [&str; 4] = ["weft-controller", "weft-agent", "weft-bgp", "weft-bench"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

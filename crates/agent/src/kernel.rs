@@ -82,7 +82,7 @@ impl Host for Kernel {
         self.host.resync();
     }
 
-    fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError> {
+    fn without_carrier(&self) -> Vec<IfName> {
         self.host.without_carrier()
     }
 

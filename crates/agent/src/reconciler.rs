@@ -201,17 +201,18 @@ impl<D: Driver> Reconciler<D> {
         if self.version.is_none() {
             return TurnReport::default();
         }
-        let plan = match self.look() {
+        let whole = match self.look() {
             Ok(plan) => plan,
             Err(error) => return self.blind(&error, now),
         };
-        self.drift.look(self.version, &plan, &self.intent);
-        let steps = self.retry.select(&plan, now);
-        if steps.is_empty() {
-            self.retry.note(steps, &[], &plan, now);
-            return self.report(&plan, (0, 0));
+        self.drift.look(self.version, &whole, &self.intent);
+        let held = if self.retry.holds_nothing() { None } else { Some(whole.clone()) };
+        let plan = self.retry.select(whole, now);
+        if plan.steps.is_empty() {
+            let left = held.as_ref().unwrap_or(&plan);
+            self.retry.note(Vec::new(), &[], left, now);
+            return self.report(left, (0, 0));
         }
-        let plan = Plan { steps, ..plan };
         let outcomes = self.driver.apply(&plan);
         let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         let counts = (done as u64, (plan.steps.len() - done.min(plan.steps.len())) as u64);

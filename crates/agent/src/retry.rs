@@ -47,11 +47,16 @@ impl Retry {
         self.rush.or(self.due)
     }
 
+    /// Whether no step is held back, so that all of a plan is to be done.
+    pub(crate) fn holds_nothing(&self) -> bool {
+        self.held.is_empty()
+    }
+
     /// The steps of a plan that are to be done now: all of them if it is time; else those that are not held, and those that need
     /// what these make, because that changes their prospects.
-    pub(crate) fn select(&self, plan: &Plan, now: Duration) -> Vec<Step> {
+    pub(crate) fn select(&self, plan: Plan, now: Duration) -> Plan {
         if self.held.is_empty() || self.due.is_none_or(|due| due <= now) {
-            return plan.steps.clone();
+            return plan;
         }
         let mut going = HashSet::new();
         let mut steps = Vec::new();
@@ -62,7 +67,7 @@ impl Retry {
                 steps.push(step.clone());
             }
         }
-        steps
+        Plan { steps, ..plan }
     }
 
     /// Why a step was refused when it was last tried.
@@ -81,7 +86,12 @@ impl Retry {
         let was_due = self.due.is_some_and(|due| due <= now);
         let is_new = |step: &Step| !self.held.contains_key(&step.key());
         let has_new = left.steps.iter().any(is_new);
+        // Mostly nothing is left, of however much was done.
+        let left_keys: HashSet<Key> = left.steps.iter().map(Step::key).collect();
         for (index, step) in steps.into_iter().enumerate() {
+            if left_keys.is_empty() || !left_keys.contains(&step.key()) {
+                continue;
+            }
             let reason = match outcomes.get(index) {
                 Some(Ok(())) => "it was done, but is not as it should be",
                 Some(Err(error)) => error.reason.as_str(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use weft_dataplane::{Driver, ObserveError};
+use weft_dataplane::Driver;
 use weft_net::{HostFact, IfName};
 use weft_protocol::{Version, wire};
 
@@ -33,11 +33,8 @@ pub trait Host: Driver {
     /// What the host says of itself.
     fn facts(&mut self) -> HostFact;
 
-    /// The links of the host's own namespace that are there and have no carrier.
-    ///
-    /// # Errors
-    /// When the host cannot be looked at.
-    fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError>;
+    /// The links of the host's own namespace that are there and have no carrier, as of the last look.
+    fn without_carrier(&self) -> Vec<IfName>;
 }
 
 /// Ends a host's wait, now or, if it is not waiting, the next time it does. From any thread.
@@ -124,8 +121,13 @@ impl<H: Host> Runner<H> {
                 self.reconciler.driver_mut().resync();
                 resync_at = now + self.resync_interval;
             }
-            self.show_carriers();
+            // Before the turn, which may be long: others wait for this to go around a link that is dead.
+            if self.reconciler.driver_mut().observe().is_ok() {
+                self.show_carriers();
+            }
             let report = self.reconciler.turn(now);
+            // The turn has looked as well, and nobody will wake us for what it has seen.
+            self.show_carriers();
             let due = report.next_turn.map_or(resync_at, |next| next.min(resync_at));
             self.log_drifts(&report);
             log(&report, started.elapsed().saturating_sub(now));
@@ -193,10 +195,8 @@ impl<H: Host> Runner<H> {
         }
     }
 
-    /// Before the turn, which may be long: others wait for this to go around a link that is dead.
-    fn show_carriers(&mut self) {
-        let Ok(links) = self.reconciler.driver_mut().without_carrier() else { return };
-        let without = self.reconciler.of_workloads(links);
+    fn show_carriers(&self) {
+        let without = self.reconciler.of_workloads(self.reconciler.driver().without_carrier());
         self.outlets.board.send_if_modified(|board| {
             let changed = *board.without_carrier != without;
             if changed {

@@ -13,7 +13,7 @@ use weft_agent::runner::{Board, Host, Input, Outlets, Runner};
 use weft_dataplane::{
     Driver, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
 };
-use weft_net::{Capability, HostFact, L3Encapsulation};
+use weft_net::{Capability, HostFact, IfName, L3Encapsulation};
 use weft_protocol::{Basis, Version, encode_objects, updates, wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -44,8 +44,13 @@ impl Driver for Silent {
 }
 
 impl Host for Silent {
-    fn without_carrier(&mut self) -> Result<Vec<weft_net::IfName>, ObserveError> {
-        Ok(Vec::new())
+    /// Nobody uses a tap.
+    fn without_carrier(&self) -> Vec<IfName> {
+        let links = self.picture.iter().filter_map(|(_, object)| match object {
+            Object::Link(link) if link.kind == LinkKind::Tap => Some(link.id.name),
+            _ => None,
+        });
+        links.collect()
     }
 
     fn wait(&mut self, timeout: Duration) {
@@ -70,14 +75,18 @@ impl Host for Silent {
     }
 }
 
-fn bridge() -> Object {
-    let (id, mark) = (LinkId::on_host("br-1".parse().unwrap()), "weft.net.1".parse().unwrap());
-    Object::Link(Link { id, mark, mtu: 1450, up: true, kind: LinkKind::Bridge })
+fn link(name: &str, kind: LinkKind) -> Object {
+    let (id, mark) = (LinkId::on_host(name.parse().unwrap()), "weft.net.1".parse().unwrap());
+    Object::Link(Link { id, mark, mtu: 1450, up: true, kind })
 }
 
-fn intent() -> Vec<wire::Update> {
+fn bridge() -> Object {
+    link("br-1", LinkKind::Bridge)
+}
+
+fn intent(object: Object) -> Vec<wire::Update> {
     let (service, subject) = ("network/1".to_owned(), "member/1".to_owned());
-    let part = wire::FragmentPart { service, subject, objects: encode_objects(&[bridge()]) };
+    let part = wire::FragmentPart { service, subject, objects: encode_objects(&[object]) };
     updates(Version::new(1, 1), Basis::Full, [part], [])
 }
 
@@ -104,7 +113,7 @@ async fn what_no_event_tells_of_is_healed_by_the_next_full_look() {
     let runner = Runner::new(Reconciler::new(host), taken, outlets, INTERVAL);
     let runner = thread::spawn(move || runner.run());
 
-    for update in intent() {
+    for update in intent(bridge()) {
         inputs.send(Input::Update(update)).await.unwrap();
     }
     // The turn that makes it, and then one that has nothing to do.
@@ -118,4 +127,24 @@ async fn what_no_event_tells_of_is_healed_by_the_next_full_look() {
     runner.thread().unpark();
     runner.join().unwrap();
     assert!(*longest_wait.lock().unwrap() <= INTERVAL, "no wait is longer than the interval");
+}
+
+#[tokio::test]
+async fn a_carrier_that_is_lost_during_a_turn_is_shown_after_it_though_nobody_wakes_the_loop() {
+    let host = Silent { memory: Arc::default(), picture: State::default(), longest_wait: Arc::default() };
+    let (inputs, taken) = mpsc::channel(8);
+    let (explanations, _explained) = mpsc::channel(1);
+    let (board, mut seen) = watch::channel(Board::default());
+    let outlets = Outlets { board, explanations, mailbox: Arc::new(Mailbox::default()) };
+    for update in intent(link("tap1", LinkKind::Tap)) {
+        inputs.send(Input::Update(update)).await.unwrap();
+    }
+    let runner = Runner::new(Reconciler::new(host), taken, outlets, 10 * PATIENCE);
+    let runner = thread::spawn(move || runner.run());
+    // The tap is made in the first turn, and has no carrier; then the loop sleeps.
+    let tap: IfName = "tap1".parse().unwrap();
+    until(&mut seen, |board| board.without_carrier.contains(&tap)).await;
+    inputs.send(Input::Stop).await.unwrap();
+    runner.thread().unpark();
+    runner.join().unwrap();
 }

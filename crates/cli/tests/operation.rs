@@ -96,8 +96,8 @@ fn the_status_calls_resources_by_name_and_tells_of_failed_bindings() {
         &["status", "-q", "-o", "wide"],
         expect![[r#"
             exit 1
-            out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED   DONE   SOFTWARE
-            out| hv1    yes     no        1.42      0        0        7      0.0.9
+            out| HOST   ALIVE   AT REST   VERSION   BEHIND   FAILED   DONE   DRIFTS   SOFTWARE
+            out| hv1    yes     no        1.42      0        0        7      0        0.0.9
             out| hv1: waiting tap web: not there yet (for port web of network blue)
             out| hv1: failed service port 10000000-0000-4000-8000-000000000077 of network blue: No
             out| warning: port lost: its binding to hv9 has failed: the host hv9 is not known

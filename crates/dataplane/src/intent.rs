@@ -39,9 +39,62 @@ pub struct Fragment {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostIntent {
     fragments: BTreeMap<FragmentId, Vec<Key>>,
-    asked: BTreeMap<Key, BTreeMap<FragmentId, Object>>,
+    asked: BTreeMap<Key, Asked>,
     want: State,
     conflicts: BTreeSet<Key>,
+}
+
+/// What is asked for under one key: mostly one object, which may have very many who ask for it, such as the next router of
+/// all routes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    /// Each object once, with who asks for it; in the order of the first of these.
+    objects: Vec<(Object, BTreeSet<FragmentId>)>,
+}
+
+impl Asked {
+    /// A fragment asks for this, whatever it asked for before.
+    fn insert(&mut self, id: &FragmentId, object: Object) {
+        if self.objects.iter().any(|(other, by)| *other == object && by.contains(id)) {
+            return;
+        }
+        self.remove(id);
+        match self.objects.iter_mut().find(|(other, _)| *other == object) {
+            Some((_, by)) => drop(by.insert(id.clone())),
+            None => self.objects.push((object, BTreeSet::from([id.clone()]))),
+        }
+        self.sort();
+    }
+
+    /// A fragment asks for nothing any more.
+    fn remove(&mut self, id: &FragmentId) {
+        for (_, by) in &mut self.objects {
+            by.remove(id);
+        }
+        self.objects.retain(|(_, by)| !by.is_empty());
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        self.objects.sort_by(|(_, a), (_, b)| a.first().cmp(&b.first()));
+    }
+
+    /// What is taken: that of the smallest fragment.
+    fn taken(&self) -> Option<&Object> {
+        self.objects.first().map(|(object, _)| object)
+    }
+
+    /// Whether all ask for the same.
+    const fn is_agreed(&self) -> bool {
+        self.objects.len() <= 1
+    }
+
+    /// Who asks, in order.
+    fn by(&self) -> impl Iterator<Item = &FragmentId> {
+        let mut all: Vec<&FragmentId> = self.objects.iter().flat_map(|(_, by)| by).collect();
+        all.sort();
+        all.into_iter()
+    }
 }
 
 impl HostIntent {
@@ -57,7 +110,7 @@ impl HostIntent {
         };
         self.withdraw(&fragment.id, &gone);
         for (key, object) in keys.iter().zip(fragment.objects) {
-            self.asked.entry(key.clone()).or_default().insert(fragment.id.clone(), object);
+            self.asked.entry(key.clone()).or_default().insert(&fragment.id, object);
             self.settle(key);
         }
         self.fragments.insert(fragment.id, keys);
@@ -95,7 +148,7 @@ impl HostIntent {
 
     /// Who asked for the object with this key.
     pub fn asked_by(&self, key: &Key) -> impl Iterator<Item = &FragmentId> {
-        self.asked.get(key).into_iter().flat_map(BTreeMap::keys)
+        self.asked.get(key).into_iter().flat_map(Asked::by)
     }
 
     /// Keys under which different objects are asked for.
@@ -115,21 +168,19 @@ impl HostIntent {
 
     /// Makes `want` and `conflicts` agree with what is asked for under one key.
     fn settle(&mut self, key: &Key) {
-        let Some((first, others)) = self.asked.get(key).and_then(|asked| {
-            let mut objects = asked.values();
-            objects.next().map(|first| (first, objects))
-        }) else {
+        let Some((taken, is_agreed)) =
+            self.asked.get(key).and_then(|asked| Some((asked.taken()?, asked.is_agreed())))
+        else {
             self.asked.remove(key);
             self.want.remove(key);
             self.conflicts.remove(key);
             return;
         };
-        let agreed = { others }.all(|other| other == first);
-        if self.want.get(key) != Some(first) {
-            let first = first.clone();
-            self.want.insert(first);
+        if self.want.get(key) != Some(taken) {
+            let taken = taken.clone();
+            self.want.insert(taken);
         }
-        if agreed {
+        if is_agreed {
             self.conflicts.remove(key);
         } else {
             self.conflicts.insert(key.clone());
@@ -187,5 +238,27 @@ mod tests {
         assert_eq!(forth, back);
         assert_eq!(forth.want(), &[neighbour(1, 1)].into_iter().collect());
         assert_eq!(forth.conflicts().len(), 1);
+        let asked_by = |intent: &HostIntent| -> Vec<FragmentId> {
+            intent.asked_by(&neighbour(1, 1).key()).cloned().collect()
+        };
+        assert_eq!(asked_by(&back), [id("a"), id("b")]);
+        // Who is taken goes, and comes back with what the other has.
+        forth.remove(&id("a"));
+        assert_eq!(forth.want(), &[neighbour(1, 9)].into_iter().collect());
+        assert!(forth.conflicts().is_empty());
+        forth.upsert(Fragment { id: id("a"), objects: vec![neighbour(1, 9)] });
+        assert_eq!((forth.conflicts().len(), asked_by(&forth).len()), (0, 2));
+    }
+
+    #[test]
+    fn what_very_many_fragments_ask_for_is_there_once() {
+        let mut intent = HostIntent::default();
+        for number in 0..1000 {
+            intent.upsert(Fragment { id: id(&number.to_string()), objects: vec![neighbour(1, 1)] });
+        }
+        let key = neighbour(1, 1).key();
+        // Each that comes is compared with what is there once, not with all that came before.
+        assert_eq!(intent.asked[&key].objects.len(), 1);
+        assert_eq!(intent.asked_by(&key).count(), 1000);
     }
 }

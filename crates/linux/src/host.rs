@@ -130,13 +130,10 @@ impl LinuxHost {
         self.mirror.link_with(&Namespace::Host, endpoint)
     }
 
-    /// The links of the host's own namespace that are there and have no carrier.
-    ///
-    /// # Errors
-    /// When the host cannot be looked at as a whole.
-    pub fn without_carrier(&mut self) -> Result<Vec<IfName>, ObserveError> {
-        self.catch_up()?;
-        Ok(self.mirror.without_carrier())
+    /// The links of the host's own namespace that are there and have no carrier, as of the last look.
+    #[must_use]
+    pub fn without_carrier(&self) -> Vec<IfName> {
+        self.mirror.without_carrier()
     }
 
     /// Sleeps until the kernel told of a change, `waker` was fired or `timeout` is over.

@@ -45,6 +45,11 @@ pub(crate) fn vrf_routes() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
+/// Routes a second into one VRF by a bare loop, one message a `send`.
+pub(crate) fn bare_vrf_routes() -> anyhow::Result<f64> {
+    Ok(measure(What::VrfRoutes)?.single)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     ForwardingEntries,
@@ -104,7 +109,7 @@ fn apply(host: &mut LinuxHost, want: &State) -> anyhow::Result<Duration> {
     Ok(took)
 }
 
-fn index(namespace: &str, device: &str) -> anyhow::Result<u32> {
+pub(crate) fn index(namespace: &str, device: &str) -> anyhow::Result<u32> {
     let text = ip(&["-n", namespace, "-o", "link", "show", device])?;
     Ok(text.split(':').next().unwrap_or_default().trim().parse()?)
 }

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!  controller process ◄── HTTP ── api.rs          port_create, port_bulk, port_get, port_list
-//!  lab of two hosts   ◄── HTTP, netlink events ── api_to_kernel.rs
+//!  lab of two hosts   ◄── HTTP, netlink events ── api_to_kernel.rs, ecmp_failover.rs
+//!  the same           ◄── HTTP, BGP ───────────── bgp_to_kernel.rs, port_to_wire.rs
 //!  the driver alone, beside a bare loop ───────── kernel.rs
 //!  agent process      ◄── gRPC ── restart.rs      agent_restart
 //!  Distribution, in process ───────────────────── scale.rs
@@ -15,15 +16,20 @@ mod allocation;
 mod api;
 mod api_to_kernel;
 mod bgp;
+mod bgp_to_kernel;
 mod daemon;
+mod ecmp_failover;
+mod events;
 mod figure;
 mod http;
 mod idle;
 mod kernel;
 mod namespace;
 mod population;
+mod port_to_wire;
 mod restart;
 mod scale;
+mod site;
 
 use std::process::ExitCode;
 
@@ -48,6 +54,9 @@ const MEASUREMENTS: &[Measurement] = &[
     Measurement { rows: &["idle"], run: idle::run },
     Measurement { rows: &["bgp_ingest"], run: bgp::ingest },
     Measurement { rows: &["bgp_reflect"], run: bgp::reflect },
+    Measurement { rows: &["bgp_to_kernel"], run: bgp_to_kernel::run },
+    Measurement { rows: &["ecmp_failover"], run: ecmp_failover::run },
+    Measurement { rows: &["port_to_wire"], run: port_to_wire::run },
 ];
 
 /// Measures how fast Weft is. Needs root: it makes network namespaces.

@@ -135,8 +135,9 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
         of_kind.for_each(|route| line(static_route(route, setup)));
         line("}".to_owned());
     }
-    for (name, peer) in ["weft", "second"].into_iter().zip(setup.peers()) {
-        neighbor(&mut text, setup, (name, peer));
+    for (number, peer) in setup.peers().enumerate() {
+        let name = if number == 0 { "weft".to_owned() } else { format!("more{number}") };
+        neighbor(&mut text, setup, (&name, peer));
     }
     text
 }

@@ -1,38 +1,29 @@
 //! A neighbour that announces very many routes as fast as they are taken: bytes that were made before.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{self, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nix::sched::{CloneFlags, setns};
+use crate::reference::Family;
+use crate::session::{Identity, Session, read_update, update};
 
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Where all routes have come through.
 const NEIGHBOR: u32 = 65_001;
 /// The first of the announced prefixes: 16.0.0.0.
 const FIRST: u32 = 0x1000_0000;
+/// Of VPN routes: the AS of the target 65000:100 and of the distinguisher 65000:1.
+const TARGET: [u8; 8] = [0, 2, 0xfd, 0xe8, 0, 0, 0, 100];
+const DISTINGUISHER: [u8; 8] = [0, 0, 0xfd, 0xe8, 0, 0, 0, 1];
+/// MP_REACH_NLRI of VPNv4 has this many octets besides the routes: families, next hop and its length, one that is reserved.
+const VPN_REACH: usize = 2 + 1 + 1 + 12 + 1;
 
-/// UPDATEs of IPv4 unicast routes.
+/// UPDATEs of routes of one family.
 #[derive(Debug)]
 pub struct Generator {
-    asn: u16,
-    next_hop: Ipv4Addr,
+    identity: Identity,
     bytes: Vec<u8>,
-}
-
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(19 + body.len()).expect("a message has 4096 octets at most");
-    [&[0xff; 16][..], &length.to_be_bytes(), &[kind], body].concat()
-}
-
-fn read_message(reader: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
-    let mut header = [0; 19];
-    reader.read_exact(&mut header)?;
-    let mut body = vec![0; usize::from(u16::from_be_bytes([header[16], header[17]])) - 19];
-    reader.read_exact(&mut body)?;
-    Ok((header[18], body))
 }
 
 /// How many IPv4 unicast routes an UPDATE announces.
@@ -48,55 +39,85 @@ fn announced(body: &[u8]) -> u32 {
     count
 }
 
-impl Generator {
-    /// Of AS `asn` (with a LOCAL_PREF, which other ASes ignore): `updates` UPDATEs, each with an AS path of its own and `routes_each` prefixes of length 24.
-    #[must_use]
-    pub fn new(asn: u16, next_hop: Ipv4Addr, updates: u32, routes_each: u32) -> Self {
-        let mut bytes = Vec::new();
-        for update in 0..updates {
-            let mut attributes = vec![0x40, 1, 1, 0, 0x40, 2, 10, 2, 2];
-            attributes.extend(NEIGHBOR.to_be_bytes());
-            attributes.extend((100_000 + update).to_be_bytes());
-            attributes.extend([0x40, 3, 4]);
-            attributes.extend(next_hop.octets());
-            attributes.extend([0x40, 5, 4, 0, 0, 0, 100]);
-            let length = u16::try_from(attributes.len()).expect("they are short");
-            let mut body = vec![0, 0];
-            body.extend(length.to_be_bytes());
-            body.extend(attributes);
-            for route in 0..routes_each {
-                let prefix = FIRST + (update * routes_each + route) * 256;
-                body.push(24);
-                body.extend(&prefix.to_be_bytes()[..3]);
-            }
-            bytes.extend(message(2, &body));
-        }
-        Self { asn, next_hop, bytes }
-    }
+/// The attributes of an UPDATE but for its next hop: an AS path of its own, and a LOCAL_PREF, which other ASes ignore.
+fn path(number: u32) -> Vec<u8> {
+    let mut attributes = vec![0x40, 1, 1, 0, 0x40, 2, 10, 2, 2];
+    attributes.extend(NEIGHBOR.to_be_bytes());
+    attributes.extend((100_000 + number).to_be_bytes());
+    attributes.extend([0x40, 5, 4, 0, 0, 0, 100]);
+    attributes
+}
 
-    /// Connects from a namespace, opens a session and sends it all; answers the connection, which is to be kept, and when sending began.
+/// The prefix of a route, of length 24.
+fn prefix(number: u32) -> [u8; 3] {
+    let [a, b, c, _] = (FIRST + number * 256).to_be_bytes();
+    [a, b, c]
+}
+
+fn unicast(next_hop: Ipv4Addr, number: u32, routes: Range<u32>) -> Vec<u8> {
+    let mut attributes = path(number);
+    attributes.extend([0x40, 3, 4]);
+    attributes.extend(next_hop.octets());
+    let prefixes: Vec<u8> = routes.flat_map(|route| [24].into_iter().chain(prefix(route))).collect();
+    update(&attributes, &prefixes)
+}
+
+/// RFC 4364 §4.3.4, RFC 4760 §3.
+fn vpn(next_hop: Ipv4Addr, number: u32, routes: Range<u32>) -> Vec<u8> {
+    let label = (100_000_u32 << 4 | 1).to_be_bytes();
+    let nlri = |route| {
+        let length = [24 + 64 + 24];
+        length.into_iter().chain(label[1..].to_vec()).chain(DISTINGUISHER).chain(prefix(route))
+    };
+    let prefixes: Vec<u8> = routes.flat_map(nlri).collect();
+    let mut attributes = path(number);
+    attributes.extend([0xc0, 16, 8]);
+    attributes.extend(TARGET);
+    let length = u16::try_from(VPN_REACH + prefixes.len()).expect("they are in one message");
+    attributes.extend([0x90, 14]);
+    attributes.extend(length.to_be_bytes());
+    attributes.extend([0, 1, 128, 12, 0, 0, 0, 0, 0, 0, 0, 0]);
+    attributes.extend(next_hop.octets());
+    attributes.push(0);
+    attributes.extend(prefixes);
+    update(&attributes, &[])
+}
+
+impl Generator {
+    /// Of AS `asn`, IPv4 unicast or VPNv4 as `family` says: `updates` UPDATEs, each with an AS path of its own and
+    /// `routes_each` prefixes of length 24. All VPN routes have one distinguisher, 65000:1, and one target, 65000:100.
     ///
     /// # Panics
-    /// When there is no namespace of this name.
+    /// When the family is another.
+    #[must_use]
+    pub fn new(asn: u16, next_hop: Ipv4Addr, family: Family, (updates, routes_each): (u32, u32)) -> Self {
+        let make = match family {
+            Family::Ipv4Unicast => unicast,
+            Family::VpnIpv4 => vpn,
+            _ => panic!("{} is not generated", family.name()),
+        };
+        let of = |number| make(next_hop, number, number * routes_each..(number + 1) * routes_each);
+        let bytes = (0..updates).flat_map(of).collect();
+        Self { identity: Identity { asn, router_id: next_hop, family }, bytes }
+    }
+
+    /// Connects from a namespace, opens a session and sends it all; answers the session, which is to be kept, and when sending began.
     ///
     /// # Errors
     /// When the daemon refuses the session.
-    pub fn run(&self, namespace: &str, to: IpAddr) -> io::Result<(TcpStream, Instant)> {
-        let mut stream = self.session(namespace, to)?;
-        let mut reader = stream.try_clone()?;
+    pub fn run(&self, namespace: &str, to: IpAddr) -> io::Result<(Session, Instant)> {
+        let session = Session::connect(namespace, to, self.identity)?;
+        let mut reader = session.reader()?;
         thread::spawn(move || {
             let mut buffer = [0; 65536];
             while reader.read(&mut buffer).is_ok_and(|count| count > 0) {}
         });
-        let begin = Instant::now();
-        stream.write_all(&self.bytes)?;
-        Ok((stream, begin))
+        let begin = session.send(&self.bytes)?;
+        Ok((session, begin))
     }
 
-    /// Connects from a namespace, opens a session, and waits until as many routes were announced to it; answers when the last one came.
-    ///
-    /// # Panics
-    /// When there is no namespace of this name.
+    /// Connects from a namespace, opens a session, and waits until as many IPv4 unicast routes were announced to it; answers
+    /// when the last one came.
     ///
     /// # Errors
     /// When the daemon refuses the session, or ends it before.
@@ -106,56 +127,17 @@ impl Generator {
         to: IpAddr,
         routes: u32,
     ) -> io::Result<JoinHandle<io::Result<Instant>>> {
-        let stream = self.session(namespace, to)?;
+        let session = Session::connect(namespace, to, self.identity)?;
         Ok(thread::spawn(move || {
-            let mut reader = BufReader::with_capacity(1 << 20, stream);
+            let mut reader = BufReader::with_capacity(1 << 20, session.reader()?);
             let mut heard = 0;
             while heard < routes {
-                let (kind, body) = read_message(&mut reader)?;
-                heard += if kind == 2 { announced(&body) } else { 0 };
+                let update = read_update(&mut reader).map_err(|error| {
+                    io::Error::new(error.kind(), format!("after {heard} of {routes} routes: {error}"))
+                })?;
+                heard += announced(&update);
             }
             Ok(Instant::now())
         }))
-    }
-
-    fn session(&self, namespace: &str, to: IpAddr) -> io::Result<TcpStream> {
-        let file = File::open(format!("/run/netns/{namespace}"))?;
-        let connect = move || {
-            setns(file, CloneFlags::CLONE_NEWNET)?;
-            let begin = Instant::now();
-            loop {
-                match TcpStream::connect(SocketAddr::new(to, 179)) {
-                    Err(_) if begin.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
-                    result => return result,
-                }
-            }
-        };
-        let mut stream = thread::spawn(connect).join().expect("connecting does not panic")?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&self.open())?;
-        // OPEN, and KEEPALIVE for ours.
-        for _ in 0..2 {
-            let (kind, body) = read_message(&mut stream)?;
-            match kind {
-                1 => stream.write_all(&message(4, &[]))?,
-                3 => return Err(io::Error::other(format!("refused: {body:?}"))),
-                _ => {}
-            }
-        }
-        Ok(stream)
-    }
-
-    fn open(&self) -> Vec<u8> {
-        let mut body = vec![4];
-        body.extend(self.asn.to_be_bytes());
-        // Without hold time: nothing is sent but routes.
-        body.extend([0, 0]);
-        body.extend(self.next_hop.octets());
-        let mut capabilities = vec![1, 4, 0, 1, 0, 1, 65, 4];
-        capabilities.extend(u32::from(self.asn).to_be_bytes());
-        let length = u8::try_from(capabilities.len()).expect("they are few");
-        body.extend([length + 2, 2, length]);
-        body.extend(capabilities);
-        message(1, &body)
     }
 }

@@ -62,8 +62,7 @@ impl Gobgp {
         let file = self.logs.join(format!("{}-gobgpd.toml", self.namespace));
         fs::write(&file, configuration(&self.setup)).expect("a configuration can be written");
         let mut arguments = vec!["-f".to_owned(), file.display().to_string()];
-        arguments
-            .extend(["--api-hosts=127.0.0.1:50051", "--pprof-disable", "-l", "debug"].map(str::to_owned));
+        arguments.extend(["--api-hosts=127.0.0.1:50051", "--pprof-disable", "-l", "info"].map(str::to_owned));
         if is_restart && self.setup.is_graceful {
             arguments.push("-r".to_owned());
         }

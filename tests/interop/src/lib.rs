@@ -11,6 +11,7 @@
 //! All goes with the value that stands for it: processes by their pid, namespaces by their name.
 
 mod bird;
+mod evpn;
 mod fabric;
 mod frr;
 mod frr_daemons;
@@ -18,9 +19,11 @@ mod generator;
 mod gobgp;
 mod process;
 mod reference;
+mod session;
 mod weft;
 
 pub use bird::Bird;
+pub use evpn::{EvpnVrf, evpn_prefixes};
 pub use fabric::Fabric;
 pub use frr::Frr;
 pub use frr_daemons::FrrDaemons;
@@ -28,4 +31,5 @@ pub use generator::Generator;
 pub use gobgp::Gobgp;
 pub use process::{Process, until};
 pub use reference::{Family, Reference, Route, Setup};
+pub use session::{Identity, Session, read_update};
 pub use weft::Weft;

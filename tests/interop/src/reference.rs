@@ -36,6 +36,19 @@ impl Family {
             Self::RouteTarget => "route-target",
         }
     }
+
+    /// Its AFI, which is less than 256, and its SAFI.
+    #[must_use]
+    pub(crate) const fn numbers(self) -> (u8, u8) {
+        match self {
+            Self::Ipv4Unicast => (1, 1),
+            Self::Ipv6Unicast => (2, 1),
+            Self::VpnIpv4 => (1, 128),
+            Self::VpnIpv6 => (2, 128),
+            Self::Evpn => (25, 70),
+            Self::RouteTarget => (1, 132),
+        }
+    }
 }
 
 /// How a daemon is to be set up towards one neighbour: our speaker.
@@ -50,8 +63,8 @@ pub struct Setup {
     pub peer_asn: u32,
     /// The neighbour's address.
     pub peer: IpAddr,
-    /// The address of a second neighbour that is the same in all else.
-    pub second_peer: Option<IpAddr>,
+    /// The addresses of further neighbours that are the same in all else.
+    pub more_peers: Vec<IpAddr>,
     /// The families of the session.
     pub families: Vec<Family>,
     /// The key of TCP MD5 signatures (RFC 2385).
@@ -77,7 +90,7 @@ impl Setup {
             address,
             peer_asn: 65000,
             peer,
-            second_peer: None,
+            more_peers: Vec::new(),
             families: families.to_vec(),
             password: None,
             has_ttl_security: false,
@@ -88,8 +101,9 @@ impl Setup {
         }
     }
 
-    pub(crate) fn peers(&self) -> impl Iterator<Item = IpAddr> {
-        [self.peer].into_iter().chain(self.second_peer)
+    /// The addresses of all its neighbours.
+    pub fn peers(&self) -> impl Iterator<Item = IpAddr> {
+        [self.peer].into_iter().chain(self.more_peers.iter().copied())
     }
 }
 

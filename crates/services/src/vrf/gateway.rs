@@ -70,10 +70,20 @@ pub(super) fn network_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id)
 }
 
 /// The gateway that a VRF has on a network's bridge on a host.
-pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<Gateway> {
+pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, network: Id) -> Option<Gateway> {
+    bridged_gateway_but_for(model, vrf, host, (network, None))
+}
+
+/// The gateway that it has there because of other ports than this one.
+pub(super) fn bridged_gateway_but_for(
+    model: &Model,
+    vrf: &Vrf,
+    host: &HostName,
+    (id, but_for): (Id, Option<Id>),
+) -> Option<Gateway> {
     let network = model.networks.get(&id)?;
     let is_bridged = |port: Id| {
-        let port = model.service_ports.get(&port);
+        let port = model.service_ports.get(&port).filter(|_| Some(port) != but_for);
         port.is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
     };
     let has_bridge = network_compile::takes_part(model, id, host);

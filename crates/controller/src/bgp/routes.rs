@@ -102,13 +102,20 @@ pub(crate) fn imported_destinations(prefix: IpNet) -> [Destination; 2] {
     [destination_of(prefix, By::Evpn), destination_of(prefix, By::Vpn)]
 }
 
-/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix.
+/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix, or is one of a VLAN of
+/// several in one instance (RFC 7432 §6.3): a VRF has none.
 pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
     match destination {
         Destination::Vpnv4(vpn) => Some((IpNet::V4(vpn.prefix), By::Vpn)),
         Destination::Vpnv6(vpn) => Some((IpNet::V6(vpn.prefix), By::Vpn)),
-        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => Some((*prefix, By::Evpn)),
-        Destination::Evpn(EvpnDestination::MacIp { mac, address: Some(address), .. }) => {
+        Destination::Evpn(EvpnDestination::IpPrefix { tag, prefix, .. })
+            if *tag == EthernetTag::default() =>
+        {
+            Some((*prefix, By::Evpn))
+        }
+        Destination::Evpn(EvpnDestination::MacIp { tag, mac, address: Some(address), .. })
+            if *tag == EthernetTag::default() =>
+        {
             Some(((*address).into(), By::Station(*mac)))
         }
         _ => None,
@@ -169,4 +176,56 @@ pub(super) fn best<K>(by: &BTreeMap<K, Vec<LearnedRoute>>) -> Vec<LearnedRoute> 
         }
     }
     best.to_vec()
+}
+
+/// Takes over what a source has of a prefix now; answers the best of all sources if that is something else than before.
+pub(super) fn take_over<K: Ord>(
+    by: &mut BTreeMap<K, Vec<LearnedRoute>>,
+    source: K,
+    routes: Vec<LearnedRoute>,
+) -> Option<Vec<LearnedRoute>> {
+    let before = best(by);
+    if routes.is_empty() {
+        by.remove(&source);
+    } else {
+        by.insert(source, routes);
+    }
+    Some(best(by)).filter(|after| *after != before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_change_the_best_is_no_news() {
+        let route = |host: u8, local_pref| {
+            let encapsulation = LearnedEncapsulation::Mpls { label: 1000.try_into().unwrap() };
+            vec![LearnedRoute { next_hop: [192, 0, 2, host].into(), encapsulation, local_pref }]
+        };
+        let mut by = BTreeMap::new();
+        assert_eq!(take_over(&mut by, By::Vpn, Vec::new()), None);
+        assert_eq!(take_over(&mut by, By::Vpn, route(1, 200)), Some(route(1, 200)));
+        assert_eq!(take_over(&mut by, By::Vpn, route(1, 200)), None, "told again");
+        assert_eq!(take_over(&mut by, By::Evpn, route(2, 100)), None, "not as good");
+        assert_eq!(take_over(&mut by, By::Vpn, Vec::new()), Some(route(2, 100)));
+        assert_eq!(take_over(&mut by, By::Evpn, Vec::new()), Some(Vec::new()));
+        assert!(by.is_empty());
+    }
+
+    #[test]
+    fn a_prefix_is_led_back_to_the_destination_that_it_was_learned_of() {
+        let prefix: IpNet = "203.0.113.9/32".parse().unwrap();
+        let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+        for by in [By::Evpn, By::Vpn, By::Station(mac)] {
+            assert_eq!(prefix_of(&destination_of(prefix, by)), Some((prefix, by)));
+        }
+        // Of another VLAN's it would be led back to what nobody has told.
+        let (distinguisher, tag) = (RouteDistinguisher::ZERO, EthernetTag(7));
+        let tagged = [
+            EvpnDestination::IpPrefix { distinguisher, tag, prefix },
+            EvpnDestination::MacIp { distinguisher, tag, mac, address: Some(prefix.addr()) },
+        ];
+        assert_eq!(tagged.map(|one| prefix_of(&Destination::Evpn(one))), [None, None]);
+    }
 }

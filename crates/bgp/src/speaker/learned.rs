@@ -99,19 +99,41 @@ impl Speaker {
     /// Lets an instance import the routes that have one of these targets, and no others; with none it is gone. Neighbours that know route
     /// target constraints are asked for them.
     pub fn set_instance(&mut self, name: &str, targets: BTreeSet<RouteTarget>) {
-        let before = self.instances.all_targets();
-        self.instances.set(name, targets);
-        let after = self.instances.all_targets();
-        for gone in before.difference(&after) {
-            self.withdraw(&self.membership(*gone));
+        self.set_instances([(name, targets)]);
+    }
+
+    /// [`Speaker::set_instance`] for many at once: the tables are gone through once for all of them.
+    pub fn set_instances<'n>(&mut self, wanted: impl IntoIterator<Item = (&'n str, BTreeSet<RouteTarget>)>) {
+        let mut touched = BTreeMap::new();
+        for (name, targets) in wanted {
+            self.instances.set(name, targets, &mut touched);
         }
-        for new in after.difference(&before) {
-            let (destination, payload) = (self.membership(*new), Payload::None);
-            let attributes = Attributes::new(IpAddr::V4(self.config.router_id).into());
-            self.originate(Route { destination, payload, attributes });
+        self.instances.let_go();
+        for (&target, &was_asked_for) in &touched {
+            match (was_asked_for, self.instances.by_target.contains_key(&target)) {
+                (true, false) => {
+                    self.withdraw(&self.membership(target));
+                }
+                (false, true) => {
+                    let (destination, payload) = (self.membership(target), Payload::None);
+                    let attributes = Attributes::new(IpAddr::V4(self.config.router_id).into());
+                    self.originate(Route { destination, payload, attributes });
+                }
+                (true, true) | (false, false) => {}
+            }
         }
+        if touched.is_empty() {
+            return;
+        }
+        let is_touched = |path: &PathView<'_>| {
+            let communities = path.attributes.attributes.extended_communities();
+            communities
+                .iter()
+                .filter_map(|one| one.route_target())
+                .any(|target| touched.contains_key(&target))
+        };
         for family in CONSTRAINED {
-            let _end = self.rib.table_mut(family).mark(PeerIndex::LOCAL, 0..u32::MAX, &|_| true);
+            let _end = self.rib.table_mut(family).mark(PeerIndex::LOCAL, 0..u32::MAX, &is_touched);
         }
     }
 
@@ -250,24 +272,27 @@ impl Found {
 }
 
 impl Instances {
-    fn all_targets(&self) -> BTreeSet<RouteTarget> {
-        self.by_name.values().flat_map(|instance| instance.targets.iter().copied()).collect()
-    }
-
-    fn set(&mut self, name: &str, targets: BTreeSet<RouteTarget>) {
+    /// Notes of the targets that an instance gains or loses whether any had them before.
+    fn set(&mut self, name: &str, targets: BTreeSet<RouteTarget>, touched: &mut BTreeMap<RouteTarget, bool>) {
         let name: Arc<str> = name.into();
         let instance = self.by_name.entry(Arc::clone(&name)).or_default();
-        for gone in instance.targets.difference(&targets) {
-            if let Some(names) = self.by_target.get_mut(gone) {
+        for target in instance.targets.symmetric_difference(&targets) {
+            touched.entry(*target).or_insert_with(|| self.by_target.contains_key(target));
+            let names = self.by_target.entry(*target).or_default();
+            if targets.contains(target) {
+                names.insert(Arc::clone(&name));
+            } else {
                 names.remove(&name);
             }
-        }
-        self.by_target.retain(|_, names| !names.is_empty());
-        for target in &targets {
-            self.by_target.entry(*target).or_default().insert(Arc::clone(&name));
+            if names.is_empty() {
+                self.by_target.remove(target);
+            }
         }
         instance.targets = targets;
-        // An instance without targets is let go when it has no routes any more.
+    }
+
+    /// Lets go of instances without targets that have no routes any more.
+    fn let_go(&mut self) {
         self.by_name.retain(|_, instance| {
             !(instance.targets.is_empty() && instance.routes.is_empty() && instance.pending.is_empty())
         });

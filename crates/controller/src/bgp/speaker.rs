@@ -152,6 +152,9 @@ impl Bgp {
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
                     self.tell_sessions().await;
+                    let mut facts = self.bridged.thaw(Instant::now());
+                    facts.retain(|fact| self.awaited.is_news(fact));
+                    self.tell(facts).await;
                     self.audit().await;
                 }
             }
@@ -344,7 +347,7 @@ impl Bgp {
             let vrf = match learned.instance.as_deref().and_then(Instance::named) {
                 Some(Instance::Vrf(vrf)) => vrf,
                 Some(Instance::MacVrf(network)) => {
-                    facts.extend(self.bridged.hear(heard.speaker, network, learned));
+                    facts.extend(self.bridged.hear(heard.speaker, network, learned, Instant::now()));
                     continue;
                 }
                 None => continue,

@@ -14,7 +14,7 @@ use crate::speaker::Speaker;
 /// How much is read at a time, in octets.
 pub(super) const READ_LENGTH: usize = 64 * 1024;
 /// How long the neighbour may take to hear why it is closed.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ impl Connection {
     pub(super) fn close(&mut self, id: ConnectionId, speaker: &mut Speaker, now: Instant) {
         speaker.poll_transmit(id, &mut self.output, now);
         self.closing = Some(now + LINGER);
+    }
+
+    /// Whether it is being closed.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing.is_some()
     }
 
     /// Writes what can be written and reads a bit.

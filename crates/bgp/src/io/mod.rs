@@ -39,7 +39,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long the kernel is given to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 
-type Command = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+type Ask = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+
+/// What a speaker that runs is to do.
+enum Command {
+    Ask(Ask),
+    End,
+}
 
 /// Speaks to a speaker that runs.
 #[derive(Clone, Debug)]
@@ -55,12 +61,18 @@ impl Handle {
         ask: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        let command: Command = Box::new(move |speaker, now| {
+        let ask: Ask = Box::new(move |speaker, now| {
             // Whoever asked may have gone.
             let _unheard = sender.send(ask(speaker, now));
         });
-        self.commands.send(command).await.ok()?;
+        self.commands.send(Command::Ask(ask)).await.ok()?;
         receiver.await.ok()
+    }
+
+    /// Ends it when all connections that are being closed are; what is asked of it from now on is not heard. Connections of neighbours that
+    /// are still wanted just go away. Answers whether it was there.
+    pub async fn end(&self) -> bool {
+        self.commands.send(Command::End).await.is_ok()
     }
 
     /// Waits until [`Speaker::poll_learned`] may have something, or [`Speaker::has_heard_all`] is so for the first time.
@@ -144,7 +156,8 @@ impl Driver {
             };
             match event {
                 Event::Command(None) => return,
-                Event::Command(Some(command)) => command(&mut self.speaker, now()),
+                Event::Command(Some(Command::End)) => return self.linger(&mut buffer).await,
+                Event::Command(Some(Command::Ask(ask))) => ask(&mut self.speaker, now()),
                 Event::Accepted(Ok((stream, remote))) => self.accepted(stream, remote),
                 Event::Accepted(Err(error)) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -155,6 +168,21 @@ impl Driver {
             }
             if self.speaker.next_deadline().is_some_and(|deadline| deadline <= now()) {
                 self.speaker.timeout(now());
+            }
+        }
+    }
+
+    /// Goes on with the connections that are being closed, so that their neighbours read why; with no others.
+    async fn linger(mut self, buffer: &mut [u8]) {
+        self.listeners.clear();
+        self.act();
+        self.connections.retain(|_, connection| connection.is_closing());
+        let until = tokio::time::Instant::now() + connection::LINGER;
+        let Self { speaker, connections, .. } = &mut self;
+        while !connections.is_empty() {
+            let turned = poll_fn(|context| turn(speaker, connections, buffer, context));
+            if tokio::time::timeout_at(until, turned).await.is_err() {
+                return;
             }
         }
     }

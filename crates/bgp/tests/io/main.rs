@@ -232,3 +232,22 @@ async fn one_that_connects_and_says_nothing_and_one_that_breaks_off() {
     bench.until_of(3, "its routes are gone", |status| status.families[0].received == 0).await;
     bench.assert_served(0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn one_that_is_no_longer_wanted_reads_so_before_the_speaker_has_ended() {
+    let bench = Bench::start(Place(15), peer(Place(15), 3)).await;
+    let neighbor = bench.place.address(2);
+    bench.tried.with(move |speaker, now| speaker.remove_peer(neighbor, now)).await.expect("it runs");
+    assert!(bench.tried.end().await);
+    let begin = Instant::now();
+    loop {
+        let neighbors = bench.good.with(|speaker, now| speaker.neighbors(now)).await.expect("it runs");
+        if let Some(error) = &neighbors[0].last_error {
+            assert!(error.contains("6/3"), "{error}");
+            break;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{neighbors:#?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(bench.tried.with(|_, _| ()).await.is_none(), "it has ended");
+}

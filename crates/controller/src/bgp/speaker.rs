@@ -33,6 +33,8 @@ use crate::site::Site;
 const LEARNED_MAX: usize = 4096;
 /// How much later than its deferral time a speaker is taken to have heard all that it will hear: by then it has told it.
 const DEFERRAL_MARGIN: Duration = Duration::from_secs(1);
+/// How long a speaker may take to end.
+const END_MAX: Duration = Duration::from_secs(3);
 /// How many such batches may wait.
 const BATCHES_MAX: usize = 16;
 
@@ -151,6 +153,7 @@ impl Bgp {
                 touched = site.touched.take() => self.announce(touched).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
+                    self.start_again().await;
                     self.tell_sessions().await;
                     let mut facts = self.bridged.thaw(Instant::now());
                     facts.retain(|fact| self.awaited.is_news(fact));
@@ -213,8 +216,10 @@ impl Bgp {
         let ended: Vec<Id> =
             self.speakers.iter().filter(|(id, running)| is_other(id, running)).map(|(id, _)| *id).collect();
         for id in ended {
-            self.speakers.remove(&id);
             self.site.speakers.remove(id);
+            if let Some(running) = self.speakers.remove(&id) {
+                running.end().await;
+            }
             self.forget(id).await;
         }
         for (id, wanted) in wanted {
@@ -223,6 +228,24 @@ impl Bgp {
                 None => self.start_speaker(id, wanted, peers_may_remember),
             }
         }
+    }
+
+    /// Starts the speakers again that have ended by themselves: by a mistake of ours.
+    async fn start_again(&mut self) {
+        let is_over = |running: &Running| running.tasks.iter().any(JoinHandle::is_finished);
+        let over: Vec<Id> =
+            self.speakers.iter().filter(|(_, running)| is_over(running)).map(|(id, _)| *id).collect();
+        if over.is_empty() {
+            return;
+        }
+        for id in over {
+            tracing::error!(speaker = %id, "the BGP speaker has ended by itself, and is started again");
+            self.site.speakers.remove(id);
+            self.speakers.remove(&id);
+            self.forget(id).await;
+        }
+        let snapshot = self.site.durable();
+        self.configure_speakers(wanted(&snapshot.model.0, self.config.router_id), false).await;
     }
 
     /// Starts a speaker, with all that is announced and imported already.
@@ -391,6 +414,21 @@ fn set_peer(speaker: &mut Speaker, peer: PeerConfig, now: Instant) {
 }
 
 impl Running {
+    /// Tells its neighbours that they are no longer wanted (RFC 4486 §4), and ends when they have heard it or take too long.
+    async fn end(mut self) {
+        let peers: Vec<IpAddr> = self.peers.keys().copied().collect();
+        let leave = move |speaker: &mut Speaker, now| {
+            for address in peers {
+                speaker.remove_peer(address, now);
+            }
+        };
+        let _ended = self.handle.with(leave).await;
+        let _ended = self.handle.end().await;
+        if tokio::time::timeout(END_MAX, &mut self.tasks[0]).await.is_err() {
+            tracing::warn!("a BGP speaker takes too long to end");
+        }
+    }
+
     async fn set_peers(&mut self, wanted: BTreeMap<IpAddr, PeerConfig>) {
         let gone: Vec<IpAddr> =
             self.peers.keys().copied().filter(|address| !wanted.contains_key(address)).collect();

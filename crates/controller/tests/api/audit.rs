@@ -26,6 +26,9 @@ async fn start() -> Controller {
     controller.create(&place, "network_association", json!({"network_id": network})).await;
     let speaker = json!({"name": "site", "local_as": 64512, "ip_version": 4});
     controller.create("bgp-speakers", "bgp_speaker", speaker).await;
+    // As after a start: the host goes on with what it was sent before.
+    let snapshot = controller.site.durable();
+    controller.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
     tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
     let config = BgpConfig { listen: Vec::new(), router_id: [192, 0, 2, 250].into(), deferral_time_s: 1 };
     tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
@@ -125,4 +128,12 @@ async fn a_fact_that_was_not_learned_is_unlearned() {
     let alarms = async || Some(mended(&controller, "fact").await).filter(|alarms| !alarms.is_empty());
     let alarms = until("the alarm is over", alarms).await;
     assert_eq!(alarms[0]["route"], format!("203.0.113.0/24 in VRF {vrf}"));
+}
+
+#[tokio::test]
+async fn a_speaker_that_has_ended_by_a_mistake_is_started_again() {
+    let controller = start().await;
+    let own = until("the port is announced", async || originated(&controller).await.pop()).await;
+    assert_eq!(with(&controller, |_| -> () { panic!("as if by a mistake") }).await, None);
+    until("it is announced again", async || originated(&controller).await.contains(&own).then_some(())).await;
 }

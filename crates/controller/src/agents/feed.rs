@@ -60,6 +60,7 @@ impl Feed {
         for write in &writes {
             if let Write::Delete(RowKey::Host(host)) = write {
                 self.links.let_go(host);
+                self.site.alarms.settle_host(host, self.site.now());
             }
         }
         self.site.touched.note(advance.touched());

@@ -23,7 +23,7 @@ use weft_store::{ReadError, Version};
 
 use super::distribution::{AtHave, from_wire};
 use crate::api::Notices;
-use crate::bgp::Comparison;
+use crate::bgp::{Comparison, on};
 use crate::site::{Caller, Failure, Site};
 
 /// Messages on their way to one agent. An agent that is so far behind is let go; when it comes back it is told what it lacks.
@@ -311,11 +311,16 @@ fn next(version: Version) -> weft_store::Revision {
     weft_store::Revision::new(version.revision.get() + 1)
 }
 
+/// Whether something is part of a VRF. What nobody asks for is none's, and is if it is a route: Weft has none elsewhere.
+fn is_of_vrf(drift: &wire::Drift) -> bool {
+    drift.service.starts_with("vrf/") || drift.service.is_empty() && drift.key.starts_with("route ")
+}
+
 /// What a host has found other than it was left: an alarm where it is part of a VRF, until the host says that all is right.
 fn note_drifts(site: &Site, host: &HostName, status: &wire::Status, drifts: &[wire::Drift]) {
-    let place = format!(" on {host}");
+    let place = on(host);
     site.alarms.checked(Comparison::Kernel, 1);
-    for drift in drifts.iter().filter(|drift| drift.service.starts_with("vrf/")) {
+    for drift in drifts.iter().filter(|drift| is_of_vrf(drift)) {
         let finding = match drift.found() {
             wire::drift::Found::Missing => "it was not there",
             wire::drift::Found::Changed => "it was another than it should be",
@@ -325,7 +330,7 @@ fn note_drifts(site: &Site, host: &HostName, status: &wire::Status, drifts: &[wi
         site.alarms.raise(Comparison::Kernel, &format!("{}{place}", drift.key), finding, site.now());
     }
     if status.at_rest {
-        site.alarms.settle_all(Comparison::Kernel, |route| route.ends_with(&place), site.now());
+        site.alarms.settle_host(host, site.now());
     }
 }
 
@@ -423,5 +428,20 @@ impl Talk {
         let caller = Caller::agent(&self.host, "departures confirmed");
         let committed = self.site.transact(&caller, None, confirm).await;
         committed.map(drop).map_err(|_| Status::unavailable("the store cannot write now"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_that_nobody_asks_for_is_of_a_vrf_and_a_link_that_nobody_asks_for_is_not() {
+        let drift = |service: &str, key: &str| {
+            let (service, key) = (service.to_owned(), key.to_owned());
+            is_of_vrf(&wire::Drift { service, key, ..wire::Drift::default() })
+        };
+        assert!(drift("vrf/1", "link vrf1") && drift("", "route host 1000 203.0.113.0/24"));
+        assert!(!drift("network/1", "link tap1") && !drift("", "link tap1"));
     }
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use parking_lot::Mutex;
+use weft_net::HostName;
 use weft_services::Timestamp;
 
 /// How many alarms that are over are remembered.
 const PAST_MAX: usize = 100;
+/// How many alarms are open at a time; whatever more there are are told in the log, and counted.
+const OPEN_MAX: usize = 4096;
 
 /// What is compared with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -115,6 +118,9 @@ impl Alarms {
         }
         tracing::error!(%comparison, route, finding, "a route is not as it should be");
         state.figures(comparison).alarms += 1;
+        if state.open.len() >= OPEN_MAX {
+            return;
+        }
         let (route, finding) = (route.to_owned(), finding.to_owned());
         state.open.insert(key, Alarm { comparison, route, finding, at: now.to_string(), mended_at: None });
     }
@@ -138,6 +144,12 @@ impl Alarms {
         ended.into_iter().for_each(|alarm| state.end(alarm, now));
     }
 
+    /// A host is no longer known, and nobody says any more how its routes are.
+    pub(crate) fn settle_host(&self, host: &HostName, now: Timestamp) {
+        let place = on(host);
+        self.settle_all(Comparison::Kernel, |route| route.ends_with(&place), now);
+    }
+
     /// A route was not as it should be, and whoever says so has mended it.
     pub(crate) fn mended(&self, comparison: Comparison, route: &str, finding: &str, now: Timestamp) {
         self.raise(comparison, route, finding, now);
@@ -157,11 +169,24 @@ impl Alarms {
         state.open.values().chain(state.past.iter().rev()).cloned().collect()
     }
 
-    /// What is not as it should be now, of routes in whose text this occurs.
-    pub(crate) fn open_of(&self, text: &str) -> Option<Alarm> {
+    /// What is not as it should be now of the routes to a destination.
+    pub(crate) fn open_of(&self, destination: &str) -> Option<Alarm> {
         let state = self.state.lock();
-        state.open.values().find(|alarm| alarm.route.contains(text)).cloned()
+        state.open.values().find(|alarm| is_to(&alarm.route, destination)).cloned()
     }
+}
+
+/// How a route's text ends that is on a host.
+pub(crate) fn on(host: &HostName) -> String {
+    format!(" on {host}")
+}
+
+/// Whether the text of a route names this destination: as a word, or as the end of a path.
+fn is_to(route: &str, destination: &str) -> bool {
+    let is_it = |word: &str| {
+        word.strip_suffix(destination).is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    route.split(' ').any(is_it)
 }
 
 #[cfg(test)]
@@ -173,12 +198,12 @@ mod tests {
         let alarms = Alarms::default();
         alarms.raise(Comparison::LocRib, "10.0.0.0/8", "not there", Timestamp(1));
         alarms.raise(Comparison::LocRib, "10.0.0.0/8", "not there", Timestamp(2));
-        assert_eq!(alarms.open_of("10.0").map(|alarm| alarm.at), Some(Timestamp(1).to_string()));
+        assert_eq!(alarms.open_of("10.0.0.0/8").map(|alarm| alarm.at), Some(Timestamp(1).to_string()));
         alarms.settle(Comparison::AdjRibOut, "10.0.0.0/8", Timestamp(3));
-        assert!(alarms.open_of("10.0").is_some(), "another comparison's");
+        assert!(alarms.open_of("10.0.0.0/8").is_some(), "another comparison's");
         alarms.settle(Comparison::LocRib, "10.0.0.0/8", Timestamp(3));
         alarms.settle(Comparison::LocRib, "10.0.0.0/8", Timestamp(4));
-        assert_eq!(alarms.open_of("10.0"), None);
+        assert_eq!(alarms.open_of("10.0.0.0/8"), None);
         let all = alarms.all();
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].mended_at, Some(Timestamp(3).to_string()));
@@ -194,5 +219,23 @@ mod tests {
         }
         let all = alarms.all();
         assert_eq!((all.len(), &*all[0].route), (PAST_MAX, "100"));
+    }
+
+    #[test]
+    fn an_alarm_is_of_the_destination_that_it_names_and_of_no_other() {
+        for route in ["11.0.0.0/8 in VRF one", "prefix/11.0.0.0/8 of vrf/one", "route 11.0.0.0/8 on host1"] {
+            assert!(is_to(route, "11.0.0.0/8"), "{route}");
+            assert!(!is_to(route, "1.0.0.0/8") && !is_to(route, "11.0.0.0/80"), "{route}");
+        }
+    }
+
+    #[test]
+    fn so_many_alarms_are_open_and_more_are_counted() {
+        let alarms = Alarms::default();
+        for number in 0..=OPEN_MAX {
+            alarms.raise(Comparison::Kernel, &number.to_string(), "gone", Timestamp(1));
+        }
+        let figures = alarms.figures().into_iter().find(|(of, _)| *of == Comparison::Kernel).unwrap().1;
+        assert_eq!((alarms.all().len(), figures.alarms), (OPEN_MAX, OPEN_MAX as u64 + 1));
     }
 }

@@ -20,6 +20,7 @@ mod speaker;
 mod speakers;
 mod touched;
 
+pub(crate) use alarms::on;
 pub use alarms::{Alarm, Alarms, Comparison, Figures};
 pub(crate) use metrics::{BgpCollector, BgpMoment};
 pub(crate) use routes::{announced_destinations, imported_destinations};

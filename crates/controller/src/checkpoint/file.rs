@@ -11,6 +11,8 @@ use crate::site::Site;
 
 /// How long after one checkpoint the next is written at the earliest: what was learned in between is lost when the process is killed.
 const REST_MIN: Duration = Duration::from_millis(250);
+/// How long after one that could not be written it is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// So many times as long as writing takes it rests: a disk is kept busy for at most a tenth of the time.
 const REST_FACTOR: u32 = 10;
 
@@ -46,13 +48,15 @@ pub struct Keeper {
     lineage: u64,
     /// The turn of the last checkpoint.
     written: Option<u64>,
+    /// The last one could not be written.
+    has_failed: bool,
 }
 
 impl Keeper {
     /// Of a site, whose store has this lineage.
     #[must_use]
     pub const fn new(site: Arc<Site>, path: PathBuf, lineage: u64) -> Self {
-        Self { site, path, lineage, written: None }
+        Self { site, path, lineage, written: None, has_failed: false }
     }
 
     /// Runs until `ended` resolves; then once more.
@@ -62,6 +66,7 @@ impl Keeper {
             let site = self.site.clone();
             let is_over = tokio::select! {
                 () = site.facts_changed.notified() => false,
+                () = tokio::time::sleep(RETRY_AFTER), if self.has_failed => false,
                 () = &mut ended => true,
             };
             let began = Instant::now();
@@ -92,7 +97,9 @@ impl Keeper {
             let bytes = checkpoint.to_bytes()?;
             put(&path, &bytes)
         });
-        match outcome.await {
+        let outcome = outcome.await;
+        self.has_failed = matches!(outcome, Ok(Err(_)));
+        match outcome {
             Ok(Ok(())) => self.written = Some(turn),
             Ok(Err(error)) => {
                 tracing::warn!(path = %self.path.display(), %error, "the checkpoint of facts cannot be written");

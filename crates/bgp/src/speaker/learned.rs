@@ -453,6 +453,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a beginning, from which the test counts")]
     fn what_is_withdrawn_is_forgotten_when_its_moves_are_old_also_if_nobody_speaks_of_it_again() {
         let (mut instance, start) = (Instance::default(), Instant::now());
         let later = start + MOVES_WITHIN + Duration::from_secs(1);

@@ -284,19 +284,31 @@ fn routes_that_go_with_the_last_ipv4_address_of_a_link_are_made_again() {
     check(
         with(&[address("198.51.100.1/24"), route(&["tap1"])]),
         with(&[address("198.51.100.2/24"), route(&["tap1"]), port("tap1", "br-1", false)]),
-        expect![[r""]],
+        expect![[r#"
+            - address tap1 198.51.100.1/24
+            + bridge-port tap1 in br-1
+            + address tap1 198.51.100.2/24
+            + route host 254 203.0.113.1/32 on tap1
+        "#]],
     );
     // The kernel would leave a route along what is left.
     check(
         with(&[address("198.51.100.1/24"), route(&["tap1", "tap2"])]),
         with(&[route(&["tap1", "tap2"])]),
-        expect![[r""]],
+        expect![[r#"
+            - route host 254 203.0.113.1/32 on tap1 on tap2
+            - address tap1 198.51.100.1/24
+            + route host 254 203.0.113.1/32 on tap1 on tap2
+        "#]],
     );
     // It has another, or gets one first: nothing is lost.
     check(
         with(&[address("198.51.100.1/24"), route(&["tap1"])]),
         with(&[address("198.51.100.2/24"), route(&["tap1"])]),
-        expect![[r""]],
+        expect![[r#"
+            + address tap1 198.51.100.2/24
+            - address tap1 198.51.100.1/24
+        "#]],
     );
 }
 

@@ -214,13 +214,14 @@ impl<'a> Change<'a> {
 
     /// The links that lose IPv4 addresses, should have none, and should have IPv4 routes out of them.
     fn routed_bare(&self, want: &State) -> HashSet<&'a LinkId> {
-        let mut bare: HashSet<&LinkId> = self.removed.values().filter_map(|object| ipv4_link(object)).collect();
+        let mut bare: HashSet<&LinkId> =
+            self.removed.values().filter_map(|object| ipv4_link(object)).collect();
         if bare.is_empty() {
             return bare;
         }
-        want.iter().filter_map(|(_, object)| ipv4_link(object)).for_each(|link| drop(bare.remove(link)));
+        let addressed: HashSet<&LinkId> = want.iter().filter_map(|(_, object)| ipv4_link(object)).collect();
         let routed: HashSet<LinkId> = want.iter().flat_map(|(_, object)| ipv4_route_links(object)).collect();
-        bare.retain(|link| routed.contains(*link));
+        bare.retain(|link| routed.contains(*link) && !addressed.contains(link));
         bare
     }
 

@@ -87,7 +87,8 @@ impl Model {
     }
 
     fn index_host(&mut self, around: [Option<&Row>; 2]) {
-        let host = |row: Option<&Row>| if let Some(Row::Host(host)) = row { Some(host.clone()) } else { None };
+        let host =
+            |row: Option<&Row>| if let Some(Row::Host(host)) = row { Some(host.clone()) } else { None };
         let [before, after] = around.map(host);
         let Some(name) = before.as_ref().or(after.as_ref()).map(|host| host.name.clone()) else { return };
         let [had, has] = [before, after].map(|host| host?.fact.tunnel_endpoint);

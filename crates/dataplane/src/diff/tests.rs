@@ -277,7 +277,8 @@ fn routes_that_go_with_the_last_ipv4_address_of_a_link_are_made_again() {
         Object::Route(Route { namespace: Namespace::Host, table: 254, destination, to })
     };
     let with = |more: &[Object]| {
-        let links = [link("br-1", LinkKind::Bridge), link("tap1", LinkKind::Tap), link("tap2", LinkKind::Tap)];
+        let links =
+            [link("br-1", LinkKind::Bridge), link("tap1", LinkKind::Tap), link("tap2", LinkKind::Tap)];
         [&links[..], more].concat()
     };
     // Another address comes after the port, so that for a while there is none.

@@ -56,7 +56,8 @@ pub(super) fn touched_with(
         let Some(place) = place(model, vrf, router_mac) else { continue };
         let mut places = model.facts.routers().places(vrf, router_mac);
         // It is there because of this destination alone, and others would have it elsewhere.
-        let is_by_this = places.any(|(of, behind)| of == place && behind.len() == 1 && behind.contains(&destination));
+        let is_by_this =
+            places.any(|(of, behind)| of == place && behind.len() == 1 && behind.contains(&destination));
         if is_by_this && model.facts.routers().places(vrf, router_mac).nth(1).is_some() {
             touch_router(model, vrf, router_mac, touched);
         }
@@ -82,7 +83,8 @@ pub(super) fn touched_by_host(
     if around[0] == around[1] {
         return;
     }
-    let numbers: BTreeSet<[u8; 2]> = around.iter().flatten().map(|(number, _)| number.to_be_bytes()).collect();
+    let numbers: BTreeSet<[u8; 2]> =
+        around.iter().flatten().map(|(number, _)| number.to_be_bytes()).collect();
     let endpoints: BTreeSet<IpAddr> = around.iter().flatten().filter_map(|(_, endpoint)| *endpoint).collect();
     let has_number = |mac: Mac| {
         let [.., d, e] = mac.octets();

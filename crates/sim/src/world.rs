@@ -14,8 +14,6 @@ use crate::{laws, requests};
 const HOSTS: u8 = 4;
 /// Rounds after the faults in which everything must have come to rest.
 const ROUNDS_TO_REST: usize = 400;
-/// After so many it is looked whether it has, and so many more it must stay so.
-const ROUNDS_AT_REST: usize = 20;
 const STEP: Duration = Duration::from_millis(50);
 
 /// How often things go wrong, in thousandths of the steps.
@@ -187,19 +185,7 @@ impl World {
 
     /// Faults are over: everything that was asked for must come to be, and nothing else stay.
     fn settle(&mut self) -> Result<(), String> {
-        let mut looks = 0..ROUNDS_TO_REST / ROUNDS_AT_REST;
-        loop {
-            self.rounds(ROUNDS_AT_REST)?;
-            if looks.next().is_none() || self.check_rest().is_ok() {
-                break;
-            }
-        }
-        self.rounds(ROUNDS_AT_REST)?;
-        self.check_rest()
-    }
-
-    fn rounds(&mut self, count: usize) -> Result<(), String> {
-        for _ in 0..count {
+        for _ in 0..ROUNDS_TO_REST {
             self.now += STEP;
             for index in 0..self.hosts.len() {
                 self.connect(index);
@@ -212,10 +198,6 @@ impl World {
             }
             self.check_isolation()?;
         }
-        Ok(())
-    }
-
-    fn check_rest(&self) -> Result<(), String> {
         for host in &self.hosts {
             laws::is_as_the_model_says(&self.controller.model, host)?;
         }

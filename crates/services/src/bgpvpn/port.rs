@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::association::{self, Common, Role, Target};
 use super::resource::{Bgpvpn, LOCAL_PREF};
+use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, typed};
@@ -143,6 +144,7 @@ pub struct PortAssociations;
 impl PortAssociations {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::OF_ADMIN_ONCE_MADE),
         association::BGPVPN,
         Attribute::required("port_id", AttributeType::Reference("port"), "Port that is in it"),
         Attribute::with_default("routes", ROUTES, "[]", "Routes that lead to the port"),

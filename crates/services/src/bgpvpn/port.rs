@@ -46,18 +46,12 @@ pub struct BgpvpnPortAssociation {
 impl BgpvpnPortAssociation {
     /// The routes that lead to the port: those that were given, and where it is a hub everything else.
     pub(crate) fn all_routes(&self) -> impl Iterator<Item = PortRoute> {
-        let defaults: &[&str] = if self.role == Some(Role::Hub) { &["0.0.0.0/0", "::/0"] } else { &[] };
-        let default = |text: &&str| text.parse().expect("the prefix of all addresses");
-        let prefixes: Vec<IpNet> = defaults.iter().map(default).collect();
         let is_given = |prefix: &IpNet| {
             let mut given = self.routes.iter();
             given.any(|route| matches!(route, PortRoute::Prefix { prefix: given, .. } if given == prefix))
         };
-        let implied: Vec<PortRoute> = prefixes
-            .into_iter()
-            .filter(|prefix| !is_given(prefix))
-            .map(|prefix| PortRoute::Prefix { prefix, local_pref: None })
-            .collect();
+        let implied = association::defaults(self.role).filter(move |prefix| !is_given(prefix));
+        let implied = implied.map(|prefix| PortRoute::Prefix { prefix, local_pref: None });
         self.routes.iter().copied().chain(implied)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::association::{self, Common, Role, Target};
 use super::bad_request;
 use super::resource::BgpvpnType;
+use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, typed};
@@ -62,6 +63,7 @@ pub struct RouterAssociations;
 impl RouterAssociations {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::OF_ADMIN_ONCE_MADE),
         association::BGPVPN,
         Attribute::required(
             "router_id",

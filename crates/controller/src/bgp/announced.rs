@@ -206,10 +206,8 @@ mod tests {
         let mut announced = Announced::default();
         let (one, other) = (key(1), key(2));
         let _told = announced.set(vec![(other.clone(), vec![by("64512:77", 1), by("64512:78", 2)])]);
-        let told = announced.set(vec![
-            (one.clone(), vec![by("64512:77", 1)]),
-            (other.clone(), vec![by("64512:78", 2)]),
-        ]);
+        let told = announced
+            .set(vec![(one.clone(), vec![by("64512:77", 1)]), (other.clone(), vec![by("64512:78", 2)])]);
         assert_eq!((told.originated.len(), told.withdrawn.len()), (1, 0));
         assert!(announced.shared.is_empty(), "it is nobody's but one's");
         let told = announced.set(vec![(other, vec![by("64512:78", 2)]), (one, vec![by("64512:77", 1)])]);

@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
-use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
 use weft_services::{

@@ -158,7 +158,7 @@ mod tests {
             host: format!("host{host}").parse().unwrap(),
             next_hop: [192, 0, 2, host].into(),
             vni: 5000.try_into().unwrap(),
-            router_mac: [2, 0, 0, 0, 0, host].into(),
+            router_mac: weft_net::Mac::new([2, 0, 0, 0, 0, host]),
             label: None,
             local_pref: 100,
         })

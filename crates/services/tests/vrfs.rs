@@ -307,6 +307,32 @@ fn the_route_that_is_preferred_is_taken_and_the_other_when_that_is_gone() {
 }
 
 #[test]
+fn a_given_distinguisher_tells_one_route_from_all_others() {
+    let mut bench = bench();
+    let given = json!({"route_distinguishers": ["64512:77"]});
+    for vpn in bench.vpns.clone() {
+        bench.site.update("bgpvpns", &vpn, given.clone()).unwrap();
+    }
+    // One destination by two hosts, and by a third in a VPN that is given the same.
+    two_ways(&mut bench, None, None);
+    let port = bench.port(1, 3, 9);
+    bench.associate(1, &port, &json!([{"type": "prefix", "prefix": "198.51.100.0/24"}]));
+    let distinguishers = |bench: &Bench| -> Vec<String> {
+        let vrfs = bench.site.model.vrfs().map(|vrf| vrf.standard.id);
+        let announced = vrfs.flat_map(|vrf| bench.announced(vrf, "198.51.100.0/24"));
+        announced.map(|one| one.route_distinguisher.to_string()).collect()
+    };
+    let of_all = distinguishers(&bench);
+    assert_eq!(of_all.len(), 3, "{of_all:?}");
+    assert_eq!(of_all.iter().collect::<BTreeSet<_>>().len(), 3, "each is another: {of_all:?}");
+    assert_eq!(of_all.iter().filter(|rd| *rd == "64512:77").count(), 1, "{of_all:?}");
+    // Whoever was first has it for as long as it is there.
+    bench.site.delete("bgpvpns", &bench.vpns[0]).unwrap();
+    bench.site.update("bgpvpns", &bench.vpns[1], json!({"local_pref": 50})).unwrap();
+    assert_eq!(distinguishers(&bench), ["64512:77"]);
+}
+
+#[test]
 fn a_vpns_preference_is_that_of_all_its_routes_that_have_none() {
     let mut bench = bench();
     two_ways(&mut bench, None, Some(150));

@@ -10,6 +10,7 @@
 //! All connections have their turn before one has its next: a neighbour that floods us holds up nobody.
 
 mod connection;
+mod keys;
 mod socket;
 
 use std::collections::HashMap;
@@ -27,11 +28,14 @@ use tokio::task::JoinSet;
 use crate::session::{ConnectionId, refusal};
 use crate::speaker::{Action, Speaker};
 use connection::{Connection, Turn};
+use keys::Keys;
 
 /// How many commands may wait.
 const COMMANDS_MAX: usize = 64;
 /// How many slices of work are done before connections have their turn again.
 const SLICES_A_TURN: usize = 4;
+/// How long nothing is accepted after an error of accepting.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long the kernel is given to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 
@@ -74,7 +78,9 @@ pub struct Driver {
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
-    md5_keys: Vec<(ipnet::IpNet, String)>,
+    keys: Keys,
+    /// Nothing is accepted until then: the kernel could not just now.
+    accepting_from: Option<Instant>,
     /// Whether every neighbour has sent all that it had, once.
     had_heard_all: bool,
 }
@@ -91,9 +97,17 @@ impl Driver {
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
         let (connections, dialing) = (HashMap::new(), JoinSet::new());
-        let (md5_keys, had_heard_all) = (Vec::new(), false);
-        let driver =
-            Self { speaker, listeners, connections, dialing, commands, learned, md5_keys, had_heard_all };
+        let driver = Self {
+            speaker,
+            listeners,
+            connections,
+            dialing,
+            commands,
+            learned,
+            keys: Keys::default(),
+            accepting_from: None,
+            had_heard_all: false,
+        };
         Ok((driver, handle))
     }
 
@@ -117,11 +131,12 @@ impl Driver {
             if has_now_heard_all || self.speaker.has_learned() {
                 self.learned.notify_one();
             }
-            let deadline = self.speaker.next_deadline().map(tokio::time::Instant::from_std);
+            let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
+            let is_accepting = self.is_accepting();
             let Self { speaker, listeners, connections, dialing, commands, .. } = &mut self;
             let event = tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                accepted = poll_fn(|context| accept(listeners, context)) => Event::Accepted(accepted),
+                accepted = poll_fn(|context| accept(listeners, context)), if is_accepting => Event::Accepted(accepted),
                 Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
                 () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
                 () = sleep_until(deadline), if deadline.is_some() => Event::Turned,
@@ -131,7 +146,10 @@ impl Driver {
                 Event::Command(None) => return,
                 Event::Command(Some(command)) => command(&mut self.speaker, now()),
                 Event::Accepted(Ok((stream, remote))) => self.accepted(stream, remote),
-                Event::Accepted(Err(error)) => tracing::warn!(%error, "a connection could not be accepted"),
+                Event::Accepted(Err(error)) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    self.accepting_from = Some(now() + ACCEPT_PAUSE);
+                }
                 Event::Dialed(dialed) => dialed.into_iter().for_each(|(id, result)| self.dialed(id, result)),
                 Event::Turned => {}
             }
@@ -161,27 +179,37 @@ impl Driver {
         }
     }
 
+    /// When there is something to do at the latest.
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.speaker.next_deadline(), self.keys.retry_at(), self.accepting_from].into_iter().flatten().min()
+    }
+
+    /// Whether it accepts connections again after one could not be: the one that waits would fail again at once.
+    fn is_accepting(&mut self) -> bool {
+        self.accepting_from = self.accepting_from.filter(|from| *from > now());
+        self.accepting_from.is_none()
+    }
+
     /// Tells the listeners whose packets must be signed, when that has changed.
     fn listen_with_keys(&mut self) {
-        let keys = self.speaker.md5_keys();
-        if keys == self.md5_keys {
-            return;
-        }
-        let gone = self.md5_keys.iter().filter(|(prefix, _)| !keys.iter().any(|(other, _)| other == prefix));
-        let gone = gone.map(|(prefix, _)| (*prefix, ""));
-        for (prefix, key) in gone.chain(keys.iter().map(|(prefix, key)| (*prefix, key.as_str()))) {
-            for listener in &self.listeners {
-                if let Err(error) = socket::set_md5_key(listener, prefix, key) {
-                    tracing::error!(%prefix, %error, "packets to a listener cannot be verified");
-                }
-            }
-        }
-        self.md5_keys = keys;
+        let Self { keys, speaker, listeners, .. } = self;
+        keys.update(speaker.take_md5_keys(), now(), |prefix, key| {
+            listeners.iter().try_for_each(|listener| {
+                // A listener is of one address family alone.
+                let is_of = listener.local_addr()?.is_ipv4() == prefix.addr().is_ipv4();
+                if is_of { socket::set_md5_key(listener, prefix, key) } else { Ok(()) }
+            })
+        });
     }
 
     fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
         let remote = remote.ip().to_canonical();
-        let prepared = socket::protect(&stream, remote, &self.speaker.transport(remote));
+        let transport = self.speaker.transport(remote);
+        if transport.md5_key.is_some() && self.keys.is_unverified(remote) {
+            tracing::warn!(%remote, "a connection that may be unsigned is refused");
+            return;
+        }
+        let prepared = socket::protect(&stream, remote, &transport);
         let local = stream.local_addr();
         let (Ok(()), Ok(local)) = (prepared, local) else {
             tracing::warn!(%remote, "a connection went before it was accepted");

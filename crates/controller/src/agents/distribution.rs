@@ -603,7 +603,7 @@ impl Distribution {
         let Some(state) = state else { return Vec::new() };
         // An agent that has begun anew counts from nothing.
         let said = if status.drifts < state.drifts_said { 0 } else { state.drifts_said };
-        state.drifts += status.drifts - said;
+        state.drifts = state.drifts.saturating_add(status.drifts - said);
         state.drifts_said = status.drifts;
         status.last_drifts.iter().filter(|drift| drift.number > said).cloned().collect()
     }
@@ -613,7 +613,10 @@ impl Distribution {
         match self.hosts.get(host) {
             // It has not come since the process began: it goes on with what it has.
             None => Some(true),
-            Some(state) if state.connection.is_none() && state.sent.is_none() => Some(true),
+            // What it was to be sent since then it cannot have.
+            Some(state) if state.connection.is_none() && state.sent.is_none() => {
+                (!state.pending.contains_key(key)).then_some(true)
+            }
             Some(_) => self.settled(host, key).map(|settled| settled.is_ok()),
         }
     }
@@ -685,5 +688,25 @@ mod tests {
         // An agent that comes back says it again, if it is still so.
         distribution.connect(&host, wire::Version::default(), None);
         assert_eq!(distribution.without_carrier(&host), Some(&BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_host_that_has_not_come_yet_forwards_what_it_had_and_nothing_that_is_new() {
+        let host: HostName = "host1".parse().unwrap();
+        let fragment = |prefix: &str| {
+            let vrf = Id::from_random([1; 16]);
+            let id = FragmentId {
+                service: format!("vrf/{vrf}").into(),
+                subject: format!("prefix/{prefix}").into(),
+            };
+            FragmentKey::from_id(&id).unwrap()
+        };
+        let (old, new) = (fragment("10.0.0.0/24"), fragment("10.0.1.0/24"));
+        let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+        assert_eq!(distribution.forwards(&host, &new), Some(true), "nothing was to be sent to it");
+        let state = distribution.hosts.entry(host.clone()).or_default();
+        state.pending.insert(new.clone(), distribution.reached);
+        assert_eq!(distribution.forwards(&host, &old), Some(true));
+        assert_eq!(distribution.forwards(&host, &new), None, "it cannot know of it");
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps the speakers what the rows say, has them announce what hosts forward, and takes on what they learn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use weft_services::{
 };
 use weft_store::{Watch, WatchError};
 
+use super::announced::{Announced, Told};
 use super::audit::{AUDIT_INTERVAL, Audit};
 use super::awaited::Awaited;
 use super::bridged::Bridged;
@@ -52,8 +53,7 @@ pub struct Bgp {
     pub(super) site: Arc<Site>,
     config: BgpConfig,
     pub(super) speakers: BTreeMap<Id, Running>,
-    /// What is announced because of each fragment.
-    pub(super) announced: HashMap<FragmentKey, Vec<Announcement>>,
+    pub(super) announced: Announced,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
     /// What was learned of networks.
@@ -110,7 +110,7 @@ impl Bgp {
             site,
             config,
             speakers: BTreeMap::new(),
-            announced: HashMap::new(),
+            announced: Announced::default(),
             learned: BTreeMap::new(),
             bridged: Bridged::default(),
             awaited: Awaited::default(),
@@ -152,6 +152,9 @@ impl Bgp {
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
                     self.tell_sessions().await;
+                    let mut facts = self.bridged.thaw(Instant::now());
+                    facts.retain(|fact| self.awaited.is_news(fact));
+                    self.tell(facts).await;
                     self.audit().await;
                 }
             }
@@ -165,7 +168,7 @@ impl Bgp {
         for instance in known.into_iter().chain(Instance::all(model)) {
             self.configure_instance(instance, instance.imports(model)).await;
         }
-        let announcing = all_announcing(model).into_iter().chain(self.announced.keys().cloned());
+        let announcing = all_announcing(model).into_iter().chain(self.announced.fragments().cloned());
         self.announce(announcing.collect()).await;
         self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
     }
@@ -227,7 +230,7 @@ impl Bgp {
         let Wanted { config, peers } = wanted;
         let deferral_time_s = self.config.deferral_time_s;
         let restarted = peers_may_remember.then_some(Restarted { forwarding_kept: true, deferral_time_s });
-        let announced = self.announced.values().flatten().flat_map(routes::routes).collect();
+        let announced = self.announced.routes().collect();
         let (imports, peers_of) = (self.imports.clone(), peers.clone());
         let config_of = SpeakerConfig { restarted, ..config.clone() };
         let beginning = Beginning { config: config_of, peers: peers_of, imports, announced };
@@ -278,24 +281,17 @@ impl Bgp {
 
     /// Looks again at what is announced because of fragments.
     async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
-        let mut originated: Vec<Route> = Vec::new();
-        let mut withdrawn: Vec<Destination> = Vec::new();
-        for key in self.looked_at(touched) {
-            let before = self.announced.remove(&key).unwrap_or_default();
-            let after = self.to_be_announced(&key, &before);
-            let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
-            let had: Vec<Route> = before.iter().flat_map(routes::routes).collect();
-            let is_there = |route: &&Route| routes.iter().any(|one| one.destination == route.destination);
-            withdrawn
-                .extend(had.iter().filter(|route| !is_there(route)).map(|route| route.destination.clone()));
-            originated.extend(routes.into_iter().filter(|route| !had.contains(route)));
-            if !after.is_empty() {
-                self.announced.insert(key, after);
-            }
-        }
-        if originated.is_empty() && withdrawn.is_empty() {
+        let touched = self.looked_at(touched).into_iter();
+        let looked_at = touched.map(|key| {
+            let after = self.to_be_announced(&key, self.announced.of(&key));
+            (key, after)
+        });
+        let looked_at = looked_at.collect();
+        let told = self.announced.set(looked_at);
+        if told.is_nothing() {
             return;
         }
+        let Told { originated, withdrawn } = told;
         for running in self.speakers.values() {
             let (originated, withdrawn) = (originated.clone(), withdrawn.clone());
             let tell = move |speaker: &mut Speaker, _| {
@@ -344,7 +340,7 @@ impl Bgp {
             let vrf = match learned.instance.as_deref().and_then(Instance::named) {
                 Some(Instance::Vrf(vrf)) => vrf,
                 Some(Instance::MacVrf(network)) => {
-                    facts.extend(self.bridged.hear(heard.speaker, network, learned));
+                    facts.extend(self.bridged.hear(heard.speaker, network, learned, Instant::now()));
                     continue;
                 }
                 None => continue,
@@ -352,12 +348,9 @@ impl Bgp {
             let is_ours = |next_hop| endpoints.contains(&next_hop);
             let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();
-            if routes.is_empty() {
-                known.remove(&(by, heard.speaker));
-            } else {
-                known.insert((by, heard.speaker), routes);
-            }
-            facts.push(Fact::Routes { vrf, destination, routes: routes::best(known) });
+            // What is still the best was asked of those that are awaited when it came to be that.
+            let news = routes::take_over(known, (by, heard.speaker), routes);
+            facts.extend(news.map(|routes| Fact::Routes { vrf, destination, routes }));
             if known.is_empty() {
                 self.learned.remove(&(vrf, destination));
             }
@@ -374,9 +367,9 @@ impl Beginning {
     fn speaker(self) -> Result<Speaker, ConfigError> {
         let now = Instant::now();
         let mut speaker = Speaker::new(self.config, now, rand::random())?;
-        for (instance, targets) in self.imports {
-            speaker.set_instance(&instance.to_string(), targets);
-        }
+        let imports = self.imports.into_iter().map(|(instance, targets)| (instance.to_string(), targets));
+        let imports: Vec<_> = imports.collect();
+        speaker.set_instances(imports.iter().map(|(name, targets)| (name.as_str(), targets.clone())));
         self.announced.into_iter().for_each(|route| speaker.originate(route));
         self.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));
         Ok(speaker)

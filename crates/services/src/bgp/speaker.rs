@@ -179,10 +179,15 @@ impl Resource for BgpSpeakers {
         if spec.ip_version == 5 {
             return Err(Refusal::attribute("ip_version", "'5' is neither 4 nor 6"));
         }
+        let local_as = Asn::new(spec.local_as);
+        if local_as == Asn::TRANS {
+            let message = "'23456' stands for numbers that do not fit (RFC 6793 §9), and is nobody's";
+            return Err(Refusal::attribute("local_as", message));
+        }
         let id = change.choose_id();
         let speaker = BgpSpeaker {
             standard: change.standard(id, spec.named),
-            local_as: Asn::new(spec.local_as),
+            local_as,
             ip_version: spec.ip_version,
             advertise_floating_ip_host_routes: spec.advertise_floating_ip_host_routes,
             advertise_tenant_networks: spec.advertise_tenant_networks,

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use common::{Site, check, everything, host_name, id, objects_of_prefix};
 use serde_json::{Value, json};

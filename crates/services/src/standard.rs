@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::change::Named;
 use crate::{Id, Refusal, Timestamp};
 
 /// A table of attributes: those that every resource has, around its own. Who may see and set its project and its tags is said
@@ -71,6 +72,13 @@ impl Standard {
     pub fn touch(&mut self, now: Timestamp) {
         self.updated_at = now;
         self.revision_number += 1;
+    }
+
+    /// The same, with the name and the description that a request gives it.
+    pub(crate) fn rename(&mut self, named: Named, now: Timestamp) {
+        self.name = named.name;
+        self.description = named.description;
+        self.touch(now);
     }
 
     /// The name by which its set knows it: that by which it was declared.

@@ -5,9 +5,9 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use common::{Site, check, id};
+use common::{Site, check, everything, host_name, id, objects_of_prefix};
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
 use weft_net::{HostName, RouteDistinguisher};
@@ -16,10 +16,6 @@ use weft_services::vrf::{Announcement, announcements};
 use weft_services::{Id, RowKind};
 
 const MAIN_TABLE: u32 = 254;
-
-fn name(host: u8) -> HostName {
-    format!("host{host}").parse().unwrap()
-}
 
 /// Network 10.1.1.0/24 and 2001:db8:1::/64, and a VPN.
 struct Bench {
@@ -69,9 +65,7 @@ impl Bench {
     }
 
     fn objects(&self, vrf: Id, prefix: &str, host: u8) -> Vec<Object> {
-        let key = FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap()));
-        let compiled = compile::compile(&self.site.model, &key);
-        compiled.map(|found| found.objects_on(&name(host)).to_vec()).unwrap_or_default()
+        objects_of_prefix(&self.site.model, (vrf, prefix), host)
     }
 
     /// By which addresses a table of a VRF leads to a prefix on a host.
@@ -102,24 +96,14 @@ impl Bench {
         announced
     }
 
-    /// Everything on every host.
-    fn all(&self) -> BTreeMap<(HostName, FragmentId), Vec<Object>> {
-        let on = |n: u8| {
-            compile::intent_of(&self.site.model, &name(n))
-                .into_iter()
-                .map(move |one| ((name(n), one.id), one.objects))
-        };
-        (1..=3).flat_map(on).collect()
-    }
-
     /// Makes a change; everything else on hosts by it is said to be touched by it.
     fn change(&mut self, change: impl FnOnce(&mut Site)) {
-        let (model, before) = (self.site.model.clone(), self.all());
+        let (model, before) = (self.site.model.clone(), everything(&self.site.model));
         change(&mut self.site);
         check(&self.site.model);
         let touched = compile::touched(&model, &self.site.model, &self.site.writes);
         let touched: BTreeSet<FragmentId> = touched.iter().map(FragmentKey::id).collect();
-        let after = self.all();
+        let after = everything(&self.site.model);
         for key in before.keys().chain(after.keys()) {
             assert!(before.get(key) == after.get(key) || touched.contains(&key.1), "{} on {}", key.1, key.0);
         }
@@ -137,7 +121,7 @@ fn assert_each_by_itself(announced: &[Announcement], hosts: &[u8]) {
     assert_eq!((announced.len(), distinguishers.len()), (hosts.len(), hosts.len()), "{announced:?}");
     let mut on: Vec<HostName> = announced.iter().map(|one| one.host.clone()).collect();
     on.sort();
-    assert_eq!(on, hosts.iter().copied().map(name).collect::<Vec<_>>());
+    assert_eq!(on, hosts.iter().copied().map(host_name).collect::<Vec<_>>());
     for one in announced {
         let host = one.host.as_str().trim_start_matches("host");
         assert_eq!(one.next_hop.to_string(), format!("192.0.2.{host}"));

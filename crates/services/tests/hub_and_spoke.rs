@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Site, check, id};
+use common::{Site, check, everything, host_name, id};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, Object, RouteTo};
@@ -17,10 +17,6 @@ use weft_services::{Id, Row, RowKind};
 
 const MAIN_TABLE: u32 = 254;
 const HOSTS: u8 = 4;
-
-fn name(host: u8) -> HostName {
-    format!("host{host}").parse().unwrap()
-}
 
 /// A network without layer 2, with the seed's two subnets, and a BGP VPN whose policy is hub and spoke.
 struct Bench {
@@ -88,7 +84,7 @@ impl Bench {
 
     fn fragments(&self, vrf: Id, host: u8) -> Vec<Vec<Object>> {
         let of_vrf = FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix("0.0.0.0/0".parse().unwrap())).id();
-        compile::intent_of(&self.site.model, &name(host))
+        compile::intent_of(&self.site.model, &host_name(host))
             .into_iter()
             .filter(|fragment| *fragment.id.service == *of_vrf.service)
             .map(|fragment| fragment.objects)
@@ -112,16 +108,6 @@ impl Bench {
             }
         }
         table
-    }
-
-    /// Everything on every host.
-    fn all(&self) -> BTreeMap<(HostName, FragmentId), Vec<Object>> {
-        let on = |n: u8| {
-            compile::intent_of(&self.site.model, &name(n))
-                .into_iter()
-                .map(move |one| ((name(n), one.id), one.objects))
-        };
-        (1..=HOSTS).flat_map(on).collect()
     }
 
     fn distinguishers(&self, vrf: Id, prefix: &str) -> Vec<RouteDistinguisher> {
@@ -176,12 +162,12 @@ fn the_tables_are_those_of_the_use_case() {
 fn one_spoke_more_concerns_the_hub_and_that_spoke_alone() {
     for host in [2, 3] {
         let (mut bench, [hub, ..]) = seed(&json!({"role": "hub"}));
-        let (before, model) = (bench.all(), bench.site.model.clone());
+        let (before, model) = (everything(&bench.site.model), bench.site.model.clone());
         let port = bench.port(&bench.network.clone(), "10.3.7.11", host);
         let writes = bench.site.writes.clone();
         bench.associate("port", json!({"port_id": port, "role": "spoke"}));
         let touched = compile::touched(&model, &bench.site.model, writes.iter().chain(&bench.site.writes));
-        let after = bench.all();
+        let after = everything(&bench.site.model);
         let differs = |key: &&(HostName, FragmentId)| before.get(*key) != after.get(*key);
         let changed: BTreeSet<&(HostName, FragmentId)> =
             before.keys().chain(after.keys()).filter(differs).collect();
@@ -189,10 +175,13 @@ fn one_spoke_more_concerns_the_hub_and_that_spoke_alone() {
             FragmentKey::new(RowKind::Vrf, hub, Subject::Prefix("10.3.7.11/32".parse().unwrap())).id();
         for (on, fragment) in &changed {
             assert!(touched.iter().any(|key| key.id() == *fragment), "{fragment}");
-            assert!(*on == name(host) || (*on == name(1) && *fragment == of_hub), "{fragment} on {on}");
+            assert!(
+                *on == host_name(host) || (*on == host_name(1) && *fragment == of_hub),
+                "{fragment} on {on}"
+            );
             assert!(!before.contains_key(&(on.clone(), fragment.clone())), "{fragment} on {on} is no other");
         }
-        assert!(changed.contains(&(name(1), of_hub)));
+        assert!(changed.contains(&(host_name(1), of_hub)));
         let vrfs: BTreeSet<&str> = changed
             .iter()
             .map(|(_, fragment)| &*fragment.service)

@@ -107,19 +107,11 @@ impl Resource for NetworkAssociations {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let Spec { common, .. } = typed(merged)?;
         let mut row = BgpvpnNetworkAssociation::clone(stored);
-        row.standard.name = common.named.name;
-        row.standard.description = common.named.description;
+        row.standard.rename(common.named, change.now());
         if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
             row.role = association::role(bgpvpn, common.role)?;
         }
-        row.standard.touch(change.now());
         change.put(Row::BgpvpnNetworkAssociation(Arc::new(row)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

@@ -199,21 +199,13 @@ impl Resource for PortAssociations {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut row = BgpvpnPortAssociation::clone(stored);
-        row.standard.name = spec.common.named.name;
-        row.standard.description = spec.common.named.description;
+        row.standard.rename(spec.common.named, change.now());
         if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
             row.role = association::role(bgpvpn, spec.common.role)?;
             row.routes = routes(change.model(), bgpvpn, spec.routes)?;
         }
         row.advertise_fixed_ips = spec.advertise_fixed_ips;
-        row.standard.touch(change.now());
         change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

@@ -313,9 +313,7 @@ impl Resource for Bgpvpns {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut standard = stored.standard.clone();
-        standard.name.clone_from(&spec.named.name);
-        standard.description.clone_from(&spec.named.description);
-        standard.touch(change.now());
+        standard.rename(spec.named.clone(), change.now());
         let (hub_target, spoke_target) = (stored.hub_target, stored.spoke_target);
         let bgpvpn = Bgpvpn { hub_target, spoke_target, ..built(standard, spec)? };
         change.put(Row::Bgpvpn(Arc::new(bgpvpn)));

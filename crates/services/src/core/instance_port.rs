@@ -259,8 +259,7 @@ impl Resource for InstancePorts {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: InstancePortSpec = typed(merged)?;
         let mut port = InstancePort::clone(&stored);
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
+        port.standard.rename(spec.named, change.now());
         port.mac_address = spec.mac_address.unwrap_or(port.mac_address);
         port.mtu = spec.mtu;
         port.host_id = spec.host_id;
@@ -268,7 +267,6 @@ impl Resource for InstancePorts {
         port.device_id = spec.device_id;
         port.device_owner = spec.device_owner;
         port.vnic = spec.vnic;
-        port.standard.touch(change.now());
         router::check_stays(change.model(), Some(&stored), &port)?;
         let on_failure = OnFailure::Refuse.if_host_changes(&stored, &port);
         if on_failure == OnFailure::Refuse {

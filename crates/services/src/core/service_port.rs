@@ -201,9 +201,7 @@ impl Resource for ServicePorts {
             port.fixed_ips = reallocate(change, &stored, stored.mac_address, &asked)?;
         }
         router::check_addresses_stay(change.model(), &stored, &port.fixed_ips)?;
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
-        port.standard.touch(change.now());
+        port.standard.rename(spec.named, change.now());
         let interface = port.interface_id;
         let on_failure =
             if port.service_id == stored.service_id { OnFailure::Keep } else { OnFailure::Refuse };

@@ -304,9 +304,7 @@ impl Resource for Ports {
         let spec: Spec = typed(merged)?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
         let mut port = InstancePort::clone(&stored.vnic);
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
-        port.standard.touch(change.now());
+        port.standard.rename(spec.named, change.now());
         port.admin_state_up = spec.admin_state_up;
         port.mac_address = spec.mac_address.unwrap_or(port.mac_address);
         port.host_id = spec.host_id;

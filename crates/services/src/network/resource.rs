@@ -247,8 +247,7 @@ impl Resource for Networks {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut network = Network::clone(&stored);
-        network.standard.name = spec.named.name;
-        network.standard.description = spec.named.description;
+        network.standard.rename(spec.named, change.now());
         network.admin_state_up = spec.admin_state_up;
         network.shared = spec.shared;
         network.l2_adjacency = spec.l2_adjacency;
@@ -261,7 +260,6 @@ impl Resource for Networks {
             check_ipv6_fits(change.model(), &network)?;
             check_hosts_carry(change.model(), &network)?;
         }
-        network.standard.touch(change.now());
         let network_id = network.standard.id;
         change.put(Row::Network(Arc::new(network)));
         for write in mended(change.model(), change.model().bindings_to(network_id), change.now()) {

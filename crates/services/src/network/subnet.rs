@@ -258,9 +258,7 @@ impl Resource for Subnets {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut standard = stored.standard.clone();
-        standard.name.clone_from(&spec.named.name);
-        standard.description.clone_from(&spec.named.description);
-        standard.touch(change.now());
+        standard.rename(spec.named.clone(), change.now());
         check_gateway_stays(change.model(), &stored, spec.gateway_ip.unwrap_or(stored.gateway_ip))?;
         let subnet = build(standard, spec, Some(&stored))?;
         check(change.model(), &subnet)?;

@@ -193,13 +193,11 @@ impl Resource for Routers {
         let spec: Spec = typed(merged)?;
         check_possible(&spec)?;
         let mut router = Router::clone(&stored);
-        router.standard.name = spec.named.name;
-        router.standard.description = spec.named.description;
+        router.standard.rename(spec.named, change.now());
         router.admin_state_up = spec.admin_state_up;
         if spec.routes != stored.routes {
             router.routes = routes::checked(change.model(), &stored, spec.routes)?;
         }
-        router.standard.touch(change.now());
         change.put(Row::Router(Arc::new(router)));
         Ok(())
     }

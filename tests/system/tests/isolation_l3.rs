@@ -10,7 +10,7 @@ use weft_system_tests::frames::{
     ARP, BROADCAST, Capture, IPV4, IPV6, arp, frame, icmp, icmpv6, inject, udp, vxlan,
 };
 use weft_system_tests::l3::{network, ttl, vpn, workload};
-use weft_system_tests::{Bench, run, until};
+use weft_system_tests::{Bench, Vrf, machine, patience, run_again_in, until};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long somebody who may not connect tries to.
@@ -24,6 +24,7 @@ const GATEWAY: [u8; 4] = [10, 1, 0, 1];
 const UNDERLAY: [[u8; 4]; 2] = [[198, 51, 100, 1], [198, 51, 100, 2]];
 /// The workloads of the other tenant.
 const BLUE: [&str; 5] = ["host1.blue-w1", "host2.blue-w2", "host2.blue-f2", "host1.blue-d1", "host2.blue-d2"];
+const HOSTS: [&str; 2] = ["host1", "host2"];
 /// The VNIs of the routers.
 const BLUE_VNI: u32 = 70_001;
 const RED_VNI: u32 = 80_001;
@@ -78,13 +79,8 @@ fn gateway_of(bench: &Bench, tenant: &str) -> String {
     neighbours[0]["lladdr"].as_str().expect("it is known").to_owned()
 }
 
-/// The namespaces of the VRFs on a host, as nodes.
-fn vrfs(bench: &Bench, host: &str) -> Vec<String> {
-    let prefix = bench.namespace(&format!("{host}.vrf-"));
-    let own = format!("{}.", bench.lab().name());
-    let names = run("ip netns list");
-    let names = names.split_whitespace().filter(|name| name.starts_with(&prefix));
-    names.map(|name| name.trim_start_matches(&own).to_owned()).collect()
+fn all_vrfs(bench: &Bench) -> Vec<Vrf> {
+    HOSTS.iter().flat_map(|host| bench.vrfs_on(host)).collect()
 }
 
 /// Who is whose neighbour, and where routes lead: of the other tenant's workloads, and of all VRFs what was told them. That a
@@ -92,7 +88,7 @@ fn vrfs(bench: &Bench, host: &str) -> Vec<String> {
 fn tables(bench: &Bench) -> Vec<String> {
     let mut tables = Vec::new();
     let blue = BLUE.map(str::to_owned).into_iter();
-    for node in blue.chain(["host1", "host2"].iter().flat_map(|host| vrfs(bench, host))) {
+    for node in blue.chain(HOSTS.iter().flat_map(|host| bench.routing_nodes(host))) {
         let is_told = |one: &&Value| {
             one["lladdr"].is_string()
                 && (BLUE.contains(&node.as_str()) || one["state"] == json!(["PERMANENT"]))
@@ -116,9 +112,13 @@ fn fooled(bench: &Bench, tenant: &str, mac: &str) -> Vec<String> {
     let all = ["routers", "bgpvpn/bgpvpns"].iter().flat_map(|kind| bench.http().list(kind));
     let own = all.filter(|one| one["project_id"] == tenant);
     let ids: Vec<String> = own.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
-    let is_own = |vrf: &String| ids.iter().any(|id| vrf.ends_with(&id[..11]));
-    let all = ["host1", "host2"].iter().flat_map(|host| vrfs(bench, host));
-    all.filter(|vrf| !is_own(vrf) && bench.ip(vrf, "neigh show").contains(mac)).collect()
+    let is_own = |vrf: &Vrf| ids.iter().any(|id| vrf.name.ends_with(&id[..11]));
+    let knows = |vrf: &Vrf| {
+        let mut neighbours = ["-4", "-6"].into_iter().flat_map(|family| vrf.neighbours(bench, family));
+        neighbours.any(|one| one["lladdr"] == mac)
+    };
+    let others = all_vrfs(bench).into_iter().filter(|vrf| !is_own(vrf));
+    others.filter(knows).map(|vrf| vrf.name).collect()
 }
 
 fn vni_of(bench: &Bench, network: &str) -> u32 {
@@ -130,8 +130,8 @@ fn vni_of(bench: &Bench, network: &str) -> u32 {
 /// The MAC address of a VRF with this VNI on a host.
 fn router_mac(bench: &Bench, vni: u32, host: &str) -> String {
     let link = format!("vx{vni}");
-    let vrf = vrfs(bench, host).into_iter().find(|vrf| bench.links(vrf).contains_key(&link));
-    bench.mac_of(&vrf.expect("a VRF of this VNI"), &link)
+    let node = bench.routing_nodes(host).into_iter().find(|node| bench.links(node).contains_key(&link));
+    bench.mac_of(&node.expect("a VRF of this VNI"), &link)
 }
 
 fn management(bench: &Bench, host: &str) -> [u8; 4] {
@@ -357,7 +357,7 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
     let bench = two_tenants("t-noconnect");
     let controller = controller(&bench);
     let connect =
-        |node: &str, to: SocketAddr| bench.within(node, || TcpStream::connect_timeout(&to, PATIENCE));
+        |node: &str, to: SocketAddr| bench.within(node, || TcpStream::connect_timeout(&to, patience(PATIENCE)));
     assert!(connect("host1", controller).is_ok(), "a host may");
     let mut targets = vec![controller, SocketAddr::new(controller.ip(), 179)];
     let hosts = UNDERLAY.into_iter().chain(["host1", "host2"].map(|host| management(&bench, host)));
@@ -370,11 +370,13 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
     for target in &targets {
         assert!(connect("host1.red-w1", *target).is_err(), "{target}");
     }
-    // A namespace that is a VRF has no way to them either: it has no link to where they are.
-    for vrf in ["host1", "host2"].iter().flat_map(|host| vrfs(&bench, host)) {
+    // A VRF has no way to them either: a namespace has no link to where they are, a device no route.
+    let vrfs = all_vrfs(&bench);
+    assert!(vrfs.len() >= 4, "each tenant's on each host: {vrfs:?}");
+    for vrf in &vrfs {
         for address in UNDERLAY.into_iter().chain([management(&bench, "host1")]) {
             let address = std::net::Ipv4Addr::from(address).to_string();
-            assert!(!bench.pings_at_once(&vrf, &address), "{vrf} to {address}");
+            assert!(!vrf.pings_at_once(&bench, &address), "{vrf:?} to {address}");
         }
     }
     for address in UNDERLAY.into_iter().chain([management(&bench, "host1"), [10, 7, 0, 12]]) {
@@ -383,7 +385,7 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
     }
     // The addresses of next hops are of the links between routers, and not of a tenant's.
     let next_hops: Vec<Value> =
-        vrfs(&bench, "host1").iter().flat_map(|vrf| bench.ip_json(vrf, "-6 neigh show")).collect();
+        bench.vrfs_on("host1").iter().flat_map(|vrf| vrf.neighbours(&bench, "-6")).collect();
     let next_hops =
         next_hops.iter().filter(|one| one["dev"].as_str().is_some_and(|dev| dev.starts_with("vx")));
     let mut count = 0;
@@ -393,4 +395,11 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
         count += 1;
     }
     assert!(count > 0, "there are next hops");
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_vrf_devices() {
+        super::run_again_in(&super::machine("1,2"), &[], &["nothing_that_a_tenant_forges", "a_tenant_connects"]);
+    }
 }

@@ -150,7 +150,11 @@ impl Instances {
             if left == 0 {
                 return took;
             }
-            assert!(took < patience(within), "{}: {left} of its flows are lost for {took:?}", self.nodes[victim]);
+            assert!(
+                took < patience(within),
+                "{}: {left} of its flows are lost for {took:?}",
+                self.nodes[victim]
+            );
         }
     }
 }

@@ -356,8 +356,9 @@ fn controller(bench: &Bench) -> SocketAddr {
 fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
     let bench = two_tenants("t-noconnect");
     let controller = controller(&bench);
-    let connect =
-        |node: &str, to: SocketAddr| bench.within(node, || TcpStream::connect_timeout(&to, patience(PATIENCE)));
+    let connect = |node: &str, to: SocketAddr| {
+        bench.within(node, || TcpStream::connect_timeout(&to, patience(PATIENCE)))
+    };
     assert!(connect("host1", controller).is_ok(), "a host may");
     let mut targets = vec![controller, SocketAddr::new(controller.ip(), 179)];
     let hosts = UNDERLAY.into_iter().chain(["host1", "host2"].map(|host| management(&bench, host)));
@@ -400,6 +401,10 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
 mod machine {
     #[test]
     fn the_same_with_vrf_devices() {
-        super::run_again_in(&super::machine("1,2"), &[], &["nothing_that_a_tenant_forges", "a_tenant_connects"]);
+        super::run_again_in(
+            &super::machine("1,2"),
+            &[],
+            &["nothing_that_a_tenant_forges", "a_tenant_connects"],
+        );
     }
 }

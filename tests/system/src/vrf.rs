@@ -11,7 +11,8 @@ pub struct Vrf {
     pub name: String,
     /// The node where it is: one of its own, or the host.
     pub node: String,
-    is_device: bool,
+    /// Whether it is a device in the host's own namespace.
+    pub is_device: bool,
 }
 
 impl Vrf {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use weft_net::{HostName, Mac, NamespaceName, RouteTarget};
+use weft_net::{HostName, Mac, NamespaceName, RouteDistinguisher, RouteTarget};
 
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, FreeNumbers};
@@ -29,6 +29,8 @@ pub(crate) struct Index {
     pub(crate) exclusives: OrdMap<Exclusive, ServiceKey>,
     /// Numbers that are neither in use nor in quarantine.
     pub(crate) free_numbers: FreeNumbers,
+    /// Tunnel endpoints, and whose they are.
+    pub(crate) endpoints: OrdMap<IpAddr, HostName>,
     /// Instance ports of a host.
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
@@ -49,6 +51,8 @@ pub(crate) struct Index {
     pub(crate) free: FreeAddresses,
     /// The MAC addresses of VRFs' gateways, and of which VRF.
     pub(crate) gateway_macs: OrdSet<(Mac, Id)>,
+    /// Route distinguishers that were given, and to which VRF or MAC-VRF.
+    pub(crate) given_distinguishers: OrdSet<(RouteDistinguisher, (RowKind, Id))>,
     /// What is in VRFs, and what follows from it.
     pub(crate) members: Members,
 }
@@ -88,6 +92,7 @@ impl Index {
         same("references", &self.references, &other.references)?;
         same("exclusives", &self.exclusives, &other.exclusives)?;
         same("free_numbers", &self.free_numbers, &other.free_numbers)?;
+        same("endpoints", &self.endpoints, &other.endpoints)?;
         same("by_host", &self.by_host, &other.by_host)?;
         same("by_device", &self.by_device, &other.by_device)?;
         same("addresses", &self.addresses, &other.addresses)?;
@@ -98,6 +103,7 @@ impl Index {
         same("route_targets", &self.route_targets, &other.route_targets)?;
         same("free", &self.free, &other.free)?;
         same("gateway_macs", &self.gateway_macs, &other.gateway_macs)?;
+        same("given_distinguishers", &self.given_distinguishers, &other.given_distinguishers)?;
         same("members", &self.members, &other.members)
     }
 }

@@ -193,6 +193,8 @@ fn the_vni_of_the_vpn_is_a_device_of_its_own_on_the_hosts_of_the_network() {
     site.create("bgpvpn_network_associations", json!({"bgpvpn_id": vpn, "network_id": other})).unwrap();
     let vni = |site: &Site, network: &str| site.model.mac_vrf(network.parse().unwrap()).unwrap().vni;
     assert_eq!(vni(&site, &other), None, "one network has it");
+    let mac_vrf = site.model.mac_vrf(other.parse().unwrap()).unwrap();
+    assert_eq!(mac_vrf.route_distinguisher, None, "nor are routes of two networks one route");
     site.delete("bgpvpns", &vpn).unwrap();
     assert!(announced(&site).is_empty());
     assert!(on(&site, "host1").iter().all(|text| !text.contains("5000") && !text.contains(MAC)));

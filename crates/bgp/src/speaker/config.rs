@@ -310,6 +310,13 @@ impl PeerConfig {
         self.families.iter().find(|config| config.family == family)
     }
 
+    /// Whether another configuration allows more routes of one family.
+    pub(crate) fn has_less_room_than(&self, other: &Self) -> bool {
+        let limit = |family: &FamilyConfig| family.prefix_limit.unwrap_or(u32::MAX);
+        let mut families = self.families.iter();
+        families.any(|had| other.family(had.family).is_none_or(|has| limit(has) > limit(had)))
+    }
+
     pub(crate) fn session(&self, speaker: &SpeakerConfig) -> SessionConfig {
         let peer_as = match self.asn {
             PeerAsn::Exactly(asn) => PeerAs::Exactly(asn),

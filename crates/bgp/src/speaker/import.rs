@@ -97,6 +97,7 @@ impl Speaker {
                 let data = [&raw.afi.to_be_bytes()[..], &[raw.safi], &limit.to_be_bytes()].concat();
                 let idle = peer.config.prefix_limit_idle_hold_s;
                 peer.restart_at = idle.map(|seconds| now + std::time::Duration::from_secs(seconds.into()));
+                peer.is_over_limit = true;
                 let notification = Notification::with_data(NotificationCode::MAXIMUM_PREFIXES, &data);
                 peer.session.handle(Input::Stop(notification), now);
                 return;

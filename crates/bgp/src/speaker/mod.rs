@@ -162,11 +162,14 @@ impl Speaker {
             && peer.config.md5_key == config.md5_key
             && peer.config.ttl_security_hops == config.ttl_security_hops
             && peer.config.is_route_reflector_client == config.is_route_reflector_client;
+        let may_have_more = peer.is_over_limit && peer.config.has_less_room_than(&config);
         self.are_keys_changed = true;
         peer.session.set_config(config.session(&self.config));
         peer.config = config;
         peer.life = Life::Configured;
-        if is_same_session {
+        if may_have_more {
+            self.tell(index, Input::Start, now);
+        } else if is_same_session {
             self.refresh(index, now);
         } else {
             self.tell(index, Input::Reset(Notification::new(NotificationCode::CONFIGURATION_CHANGE)), now);
@@ -353,6 +356,10 @@ impl Speaker {
     /// Tells a session something and does what follows.
     fn tell(&mut self, index: u16, input: Input<'_>, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&index) {
+            if matches!(input, Input::Start | Input::Stop(_) | Input::Reset(_)) {
+                // What somebody says counts, not that there were too many routes once.
+                (peer.is_over_limit, peer.restart_at) = (false, None);
+            }
             peer.session.handle(input, now);
             self.settle(index, now);
         }

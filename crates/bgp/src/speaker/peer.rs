@@ -22,6 +22,8 @@ pub(super) struct Peer {
     /// What was agreed on, and our address in the session, while it is up.
     pub(super) up: Option<(Arc<Negotiated>, IpAddr)>,
     pub(super) families: [PeerFamily; 6],
+    /// Whether it was ended for more routes than allowed, and not started since.
+    pub(super) is_over_limit: bool,
     /// When a session that had more routes than allowed begins again.
     pub(super) restart_at: Option<Instant>,
     /// The route targets that it wants (RFC 4684).
@@ -115,6 +117,7 @@ impl Peer {
             connections: Vec::new(),
             up: None,
             families: Default::default(),
+            is_over_limit: false,
             restart_at: None,
             wants: BTreeSet::new(),
             rejected: 0,

@@ -117,7 +117,7 @@ impl Bgp {
         }
         let now = self.site.now();
         let endpoints = self.tunnel_endpoints();
-        let routes = self.announced.values().flatten().flat_map(routes::routes);
+        let routes = self.announced.routes();
         let announced: ByDestination = routes.map(|route| (route.destination.clone(), route)).collect();
         for (suspect, is_known) in std::mem::take(&mut self.audit.suspects) {
             if self.is_on_its_way(&suspect) {
@@ -216,7 +216,7 @@ impl Bgp {
     }
 
     fn is_announced_rightly(&self, key: &FragmentKey) -> bool {
-        let known = self.announced.get(key).map_or(&[][..], Vec::as_slice);
+        let known = self.announced.of(key);
         self.to_be_announced(key, known) == known
     }
 
@@ -230,8 +230,7 @@ impl Bgp {
         let keys = self.audit.fragments.split_off(left);
         let wrong = keys.iter().filter(|key| !self.is_announced_rightly(key)).cloned();
         let mut suspects: Vec<Suspect> = wrong.map(Suspect::Announcement).collect();
-        let announced = keys.iter().filter_map(|key| self.announced.get(key)).flatten();
-        let wanted: Vec<Route> = announced.flat_map(routes::routes).collect();
+        let wanted: Vec<Route> = keys.iter().flat_map(|key| self.announced.routes_of(key)).collect();
         for (id, running) in &self.speakers {
             let wanted = wanted.clone();
             let find = move |speaker: &mut Speaker, _| {
@@ -250,7 +249,7 @@ impl Bgp {
     async fn audit_tables(&mut self) {
         let (announced, turns) = &mut self.audit.announced;
         if *turns == 0 {
-            let routes = self.announced.values().flatten().flat_map(routes::routes);
+            let routes = self.announced.routes();
             *announced = routes.map(|route| route.destination).collect();
             *turns = announced.len() / SLICE;
         } else {

@@ -12,6 +12,8 @@ use weft_services::{Id, Model};
 /// How long neighbours keep our routes while the controller restarts, in seconds (RFC 4724 §3).
 const RESTART_TIME_S: u16 = 120;
 const CONNECT_RETRY_MS: u32 = 2000;
+/// How long a neighbour is left alone that has had more routes than it may, in seconds: it may have fewer by then.
+const PREFIX_LIMIT_IDLE_HOLD_S: u32 = 300;
 
 /// A speaker as it is to be.
 pub(super) struct Wanted {
@@ -38,6 +40,7 @@ fn peer_config(peer: &BgpPeer) -> PeerConfig {
     config.hold_time_s = peer.hold_time_seconds;
     config.connect_retry_ms = CONNECT_RETRY_MS;
     config.is_passive = peer.passive;
+    config.prefix_limit_idle_hold_s = Some(PREFIX_LIMIT_IDLE_HOLD_S);
     config.ttl_security_hops = peer.ttl_security;
     config.is_route_reflector_client = peer.route_reflector_client;
     // Packets go to the host that forwards them, never to the controller.

@@ -8,6 +8,7 @@
 //! ```
 
 mod alarms;
+mod announced;
 mod audit;
 mod awaited;
 mod bridged;

@@ -1,6 +1,6 @@
 //! Keeps the speakers what the rows say, has them announce what hosts forward, and takes on what they learn.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
-use weft_bgp::wire::Destination;
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
 use weft_services::{
@@ -20,6 +19,7 @@ use weft_services::{
 };
 use weft_store::{Watch, WatchError};
 
+use super::announced::{Announced, Told};
 use super::audit::{AUDIT_INTERVAL, Audit};
 use super::awaited::Awaited;
 use super::bridged::Bridged;
@@ -54,8 +54,7 @@ pub struct Bgp {
     pub(super) site: Arc<Site>,
     config: BgpConfig,
     pub(super) speakers: BTreeMap<Id, Running>,
-    /// What is announced because of each fragment.
-    pub(super) announced: HashMap<FragmentKey, Vec<Announcement>>,
+    pub(super) announced: Announced,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
     /// What was learned of networks.
@@ -112,7 +111,7 @@ impl Bgp {
             site,
             config,
             speakers: BTreeMap::new(),
-            announced: HashMap::new(),
+            announced: Announced::default(),
             learned: BTreeMap::new(),
             bridged: Bridged::default(),
             awaited: Awaited::default(),
@@ -171,7 +170,7 @@ impl Bgp {
         for instance in known.into_iter().chain(Instance::all(model)) {
             self.configure_instance(instance, instance.imports(model)).await;
         }
-        let announcing = all_announcing(model).into_iter().chain(self.announced.keys().cloned());
+        let announcing = all_announcing(model).into_iter().chain(self.announced.fragments().cloned());
         self.announce(announcing.collect()).await;
         self.configure_speakers(wanted(model, self.config.router_id), peers_may_remember).await;
     }
@@ -253,7 +252,7 @@ impl Bgp {
         let Wanted { config, peers } = wanted;
         let deferral_time_s = self.config.deferral_time_s;
         let restarted = peers_may_remember.then_some(Restarted { forwarding_kept: true, deferral_time_s });
-        let announced = self.announced.values().flatten().flat_map(routes::routes).collect();
+        let announced = self.announced.routes().collect();
         let (imports, peers_of) = (self.imports.clone(), peers.clone());
         let config_of = SpeakerConfig { restarted, ..config.clone() };
         let beginning = Beginning { config: config_of, peers: peers_of, imports, announced };
@@ -304,24 +303,17 @@ impl Bgp {
 
     /// Looks again at what is announced because of fragments.
     async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
-        let mut originated: Vec<Route> = Vec::new();
-        let mut withdrawn: Vec<Destination> = Vec::new();
-        for key in self.looked_at(touched) {
-            let before = self.announced.remove(&key).unwrap_or_default();
-            let after = self.to_be_announced(&key, &before);
-            let routes: Vec<Route> = after.iter().flat_map(routes::routes).collect();
-            let had: Vec<Route> = before.iter().flat_map(routes::routes).collect();
-            let is_there = |route: &&Route| routes.iter().any(|one| one.destination == route.destination);
-            withdrawn
-                .extend(had.iter().filter(|route| !is_there(route)).map(|route| route.destination.clone()));
-            originated.extend(routes.into_iter().filter(|route| !had.contains(route)));
-            if !after.is_empty() {
-                self.announced.insert(key, after);
-            }
-        }
-        if originated.is_empty() && withdrawn.is_empty() {
+        let touched = self.looked_at(touched).into_iter();
+        let looked_at = touched.map(|key| {
+            let after = self.to_be_announced(&key, self.announced.of(&key));
+            (key, after)
+        });
+        let looked_at = looked_at.collect();
+        let told = self.announced.set(looked_at);
+        if told.is_nothing() {
             return;
         }
+        let Told { originated, withdrawn } = told;
         for running in self.speakers.values() {
             let (originated, withdrawn) = (originated.clone(), withdrawn.clone());
             let tell = move |speaker: &mut Speaker, _| {

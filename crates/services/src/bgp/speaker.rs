@@ -203,18 +203,10 @@ impl Resource for BgpSpeakers {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut speaker = BgpSpeaker::clone(stored);
-        speaker.standard.name = spec.named.name;
-        speaker.standard.description = spec.named.description;
+        speaker.standard.rename(spec.named, change.now());
         speaker.advertise_floating_ip_host_routes = spec.advertise_floating_ip_host_routes;
         speaker.advertise_tenant_networks = spec.advertise_tenant_networks;
-        speaker.standard.touch(change.now());
         change.put(Row::BgpSpeaker(Arc::new(speaker)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

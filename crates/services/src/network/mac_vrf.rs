@@ -31,7 +31,7 @@ pub struct MacVrf {
     pub imports: BTreeSet<RouteTarget>,
     /// Who is to import its routes.
     pub exports: BTreeSet<RouteTarget>,
-    /// The route distinguisher that it was given; without, each host has one of its own for it.
+    /// The route distinguisher that it was given and no other has; without, each host has one of its own for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_distinguisher: Option<RouteDistinguisher>,
     /// How much its routes are preferred (RFC 4271 §5.1.5).
@@ -85,6 +85,8 @@ impl Indexed for MacVrf {
         model.index_exclusive(owner, had, has);
         let [had, has] = [before, after].map(|one| one?.vni.map(Exclusive::Vni));
         model.index_exclusive(owner, had, has);
+        let [had, has] = [before, after].map(|one| one.and_then(|one| one.route_distinguisher));
+        model.index_given_distinguishers((RowKind::MacVrf, owner.id), had, has);
     }
 }
 
@@ -133,7 +135,7 @@ fn settle_one(change: &mut Change, id: Id) -> Result<(), Refusal> {
     };
     let asked = wanted.vni.filter(|vni| *vni != own_vni);
     mac_vrf.vni = asked.filter(|vni| is_available(change.model(), id, *vni));
-    fill(&mut mac_vrf, wanted);
+    fill(change.model(), &mut mac_vrf, wanted);
     if stored.as_deref() == Some(&mac_vrf) {
         return Ok(());
     }
@@ -144,10 +146,11 @@ fn settle_one(change: &mut Change, id: Id) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn fill(mac_vrf: &mut MacVrf, wanted: Membership) {
+fn fill(model: &Model, mac_vrf: &mut MacVrf, wanted: Membership) {
     mac_vrf.imports = wanted.import;
     mac_vrf.exports = wanted.export;
-    mac_vrf.route_distinguisher = wanted.route_distinguishers.into_iter().next();
+    let own = (RowKind::MacVrf, mac_vrf.standard.id);
+    mac_vrf.route_distinguisher = model.free_distinguishers(own, wanted.route_distinguishers).next();
     mac_vrf.local_pref = wanted.local_pref.unwrap_or(LOCAL_PREF);
 }
 

@@ -1,6 +1,7 @@
 //! What of a VRF is announced to the outside: its own paths, each host's by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -59,25 +60,31 @@ pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
     let own = route::own(model, vrf, *prefix);
     // Where one is to fail over to another, the first alone.
     let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
-    for to in own.iter().take(at_most) {
+    for (to, given) in own.iter().take(at_most).zip(given_to_each(vrf)) {
         let nth = on_host.entry(to.host.clone()).or_default();
-        announced.extend(announcement(model, vrf, (*prefix, to), *nth));
+        announced.extend(announcement(model, vrf, (*prefix, to), (given, *nth)));
         *nth += 1;
     }
     announced
+}
+
+/// The distinguishers that a VRF was given, one to each of the paths to a destination, as far as there are any: two paths of one
+/// would be one route.
+fn given_to_each(vrf: &Vrf) -> impl Iterator<Item = Option<RouteDistinguisher>> {
+    vrf.route_distinguishers.iter().copied().map(Some).chain(iter::repeat(None))
 }
 
 fn announcement(
     model: &Model,
     vrf: &Vrf,
     (destination, to): (IpNet, &route::ToPort<'_>),
-    nth: u16,
+    (given, nth): (Option<RouteDistinguisher>, u16),
 ) -> Option<Announcement> {
     let targets = targets_of(model, destination, &to.path);
     let host = model.host(&to.host)?;
     let next_hop = host.fact.tunnel_endpoint?;
     (!targets.is_empty()).then(|| Announcement {
-        route_distinguisher: distinguisher(vrf, (host, next_hop), nth),
+        route_distinguisher: given.unwrap_or_else(|| own_distinguisher(vrf, (host, next_hop), nth)),
         destination,
         targets,
         host: to.host.clone(),
@@ -98,13 +105,9 @@ fn targets_of(model: &Model, destination: IpNet, path: &Path) -> BTreeSet<RouteT
     own.flat_map(|(_, _, targets)| targets).filter_map(|target| target.route_target()).collect()
 }
 
-/// The distinguisher of a VRF on a host: the one that it was given, or one of its own. Of several paths to one destination on
-/// one host each has another, so that a route reflector passes all of them on.
-fn distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> RouteDistinguisher {
-    let given = &vrf.route_distinguishers;
-    if let Some(given) = given.get(usize::from(nth) % given.len().max(1)) {
-        return *given;
-    }
+/// The distinguisher of its own that a VRF has on a host. Of several paths to one destination on one host each has another, so that a
+/// route reflector passes all of them on.
+fn own_distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> RouteDistinguisher {
     if nth > 0 {
         let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
         return AdministeredNumber::TwoOctetAs(nth, number).into();

@@ -11,7 +11,7 @@
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
 //! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
-//! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
+//! `objects.rs` (what that is on a host), `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside).
 
 mod announce;
 mod ask;
@@ -25,6 +25,7 @@ mod prefix;
 mod route;
 mod scope;
 mod settle;
+mod usable;
 mod vpn;
 
 use std::collections::BTreeSet;
@@ -64,7 +65,7 @@ pub struct Vrf {
     pub imports: BTreeSet<Target>,
     /// Who is to import its routes.
     pub exports: BTreeSet<Target>,
-    /// The route distinguishers that it was given; without, each host has one of its own for it.
+    /// The route distinguishers that it was given and no other has; without, each host has one of its own for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub route_distinguishers: Vec<RouteDistinguisher>,
     /// How much its own routes are preferred (RFC 4271 §5.1.5), where a route says nothing of its own.
@@ -209,6 +210,33 @@ impl Model {
     pub(crate) fn has_gateway_mac(&self, mac: Mac) -> bool {
         self.index.gateway_macs.range((mac, Id::MIN)..=(mac, Id::MAX)).next().is_some()
     }
+
+    /// Of route distinguishers that a VRF or a MAC-VRF is given, those that no other has: routes of two to one destination would
+    /// be one route. Whoever was first keeps one.
+    pub(crate) fn free_distinguishers<'m>(
+        &'m self,
+        of: (RowKind, Id),
+        given: impl IntoIterator<Item = RouteDistinguisher> + 'm,
+    ) -> impl Iterator<Item = RouteDistinguisher> + 'm {
+        given.into_iter().filter(move |given| {
+            let from = (*given, (RowKind::ALL[0], Id::MIN));
+            let mut owners =
+                self.index.given_distinguishers.range(from..).take_while(|(one, _)| one == given);
+            owners.all(|(_, owner)| *owner == of)
+        })
+    }
+
+    pub(crate) fn index_given_distinguishers(
+        &mut self,
+        of: (RowKind, Id),
+        had: impl IntoIterator<Item = RouteDistinguisher>,
+        has: impl IntoIterator<Item = RouteDistinguisher>,
+    ) {
+        for gone in had {
+            self.index.given_distinguishers.remove(&(gone, of));
+        }
+        self.index.given_distinguishers.extend(has.into_iter().map(|given| (given, of)));
+    }
 }
 
 impl Indexed for Vrf {
@@ -222,5 +250,7 @@ impl Indexed for Vrf {
         member::index_imports(model, before, after);
         let gateway = |vrf: &Self| (vrf.mac_address, id);
         replace(&mut model.index.gateway_macs, before.map(gateway), after.map(gateway));
+        let given = |vrf: Option<&Self>| vrf.map(|vrf| vrf.route_distinguishers.clone()).unwrap_or_default();
+        model.index_given_distinguishers((RowKind::Vrf, id), given(before), given(after));
     }
 }

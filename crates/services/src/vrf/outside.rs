@@ -13,12 +13,9 @@ use crate::vrf::Vrf;
 use crate::vrf::objects::{self, Hop};
 
 /// The route to a prefix along what was learned: the same on every host that can send it.
-pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, routes: &[LearnedRoute]) -> Compiled {
+pub(super) fn compile(model: &Model, vrf: &Vrf, prefix: IpNet, mut routes: Vec<&LearnedRoute>) -> Compiled {
     let needs_mpls = |route: &LearnedRoute| matches!(route.encapsulation, LearnedEncapsulation::Mpls { .. });
-    let routes: Vec<&LearnedRoute> = routes
-        .iter()
-        .filter(|route| !needs_mpls(route) || objects::takes_label(prefix, route.next_hop))
-        .collect();
+    routes.retain(|route| !needs_mpls(route) || objects::takes_label(prefix, route.next_hop));
     let elsewhere = on(vrf, prefix, routes.iter().copied().filter(|route| !needs_mpls(route)));
     let mut at = BTreeMap::new();
     if routes.iter().any(|route| needs_mpls(route)) {

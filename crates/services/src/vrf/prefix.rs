@@ -19,10 +19,10 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
     let own = route::own(model, vrf, prefix);
     let mut compiled = match route::live(model, vrf, prefix) {
         Live::Ports(live) => to_ports(model, vrf, prefix, &live),
+        Live::Outside(routes) if !routes.is_empty() => outside::compile(model, vrf, prefix, routes),
         // A leak of a port's own is in no table but that of what arrives.
-        Live::Outside([]) if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
-        Live::Outside([]) => return out_of_reach(model, vrf, prefix),
-        Live::Outside(routes) => outside::compile(model, vrf, prefix, routes),
+        Live::Outside(_) if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
+        Live::Outside(_) => return out_of_reach(model, vrf, prefix),
     };
     // What comes from elsewhere goes no further than the host that it has come to.
     for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {

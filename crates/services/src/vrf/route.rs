@@ -10,13 +10,13 @@ use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::facts::LearnedRoute;
 use crate::vrf::member::Path;
-use crate::vrf::{Vrf, compile};
+use crate::vrf::{Vrf, compile, usable};
 use crate::{Id, Model, Timestamp};
 
 /// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.
 pub(super) enum Live<'m> {
     Ports(Vec<ToPort<'m>>),
-    Outside(&'m [LearnedRoute]),
+    Outside(Vec<&'m LearnedRoute>),
 }
 
 /// A path to a port.
@@ -110,13 +110,13 @@ fn to_port(model: &Model, path: Path) -> Option<ToPort<'_>> {
 }
 
 /// The routes that were learned, and how much they are preferred.
-fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, &'m [LearnedRoute]) {
-    let routes = model.facts.routes(vrf.standard.id, prefix);
+fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<&'m LearnedRoute>) {
+    let mut routes: Vec<&LearnedRoute> = usable::routes(model, vrf.standard.id, prefix).collect();
     let preference = routes.iter().map(|route| route.local_pref).max().unwrap_or(0);
-    match vrf.multipath {
-        Multipath::Ecmp => (preference, routes),
-        Multipath::Failover => (preference, &routes[..routes.len().min(1)]),
+    if vrf.multipath == Multipath::Failover {
+        routes.truncate(1);
     }
+    (preference, routes)
 }
 
 /// How many paths lead to each VRF on each host.

@@ -146,7 +146,8 @@ fn settle_one(change: &mut Change, id: Id, wanted: Option<Wanted>) -> Result<(),
     }
     vrf.imports = wanted.imports;
     vrf.exports = wanted.exports;
-    vrf.route_distinguishers = wanted.route_distinguishers;
+    let given = change.model().free_distinguishers((RowKind::Vrf, id), wanted.route_distinguishers);
+    vrf.route_distinguishers = given.collect();
     vrf.local_pref = wanted.local_pref.unwrap_or(LOCAL_PREF);
     vrf.multipath = wanted.multipath;
     if stored.as_deref() == Some(&vrf) {

@@ -103,6 +103,37 @@ fn one_route_more_than_allowed_ends_the_session_and_takes_the_routes_with_it() {
 }
 
 #[test]
+fn a_limit_that_is_raised_starts_the_session_at_once_and_a_shutdown_stays() {
+    let mut network = Network::mesh(1, 2, |_| {});
+    let limited = |prefix_limit| PeerConfig {
+        families: vec![FamilyConfig {
+            prefix_limit: Some(prefix_limit),
+            ..FamilyConfig::new(Family::Ipv4Unicast)
+        }],
+        prefix_limit_idle_hold_s: Some(3600),
+        ..peer(1, 65_000, &[])
+    };
+    let set = |network: &mut Network, prefix_limit| {
+        let now = network.now;
+        network.speakers[0].set_peer(limited(prefix_limit), now).unwrap();
+        network.run(Duration::from_secs(20));
+        state(network, 0)
+    };
+    set(&mut network, 1);
+    for number in 0..4 {
+        network.speakers[1].originate(route(&format!("10.{number}.0.0/16"), 1));
+    }
+    network.run(Duration::from_secs(20));
+    assert_eq!(state(&network, 0), FsmState::Idle);
+    assert_eq!(set(&mut network, 1), FsmState::Idle, "the same");
+    assert_eq!(set(&mut network, 2), FsmState::Idle, "still too few: it has ended again");
+    assert_eq!(set(&mut network, 4), FsmState::Established);
+    let now = network.now;
+    assert!(network.speakers[0].shut_down(address(1), "", now));
+    assert_eq!(set(&mut network, 8), FsmState::Idle, "it was not the limit that ended it");
+}
+
+#[test]
 fn neighbours_of_a_prefix_may_come_until_there_are_enough_and_go_without_a_trace() {
     let mut template = peer(0, 65_000, &[Family::Ipv4Unicast]);
     template.asn = PeerAsn::Any;

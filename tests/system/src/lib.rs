@@ -3,10 +3,12 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+mod example;
 mod flows;
 pub mod frames;
 mod http;
 mod kernel;
+mod keystone;
 pub mod l3;
 mod monitor;
 mod node;
@@ -17,9 +19,11 @@ mod wan;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use example::Example;
 pub use flows::{FLOWS, Instances, Spread};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
+pub use keystone::Keystone;
 pub use monitor::{Monitor, RouteMonitor};
 pub use node::Node;
 pub use openstack::{Openstack, column, environment};

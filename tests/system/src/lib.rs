@@ -3,7 +3,7 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
-mod example;
+pub mod example;
 mod flows;
 pub mod frames;
 mod http;
@@ -19,7 +19,6 @@ mod wan;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
-pub use example::Example;
 pub use flows::{FLOWS, Instances, Spread};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use weft_system_tests::frames::{ARP, BROADCAST, Capture, frame, inject, mac};
 use weft_system_tests::l3::{await_silence, ttl};
-use weft_system_tests::{Bench, Example, FLOWS, Instances, environment, run, until};
+use weft_system_tests::{Bench, FLOWS, Instances, environment, example, run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -15,21 +15,28 @@ const SHARE: usize = FLOWS / 5;
 /// The address that instances share.
 const SHARED: &str = "10.1.1.5";
 
-/// Makes an example twice, each time in a lab of its own, and looks what it does: once by its commands, once by its documents.
-fn both(name: &str, example: &'static str, look: impl Fn(&Bench)) {
-    let example = Example(example);
+/// A project, and documents that make its part of an example.
+type Documents<'a> = (&'a str, &'a str);
+
+/// Makes an example twice, each time in a lab of its own, and looks what it does: by its documents, then by its commands.
+fn both(name: &str, documents: &[Documents<'_>], commands: &str, look: impl Fn(&Bench)) {
     let bench = Bench::up(name, 2, 9783);
-    example.apply(&bench);
+    documents.iter().for_each(|(project, file)| example::apply(&bench, project, file));
     bench.await_rest();
     look(&bench);
     drop(bench);
     let Some(environment) = environment() else { return };
     let bench = Bench::up(name, 2, 9783);
     let begin = Instant::now();
-    example.run_commands(&bench, &environment);
-    println!("the commands took {:.0?}", begin.elapsed());
+    example::run_commands(&bench, &environment, commands);
+    println!("{commands} took {:.0?}", begin.elapsed());
     bench.await_rest();
     look(&bench);
+}
+
+/// What both ways do for project Blue alone, by the name of the example.
+fn both_for_blue(name: &str, example: &str, look: impl Fn(&Bench)) {
+    both(name, &[("Blue", &format!("{example}.yaml"))], &format!("{example}.sh"), look);
 }
 
 /// A port by its name.
@@ -51,7 +58,8 @@ fn await_ttl(bench: &Bench, from: &str, to: &str, expected: u8) {
 
 #[test]
 fn any_to_any_blue_reaches_all_of_blue_and_red_all_of_red() {
-    both("t-nra2a", "any-to-any", |bench| {
+    let documents = [("Blue", "any-to-any-blue.yaml"), ("Red", "any-to-any-red.yaml")];
+    both("t-nra2a", &documents, "any-to-any.sh", |bench| {
         let blue = [
             ("host1.G1", "10.1.1.5", 1),
             ("host1.G2", "10.3.7.9", 2),
@@ -59,12 +67,10 @@ fn any_to_any_blue_reaches_all_of_blue_and_red_all_of_red() {
             ("host2.G4", "10.3.7.10", 2),
         ];
         for (from, _, own) in blue {
-            for (at, to, network) in blue.into_iter().filter(|(_, _, other)| (from, *other) != (from, 0)) {
+            for (at, to, network) in blue.into_iter().filter(|(at, ..)| *at != from) {
                 // Within a subnet none routes; otherwise one VRF on the same host, two across.
                 let hops = if own == network { 0 } else { 1 + u8::from(at[..5] != from[..5]) };
-                if at != from {
-                    await_ttl(bench, from, to, 64 - hops);
-                }
+                await_ttl(bench, from, to, 64 - hops);
             }
         }
         await_ttl(bench, "host1.G5", "10.1.1.6", 64);
@@ -111,7 +117,7 @@ const INSTANCES: [&str; 3] = ["host1.VNF11", "host1.VNF12", "host2.VNF13"];
 
 #[test]
 fn ecmp_three_ports_of_one_subnet_have_one_address() {
-    both("t-nreca", "ecmp-one-subnet", |bench| {
+    both_for_blue("t-nreca", "ecmp-one-subnet", |bench| {
         await_ttl(bench, "host1.VNF2", "10.1.1.3", 64);
         share(bench, INSTANCES, &["host1.VNF2", "host2.VNF3", "host2.G5"], "VNF1.3");
     });
@@ -119,7 +125,7 @@ fn ecmp_three_ports_of_one_subnet_have_one_address() {
 
 #[test]
 fn ecmp_three_ports_with_one_address_have_a_network_each() {
-    both("t-nrecb", "ecmp-network-each", |bench| {
+    both_for_blue("t-nrecb", "ecmp-network-each", |bench| {
         share(bench, INSTANCES, &["host1.G4", "host2.G5"], "VNF1.3");
     });
 }
@@ -136,12 +142,12 @@ fn share_behind(bench: &Bench) {
 
 #[test]
 fn ecmp_static_routes_of_the_vpn_lead_to_three_ports() {
-    both("t-nrecs", "ecmp-static-routes", share_behind);
+    both_for_blue("t-nrecs", "ecmp-static-routes", share_behind);
 }
 
 #[test]
 fn ecmp_prefix_routes_of_three_port_associations_lead_to_them() {
-    both("t-nrecp", "ecmp-prefix-routes", share_behind);
+    both_for_blue("t-nrecp", "ecmp-prefix-routes", share_behind);
 }
 
 const SPOKES: [(&str, &str); 3] =
@@ -159,7 +165,8 @@ fn routes_of(bench: &Bench, node: &str) -> Vec<String> {
     let (host, _) = node.split_once('.').expect("a node is on a host");
     let prefix = bench.namespace(&format!("{host}.vrf-"));
     let own = bench.ip(node, "-br addr show dev eth0");
-    let own = own.split_whitespace().nth(2).and_then(|address| address.split('/').next()).expect("an address");
+    let own =
+        own.split_whitespace().nth(2).and_then(|address| address.split('/').next()).expect("an address");
     let names = run("ip netns list");
     let vrfs = names.split_whitespace().filter(|name| name.starts_with(&prefix));
     let tables = vrfs.map(|vrf| run(&format!("ip -4 -n {vrf} route show proto 217")));
@@ -224,7 +231,7 @@ fn assert_no_broadcast(bench: &Bench) {
 
 #[test]
 fn hub_and_spoke_by_a_vrf_to_each_port() {
-    both("t-nrhub", "hub-and-spoke", |bench| {
+    both_for_blue("t-nrhub", "hub-and-spoke", |bench| {
         await_ttl(bench, "host1.VNF1", "10.1.1.5", 62);
         for (spoke, _) in SPOKES {
             assert_eq!(routes_of(bench, spoke), ["default"], "{spoke}");
@@ -235,5 +242,5 @@ fn hub_and_spoke_by_a_vrf_to_each_port() {
 
 #[test]
 fn hub_and_spoke_by_a_network_to_each_vrf() {
-    both("t-nrhubn", "hub-and-spoke-networks", by_hub_alone);
+    both_for_blue("t-nrhubn", "hub-and-spoke-networks", by_hub_alone);
 }

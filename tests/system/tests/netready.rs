@@ -195,7 +195,7 @@ fn by_hub_alone(bench: &Bench) {
         // The spoke's VRF, the hub's, the firewall, the hub's again, the other spoke's.
         await_ttl(bench, from, to, 59);
     }
-    assert_eq!(routes_of(bench, "host1.vFW"), ["10.1.1.6", "10.3.7.10", "10.3.7.9"]);
+    assert_eq!(routes_of(bench, "host1.vFW"), ["10.1.1.6", "10.3.7.10", "10.3.7.9", "default"]);
     assert_no_broadcast(bench);
     bench.http().delete("ports", id(&port(bench, "vFW(H)")));
     for (from, to) in pairs() {

@@ -111,6 +111,7 @@ impl Service for Vrfs {
             }
             RowKey::Resource(RowKind::Network, id) if network_compile::differs(step, *id) => {
                 ports.extend(model.bindings_to(*id));
+                touched_by_network(model, *id, touched);
             }
             RowKey::Host(host) => {
                 ports.extend(model.ports_on(host).flat_map(|port| model.service_ports_on(port)));

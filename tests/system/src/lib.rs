@@ -3,10 +3,12 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+pub mod example;
 mod flows;
 pub mod frames;
 mod http;
 mod kernel;
+mod keystone;
 pub mod l3;
 mod machine;
 mod monitor;
@@ -22,6 +24,7 @@ pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
 pub use flows::{FLOWS, Instances, Spread};
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
+pub use keystone::Keystone;
 pub use machine::{machine, run_again_in};
 pub use monitor::{Monitor, RouteMonitor};
 pub use node::Node;

@@ -115,6 +115,7 @@ impl Service for Vrfs {
             }
             RowKey::Resource(RowKind::Network, id) if network_compile::differs(step, *id) => {
                 ports.extend(model.bindings_to(*id));
+                touched_by_network(model, *id, touched);
             }
             RowKey::Host(host) => {
                 usable::touched_by_host(model, step, host, touched);

@@ -19,7 +19,8 @@ use crate::vrf::objects::{self, Gateway};
 use crate::vrf::{Scope, Vrf, member, vpn};
 use crate::{Id, Model, RowKind, names};
 
-/// The subnets that a VRF's gateways are in.
+/// The subnets that a VRF's gateways are in and others of which are beside them: not those of networks without layer 2, whose
+/// ports are destinations of their own, and nothing else is.
 pub(super) fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
     let id = vrf.standard.id;
     let subnets: BTreeSet<Id> = match vrf.scope {
@@ -35,7 +36,12 @@ pub(super) fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {
         Scope::Network => model.subnets_of(id).collect(),
         Scope::Port => BTreeSet::new(),
     };
-    subnets.into_iter().filter_map(|id| Some(model.subnets.get(&id)?.cidr.trunc())).collect()
+    let prefix = |id: Id| {
+        let subnet = model.subnets.get(&id)?;
+        let network = model.networks.get(&subnet.network_id)?;
+        network.l2_adjacency.then(|| subnet.cidr.trunc())
+    };
+    subnets.into_iter().filter_map(prefix).collect()
 }
 
 /// How a port is joined to its VRF.

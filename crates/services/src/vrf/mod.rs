@@ -219,7 +219,8 @@ impl Model {
     ) -> impl Iterator<Item = RouteDistinguisher> + 'm {
         given.into_iter().filter(move |given| {
             let from = (*given, (RowKind::ALL[0], Id::MIN));
-            let mut owners = self.index.given_distinguishers.range(from..).take_while(|(one, _)| one == given);
+            let mut owners =
+                self.index.given_distinguishers.range(from..).take_while(|(one, _)| one == given);
             owners.all(|(_, owner)| *owner == of)
         })
     }

@@ -158,7 +158,7 @@ mod tests {
             host: format!("host{host}").parse().unwrap(),
             next_hop: [192, 0, 2, host].into(),
             vni: 5000.try_into().unwrap(),
-            router_mac: [2, 0, 0, 0, 0, host].into(),
+            router_mac: weft_net::Mac::new([2, 0, 0, 0, 0, host]),
             label: None,
             local_pref: 100,
         })
@@ -206,10 +206,8 @@ mod tests {
         let mut announced = Announced::default();
         let (one, other) = (key(1), key(2));
         let _told = announced.set(vec![(other.clone(), vec![by("64512:77", 1), by("64512:78", 2)])]);
-        let told = announced.set(vec![
-            (one.clone(), vec![by("64512:77", 1)]),
-            (other.clone(), vec![by("64512:78", 2)]),
-        ]);
+        let told = announced
+            .set(vec![(one.clone(), vec![by("64512:77", 1)]), (other.clone(), vec![by("64512:78", 2)])]);
         assert_eq!((told.originated.len(), told.withdrawn.len()), (1, 0));
         assert!(announced.shared.is_empty(), "it is nobody's but one's");
         let told = announced.set(vec![(other, vec![by("64512:78", 2)]), (one, vec![by("64512:77", 1)])]);

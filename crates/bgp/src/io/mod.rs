@@ -10,6 +10,7 @@
 //! All connections have their turn before one has its next: a neighbour that floods us holds up nobody.
 
 mod connection;
+mod listener;
 mod socket;
 
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -28,8 +29,12 @@ use crate::session::{ConnectionId, refusal};
 use crate::speaker::{Action, Speaker};
 use connection::{Connection, Turn};
 
+pub use listener::{Accepted, Listener};
+
 /// How many commands may wait.
 const COMMANDS_MAX: usize = 64;
+/// How many connections may wait that somebody else has accepted.
+const ACCEPTED_MAX: usize = 64;
 /// How many slices of work are done before connections have their turn again.
 const SLICES_A_TURN: usize = 4;
 /// How long the kernel is given to connect.
@@ -41,6 +46,7 @@ type Command = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    accepted: mpsc::Sender<Accepted>,
     learned: Arc<Notify>,
 }
 
@@ -59,6 +65,15 @@ impl Handle {
         receiver.await.ok()
     }
 
+    /// Hands over a connection that a listener of several speakers has accepted. With more than can wait it is closed: the neighbour
+    /// comes again.
+    pub fn hand(&self, accepted: Accepted) {
+        let remote = accepted.remote;
+        if self.accepted.try_send(accepted).is_err() {
+            tracing::warn!(%remote, "a connection was not taken by its speaker");
+        }
+    }
+
     /// Waits until [`Speaker::poll_learned`] may have something, or [`Speaker::has_heard_all`] is so for the first time.
     pub async fn learned(&self) {
         self.learned.notified().await;
@@ -69,12 +84,12 @@ impl Handle {
 #[derive(Debug)]
 pub struct Driver {
     speaker: Speaker,
-    listeners: Vec<TcpListener>,
+    listener: Listener,
+    accepted: mpsc::Receiver<Accepted>,
     connections: HashMap<ConnectionId, Connection>,
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
-    md5_keys: Vec<(ipnet::IpNet, String)>,
     /// Whether every neighbour has sent all that it had, once.
     had_heard_all: bool,
 }
@@ -86,14 +101,13 @@ impl Driver {
     /// When one of them cannot be listened on.
     pub fn new(speaker: Speaker, listen: &[SocketAddr]) -> io::Result<(Self, Handle)> {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let listeners =
-            listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+        let (handed, accepted) = mpsc::channel(ACCEPTED_MAX);
+        let listener = Listener::bind(listen)?;
         let learned = Arc::new(Notify::new());
-        let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
-        let (connections, dialing) = (HashMap::new(), JoinSet::new());
-        let (md5_keys, had_heard_all) = (Vec::new(), false);
+        let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
+        let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
         let driver =
-            Self { speaker, listeners, connections, dialing, commands, learned, md5_keys, had_heard_all };
+            Self { speaker, listener, accepted, connections, dialing, commands, learned, had_heard_all };
         Ok((driver, handle))
     }
 
@@ -102,7 +116,7 @@ impl Driver {
     /// # Errors
     /// When the kernel does not say.
     pub fn listens_on(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        self.listener.addresses()
     }
 
     /// Runs until there is no [`Handle`] any more.
@@ -110,7 +124,7 @@ impl Driver {
         let mut buffer = vec![0; connection::READ_LENGTH];
         loop {
             self.act();
-            self.listen_with_keys();
+            self.listener.set_md5_keys(self.speaker.md5_keys());
             let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
             let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
             self.had_heard_all |= has_now_heard_all;
@@ -118,10 +132,11 @@ impl Driver {
                 self.learned.notify_one();
             }
             let deadline = self.speaker.next_deadline().map(tokio::time::Instant::from_std);
-            let Self { speaker, listeners, connections, dialing, commands, .. } = &mut self;
+            let Self { speaker, listener, accepted, connections, dialing, commands, .. } = &mut self;
             let event = tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                accepted = poll_fn(|context| accept(listeners, context)) => Event::Accepted(accepted),
+                accepted = listener.accept() => Event::Accepted(accepted),
+                Some(accepted) = accepted.recv() => Event::Accepted(Ok(accepted)),
                 Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
                 () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
                 () = sleep_until(deadline), if deadline.is_some() => Event::Turned,
@@ -130,7 +145,7 @@ impl Driver {
             match event {
                 Event::Command(None) => return,
                 Event::Command(Some(command)) => command(&mut self.speaker, now()),
-                Event::Accepted(Ok((stream, remote))) => self.accepted(stream, remote),
+                Event::Accepted(Ok(accepted)) => self.accepted(accepted),
                 Event::Accepted(Err(error)) => tracing::warn!(%error, "a connection could not be accepted"),
                 Event::Dialed(dialed) => dialed.into_iter().for_each(|(id, result)| self.dialed(id, result)),
                 Event::Turned => {}
@@ -161,26 +176,7 @@ impl Driver {
         }
     }
 
-    /// Tells the listeners whose packets must be signed, when that has changed.
-    fn listen_with_keys(&mut self) {
-        let keys = self.speaker.md5_keys();
-        if keys == self.md5_keys {
-            return;
-        }
-        let gone = self.md5_keys.iter().filter(|(prefix, _)| !keys.iter().any(|(other, _)| other == prefix));
-        let gone = gone.map(|(prefix, _)| (*prefix, ""));
-        for (prefix, key) in gone.chain(keys.iter().map(|(prefix, key)| (*prefix, key.as_str()))) {
-            for listener in &self.listeners {
-                if let Err(error) = socket::set_md5_key(listener, prefix, key) {
-                    tracing::error!(%prefix, %error, "packets to a listener cannot be verified");
-                }
-            }
-        }
-        self.md5_keys = keys;
-    }
-
-    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let remote = remote.ip().to_canonical();
+    fn accepted(&mut self, Accepted { stream, remote }: Accepted) {
         let prepared = socket::protect(&stream, remote, &self.speaker.transport(remote));
         let local = stream.local_addr();
         let (Ok(()), Ok(local)) = (prepared, local) else {
@@ -212,7 +208,7 @@ impl Driver {
 
 enum Event {
     Command(Option<Command>),
-    Accepted(io::Result<(TcpStream, SocketAddr)>),
+    Accepted(io::Result<Accepted>),
     Dialed(Option<(ConnectionId, io::Result<TcpStream>)>),
     Turned,
 }
@@ -225,14 +221,6 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
     }
-}
-
-fn accept(listeners: &[TcpListener], context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-    listeners
-        .iter()
-        .map(|listener| listener.poll_accept(context))
-        .find(Poll::is_ready)
-        .unwrap_or(Poll::Pending)
 }
 
 /// Gives each connection its turn; ready if one of them had use for it.

@@ -106,7 +106,10 @@ fn one_route_more_than_allowed_ends_the_session_and_takes_the_routes_with_it() {
 fn a_limit_that_is_raised_starts_the_session_at_once_and_a_shutdown_stays() {
     let mut network = Network::mesh(1, 2, |_| {});
     let limited = |prefix_limit| PeerConfig {
-        families: vec![FamilyConfig { prefix_limit: Some(prefix_limit), ..FamilyConfig::new(Family::Ipv4Unicast) }],
+        families: vec![FamilyConfig {
+            prefix_limit: Some(prefix_limit),
+            ..FamilyConfig::new(Family::Ipv4Unicast)
+        }],
         prefix_limit_idle_hold_s: Some(3600),
         ..peer(1, 65_000, &[])
     };

@@ -1,10 +1,11 @@
 //! From what is and what should be to a plan.
 //!
 //! 1. Each key of `want` is kept, made, changed in place, or made anew (removed and made, where the kernel cannot change it).
-//! 2. What depends on something removed is lost with it: it is made again if it is wanted, and needs no step if it is not.
+//! 2. What depends on something removed is lost with it: it is made again if it is wanted, and needs no step if it is not. So
+//!    are the IPv4 routes out of a link with the last of its IPv4 addresses.
 //! 3. What needs something that is neither there nor going to be waits; what somebody else's object stands in the way of is
 //!    blocked; so is what needs it.
-//! 4. Order: removals that free something exclusive which is wanted again (a name, a VNI), then what is made or changed, each
+//! 4. Order: removals that free something exclusive which is wanted again (a name, a VNI) or take along what is, then what is made or changed, each
 //!    after what it needs, then the other removals, each before what it needs.
 
 use std::cmp::Ordering;
@@ -164,7 +165,11 @@ impl<'a> Change<'a> {
     fn follow_losses(&mut self, have: &'a State, want: &'a State) {
         let takes_others_along =
             |key: &Key| matches!(key, Key::Namespace(_) | Key::Vrf(_) | Key::Link(_) | Key::BridgePort(_));
-        let early = self.early();
+        let early = self.early(want);
+        let bared = self.bared(have, &early);
+        for (key, object) in have.iter().filter(|(_, object)| !addresses_under(object, &bared).is_empty()) {
+            self.lose(key, object, want, &early);
+        }
         // What goes, and whether it goes before anything is made.
         let mut gone: HashMap<&Key, bool> = HashMap::new();
         gone.extend(self.removed.keys().map(|key| (*key, early.contains(key))));
@@ -193,15 +198,46 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// The removals that free something exclusive which is wanted again.
-    fn early(&self) -> HashSet<&'a Key> {
+    /// The removals that free something exclusive which is wanted again, or take along what is wanted.
+    fn early(&self, want: &State) -> HashSet<&'a Key> {
         let claimed: HashSet<Claim> = self.made.values().flat_map(|made| claims(made.to)).collect();
         let frees = |object: &Object| claims(object).iter().any(|claim| claimed.contains(claim));
         let uses: HashSet<Use<'_>> = self.made.values().filter_map(|made| other_use(made.to)).collect();
         let leaves = |object: &Object| own_use(object).is_some_and(|own| uses.contains(&own));
-        let is_early =
-            |key: &Key, object: &Object| self.anew.contains(key) || frees(object) || leaves(object);
+        let routed_bare = self.routed_bare(want);
+        let takes_along = |object: &Object| ipv4_link(object).is_some_and(|link| routed_bare.contains(link));
+        let is_early = |key: &Key, object: &Object| {
+            self.anew.contains(key) || frees(object) || leaves(object) || takes_along(object)
+        };
         self.removed.iter().filter(|(key, object)| is_early(key, object)).map(|(key, _)| *key).collect()
+    }
+
+    /// The links that lose IPv4 addresses, should have none, and should have IPv4 routes out of them.
+    fn routed_bare(&self, want: &State) -> HashSet<&'a LinkId> {
+        let mut bare: HashSet<&LinkId> =
+            self.removed.values().filter_map(|object| ipv4_link(object)).collect();
+        if bare.is_empty() {
+            return bare;
+        }
+        let addressed: HashSet<&LinkId> = want.iter().filter_map(|(_, object)| ipv4_link(object)).collect();
+        let routed: HashSet<LinkId> = want.iter().flat_map(|(_, object)| ipv4_route_links(object)).collect();
+        bare.retain(|link| routed.contains(*link) && !addressed.contains(link));
+        bare
+    }
+
+    /// The links that lose the last of their IPv4 addresses before anything is made, with those addresses.
+    fn bared(&self, have: &State, early: &HashSet<&'a Key>) -> HashMap<&'a LinkId, Vec<&'a Key>> {
+        let mut bared: HashMap<&LinkId, Vec<&Key>> = HashMap::new();
+        for key in early {
+            if let Some(link) = self.removed.get(key).and_then(|object| ipv4_link(object)) {
+                bared.entry(link).or_default().push(key);
+            }
+        }
+        if !bared.is_empty() {
+            let stays = have.iter().filter(|(key, _)| !early.contains(key));
+            stays.filter_map(|(_, object)| ipv4_link(object)).for_each(|link| drop(bared.remove(link)));
+        }
+        bared
     }
 
     /// Whether an object is changed so that it no longer needs any of what goes later.
@@ -266,12 +302,17 @@ impl<'a> Change<'a> {
 
     /// Step 4: the order.
     fn into_plan(self, have: &State, want: &State) -> Plan {
-        let mut early = self.early();
-        let order = in_order(&self.removed, |object| have.required_by(object));
+        let mut early = self.early(want);
+        let bared = self.bared(have, &early);
+        let needed_by = |object: &Object| {
+            let under = addresses_under(object, &bared).into_iter().cloned();
+            have.required_by(object).into_iter().chain(under).collect::<Vec<Key>>()
+        };
+        let order = in_order(&self.removed, |object| needed_by(object));
         // What depends on an early removal and is removed by a step of its own goes before it.
         for key in order.iter().rev() {
             let object = self.removed[key];
-            let needs_early = have.required_by(object).iter().any(|required| early.contains(required));
+            let needs_early = needed_by(object).iter().any(|required| early.contains(required));
             if needs_early {
                 early.insert(*key);
             }
@@ -297,6 +338,33 @@ impl<'a> Change<'a> {
         steps.extend(deletes(false));
         Plan { steps, waiting: self.waiting, blocked: self.blocked }
     }
+}
+
+/// The link of an IPv4 address.
+pub(crate) fn ipv4_link(object: &Object) -> Option<&LinkId> {
+    match object {
+        Object::Address(link, address) if address.addr().is_ipv4() => Some(link),
+        _ => None,
+    }
+}
+
+/// The links that an IPv4 route leads out of: it goes with the last IPv4 address of any, whatever its next hops are.
+pub(crate) fn ipv4_route_links(object: &Object) -> Vec<LinkId> {
+    let Object::Route(route) = object else { return Vec::new() };
+    if !route.destination.addr().is_ipv4() {
+        return Vec::new();
+    }
+    let links = route.to.as_paths().iter().filter_map(|path| path.link);
+    links.map(|name| LinkId { namespace: route.namespace.clone(), name }).collect()
+}
+
+/// Of addresses that go those with which a route goes.
+fn addresses_under<'a>(object: &Object, bared: &HashMap<&LinkId, Vec<&'a Key>>) -> Vec<&'a Key> {
+    if bared.is_empty() {
+        return Vec::new();
+    }
+    let addresses = ipv4_route_links(object).into_iter().filter_map(|link| bared.get(&link).cloned());
+    addresses.flatten().collect()
 }
 
 fn is_foreign_there(have: &State, key: &Key) -> bool {

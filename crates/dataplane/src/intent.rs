@@ -55,6 +55,13 @@ struct Asked {
 impl Asked {
     /// A fragment asks for this, whatever it asked for before.
     fn insert(&mut self, id: &FragmentId, object: Object) {
+        // Mostly all ask for the same: then nobody has asked for something else.
+        if let [(other, by)] = self.objects.as_mut_slice()
+            && *other == object
+        {
+            by.insert(id.clone());
+            return;
+        }
         if self.objects.iter().any(|(other, by)| *other == object && by.contains(id)) {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use weft_net::Capability;
 
-use crate::diff::claims;
+use crate::diff::{claims, ipv4_link, ipv4_route_links};
 use crate::{Driver, Key, Object, ObserveError, Plan, State, Step, StepError, StepOutcome};
 
 /// A host in memory. It refuses what a kernel would refuse, and what goes takes along what depends on it.
@@ -30,11 +30,18 @@ impl Memory {
 
     /// Removes an object, as somebody might by hand; what depends on it goes too. Answers whether it was there.
     pub fn damage(&mut self, key: &Key) -> bool {
-        let was_there = self.state.remove(key).is_some();
-        if was_there {
-            self.cascade();
+        let Some(gone) = self.state.remove(key) else { return false };
+        self.lose_ipv4(&gone);
+        self.cascade();
+        true
+    }
+
+    /// With its last IPv4 address a link loses the IPv4 routes out of it.
+    fn lose_ipv4(&mut self, gone: &Object) {
+        let Some(link) = ipv4_link(gone) else { return };
+        if self.state.iter().all(|(_, object)| ipv4_link(object) != Some(link)) {
+            self.state.retain(|object| !ipv4_route_links(object).contains(link));
         }
-        was_there
     }
 
     /// Adds a link that is not ours, as a hypervisor would.

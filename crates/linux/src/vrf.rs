@@ -50,6 +50,10 @@ const NAMESPACE: &[Setting] = &[
 /// What VRF devices need of the host's own namespace: there is no setting of a link alone for any of it.
 const HOST: &[Setting] = &[
     ("vrf/strict_mode", "1"),
+    // A socket of the host's own that is bound to no link is not for what comes in by a VRF, as a tenant's packets to its gateway do.
+    ("ipv4/tcp_l3mdev_accept", "0"),
+    ("ipv4/udp_l3mdev_accept", "0"),
+    ("ipv4/raw_l3mdev_accept", "0"),
     ("ipv4/conf/all/send_redirects", "0"),
     ("ipv4/fib_multipath_hash_policy", "1"),
     ("ipv6/conf/all/forwarding", "1"),

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use weft_net::{HostName, Mac, RouteDistinguisher, RouteTarget};
 
+use crate::access::{AttributeAccess, Who};
 use crate::{Id, Refusal};
 
 /// What a request does.
@@ -88,19 +89,37 @@ pub struct Attribute {
     pub on_create: OnCreate,
     /// Whether it can be changed later.
     pub on_update: bool,
+    /// Who may see and set it.
+    pub access: AttributeAccess,
 }
 
 impl Attribute {
     /// An attribute that can only be read.
     #[must_use]
     pub const fn read_only(name: &'static str, kind: AttributeType, doc: &'static str) -> Self {
-        Self { name, doc, kind, nullable: false, on_create: OnCreate::ReadOnly, on_update: false }
+        Self {
+            name,
+            doc,
+            kind,
+            nullable: false,
+            on_create: OnCreate::ReadOnly,
+            on_update: false,
+            access: AttributeAccess::AS_RESOURCE,
+        }
     }
 
     /// An attribute that must be given when the resource is made, and stays.
     #[must_use]
     pub const fn required(name: &'static str, kind: AttributeType, doc: &'static str) -> Self {
-        Self { name, doc, kind, nullable: false, on_create: OnCreate::Required, on_update: false }
+        Self {
+            name,
+            doc,
+            kind,
+            nullable: false,
+            on_create: OnCreate::Required,
+            on_update: false,
+            access: AttributeAccess::AS_RESOURCE,
+        }
     }
 
     /// An attribute that may be given, has this JSON text as its default, and can be changed.
@@ -111,13 +130,29 @@ impl Attribute {
         default: &'static str,
         doc: &'static str,
     ) -> Self {
-        Self { name, doc, kind, nullable: false, on_create: OnCreate::Default(default), on_update: true }
+        Self {
+            name,
+            doc,
+            kind,
+            nullable: false,
+            on_create: OnCreate::Default(default),
+            on_update: true,
+            access: AttributeAccess::AS_RESOURCE,
+        }
     }
 
     /// An attribute that may be given, that the resource chooses if it is not, and that can be changed.
     #[must_use]
     pub const fn optional(name: &'static str, kind: AttributeType, doc: &'static str) -> Self {
-        Self { name, doc, kind, nullable: false, on_create: OnCreate::Optional, on_update: true }
+        Self {
+            name,
+            doc,
+            kind,
+            nullable: false,
+            on_create: OnCreate::Optional,
+            on_update: true,
+            access: AttributeAccess::AS_RESOURCE,
+        }
     }
 
     /// The same, with `null` as a value.
@@ -138,6 +173,28 @@ impl Attribute {
     #[must_use]
     pub const fn mutable(mut self) -> Self {
         self.on_update = true;
+        self
+    }
+
+    /// The same, to be seen by these alone.
+    #[must_use]
+    pub const fn read_by(mut self, who: Who) -> Self {
+        self.access.read = Some(who);
+        self
+    }
+
+    /// The same, to be given and changed by these alone.
+    #[must_use]
+    pub const fn set_by(mut self, who: Who) -> Self {
+        self.access.create = Some(who);
+        self.access.update = Some(who);
+        self
+    }
+
+    /// The same, to be seen and set by those whom this names.
+    #[must_use]
+    pub const fn with_access(mut self, access: AttributeAccess) -> Self {
+        self.access = access;
         self
     }
 

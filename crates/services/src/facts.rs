@@ -15,6 +15,11 @@ use weft_net::{HostName, Mac, MplsLabel, Vni};
 
 use crate::{Id, Model};
 
+mod routers;
+
+pub(crate) use routers::Place;
+use routers::Routers;
+
 /// Something that was learned.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,6 +126,8 @@ pub enum LearnedEncapsulation {
 pub struct Facts {
     /// By VRF and destination.
     routes: OrdMap<(Id, IpNet), Arc<[LearnedRoute]>>,
+    /// The routers that they lead to.
+    routers: Routers,
     /// vNICs without a carrier, and the host that said so.
     without_carrier: OrdSet<(Id, HostName)>,
     /// By network, MAC address and IP address.
@@ -144,7 +151,7 @@ impl Model {
     pub fn facts_of_ours(&self, mut facts: Facts) -> Facts {
         let gone = facts.routes.keys().filter(|(vrf, _)| !self.vrfs.contains_key(vrf));
         for key in gone.copied().collect::<Vec<_>>() {
-            facts.routes.remove(&key);
+            facts.set_routes(key, &[]);
         }
         let gone = facts.macs.keys().filter(|(network, ..)| !self.mac_vrfs.contains_key(network));
         for key in gone.copied().collect::<Vec<_>>() {
@@ -185,12 +192,7 @@ impl Facts {
     pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
         for fact in facts {
             match fact {
-                Fact::Routes { vrf, destination, routes } if routes.is_empty() => {
-                    self.routes.remove(&(*vrf, *destination));
-                }
-                Fact::Routes { vrf, destination, routes } => {
-                    self.routes.insert((*vrf, *destination), routes.as_slice().into());
-                }
+                Fact::Routes { vrf, destination, routes } => self.set_routes((*vrf, *destination), routes),
                 Fact::Carrier { port, host, is_there: true } => {
                     self.without_carrier.remove(&(*port, host.clone()));
                 }
@@ -256,6 +258,19 @@ impl Facts {
         let everything = IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix");
         let of_vrf = self.routes.range((vrf, everything)..).take_while(move |(key, _)| key.0 == vrf);
         of_vrf.map(|(key, _)| key.1)
+    }
+
+    fn set_routes(&mut self, key: (Id, IpNet), routes: &[LearnedRoute]) {
+        let before = match routes {
+            [] => self.routes.remove(&key),
+            _ => self.routes.insert(key, routes.into()),
+        };
+        self.routers.replace(key, before.as_deref().unwrap_or_default(), routes);
+    }
+
+    /// The routers that learned routes lead to by VXLAN.
+    pub(crate) const fn routers(&self) -> &Routers {
+        &self.routers
     }
 
     fn set_mac(&mut self, key: (Id, Mac, Option<IpAddr>), at: Option<LearnedMac>) {

@@ -29,6 +29,8 @@ pub(crate) struct Index {
     pub(crate) exclusives: OrdMap<Exclusive, ServiceKey>,
     /// Numbers that are neither in use nor in quarantine.
     pub(crate) free_numbers: FreeNumbers,
+    /// Tunnel endpoints, and whose they are.
+    pub(crate) endpoints: OrdMap<IpAddr, HostName>,
     /// Instance ports of a host.
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
@@ -90,6 +92,7 @@ impl Index {
         same("references", &self.references, &other.references)?;
         same("exclusives", &self.exclusives, &other.exclusives)?;
         same("free_numbers", &self.free_numbers, &other.free_numbers)?;
+        same("endpoints", &self.endpoints, &other.endpoints)?;
         same("by_host", &self.by_host, &other.by_host)?;
         same("by_device", &self.by_device, &other.by_device)?;
         same("addresses", &self.addresses, &other.addresses)?;

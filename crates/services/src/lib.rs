@@ -10,6 +10,7 @@
 //! The core is service binding: an *instance port* is a vNIC; an *interface* is a slice of it; a *service* is something to be
 //! connected to; a *service port* binds an interface to a service. Neutron's port is a view of the three together.
 
+pub mod access;
 pub mod bgp;
 pub mod bgpvpn;
 pub mod catalogue;

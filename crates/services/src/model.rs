@@ -14,7 +14,7 @@ use crate::bgp::{BgpPeer, BgpSpeaker};
 use crate::departure::Departure;
 use crate::facts::Facts;
 use crate::host::Host;
-use crate::index::Index;
+use crate::index::{Index, reclaim};
 use crate::network::MacVrf;
 use crate::row::each_kind;
 use crate::stored::Indexed;
@@ -58,7 +58,7 @@ macro_rules! define_reindex {
                     (Some(Row::Departure(row)), _) | (None, Some(Row::Departure(row))) => {
                         self.index_free(&row.what);
                     }
-                    (Some(Row::Host(_)) | None, _) => {}
+                    (Some(Row::Host(_)) | None, _) => self.index_host([before, after]),
                 }
             }
         }
@@ -86,6 +86,15 @@ impl Model {
         T::index(self, before, after);
     }
 
+    fn index_host(&mut self, around: [Option<&Row>; 2]) {
+        let host =
+            |row: Option<&Row>| if let Some(Row::Host(host)) = row { Some(host.clone()) } else { None };
+        let [before, after] = around.map(host);
+        let Some(name) = before.as_ref().or(after.as_ref()).map(|host| host.name.clone()) else { return };
+        let [had, has] = [before, after].map(|host| host?.fact.tunnel_endpoint);
+        reclaim(&mut self.index.endpoints, name, had, has);
+    }
+
     /// The host of this name.
     #[must_use]
     pub fn host(&self, name: &HostName) -> Option<&Arc<Host>> {
@@ -95,6 +104,11 @@ impl Model {
     /// All hosts.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
         self.hosts.values()
+    }
+
+    /// Whether this is the tunnel endpoint of a host.
+    pub(crate) fn is_own_endpoint(&self, endpoint: IpAddr) -> bool {
+        self.index.endpoints.contains_key(&endpoint)
     }
 
     /// The VRF of this identifier.

@@ -5,23 +5,33 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::change::Named;
 use crate::{Id, Refusal, Timestamp};
 
-/// A table of attributes: those that every resource has, around its own.
+/// A table of attributes: those that every resource has, around its own. Who may see and set its project and its tags is said
+/// before those, where that is not whoever may do so with the resource.
 macro_rules! standard_attributes {
-    ($($own:expr),* $(,)?) => {
+    ((project = $project:expr, tags = $tags:expr), $($own:expr),* $(,)?) => {
         &[
             Attribute::read_only("id", AttributeType::Id, "Identifier"),
             Attribute::with_default("name", AttributeType::Text(255), "\"\"", "Name; need not be unique"),
             Attribute::with_default("description", AttributeType::Text(255), "\"\"", "What its owner says of it"),
-            Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable(),
-            Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable(),
+            Attribute::optional("project_id", AttributeType::Text(255), "Project that owns it").immutable().with_access($project),
+            Attribute::optional("tenant_id", AttributeType::Text(255), "Former name of project_id").immutable().with_access($project),
             $($own,)*
             Attribute::read_only("created_at", AttributeType::Text(32), "When it was made"),
             Attribute::read_only("updated_at", AttributeType::Text(32), "When it was last changed"),
             Attribute::read_only("revision_number", AttributeType::Integer(0, i64::MAX), "How often it was written"),
-            Attribute::optional("tags", AttributeType::List, "Tags: texts of 1 to 255 characters"),
+            Attribute::optional("tags", AttributeType::List, "Tags: texts of 1 to 255 characters").with_access($tags),
         ]
+    };
+    ((project = $project:expr), $($own:expr),* $(,)?) => {
+        crate::standard::standard_attributes!(
+            (project = $project, tags = crate::access::AttributeAccess::AS_RESOURCE), $($own),*
+        )
+    };
+    ($($own:expr),* $(,)?) => {
+        crate::standard::standard_attributes!((project = crate::access::AttributeAccess::AS_RESOURCE), $($own),*)
     };
 }
 pub(crate) use standard_attributes;
@@ -62,6 +72,13 @@ impl Standard {
     pub fn touch(&mut self, now: Timestamp) {
         self.updated_at = now;
         self.revision_number += 1;
+    }
+
+    /// The same, with the name and the description that a request gives it.
+    pub(crate) fn rename(&mut self, named: Named, now: Timestamp) {
+        self.name = named.name;
+        self.description = named.description;
+        self.touch(now);
     }
 
     /// The name by which its set knows it: that by which it was declared.

@@ -57,6 +57,13 @@ fn a_speaker_speaks_to_peers_of_different_addresses_for_networks() {
     assert_eq!((&shown["peers"], &shown["networks"]), (&json!([]), &json!([])), "what goes is forgotten");
     check(&site.model);
     assert_eq!(site.create("bgp_speakers", json!({"local_as": 0})).unwrap_err().reason, Reason::Invalid);
+    let trans = site.create("bgp_speakers", json!({"local_as": 23456})).unwrap_err();
+    assert_eq!(
+        (trans.reason, trans.message.contains("local_as")),
+        (Reason::Invalid, true),
+        "{}",
+        trans.message
+    );
     assert_eq!(
         site.create("bgp_speakers", json!({"local_as": 1, "ip_version": 5})).unwrap_err().reason,
         Reason::Invalid

@@ -4,9 +4,9 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use common::{Site, id};
+use common::{Site, everything, host_name, id, objects_of_prefix};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
@@ -77,9 +77,7 @@ impl Bench {
     }
 
     fn objects(&self, vrf: Id, prefix: &str, host: u8) -> Vec<Object> {
-        let key = FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap()));
-        let compiled = compile::compile(&self.site.model, &key);
-        compiled.map(|found| found.objects_on(&name(host)).to_vec()).unwrap_or_default()
+        objects_of_prefix(&self.site.model, (vrf, prefix), host)
     }
 
     /// By which links and next hops a VRF leads to a prefix on a host.
@@ -117,22 +115,8 @@ impl Bench {
     }
 
     fn carrier(&mut self, port: &str, host: u8, is_there: bool) -> BTreeSet<FragmentKey> {
-        self.learn(&Fact::Carrier { port: port.parse().unwrap(), host: name(host), is_there })
+        self.learn(&Fact::Carrier { port: port.parse().unwrap(), host: host_name(host), is_there })
     }
-
-    /// Everything on every host.
-    fn all(&self) -> BTreeMap<(HostName, FragmentId), Vec<Object>> {
-        let on = |n: u8| {
-            compile::intent_of(&self.site.model, &name(n))
-                .into_iter()
-                .map(move |one| ((name(n), one.id), one.objects))
-        };
-        (1..=4).flat_map(on).collect()
-    }
-}
-
-fn name(host: u8) -> HostName {
-    format!("host{host}").parse().unwrap()
 }
 
 fn targets(texts: &[&str]) -> BTreeSet<RouteTarget> {
@@ -157,7 +141,7 @@ fn what_one_vpn_has_routes_to_is_leaked_into_another_by_a_port() {
     assert_eq!(bench.paths(own, "10.1.0.5/32", 2, INGRESS_TABLE), ["10.2.0.9"]);
     assert!(bench.paths(own, "10.1.0.5/32", 2, MAIN_TABLE).is_empty(), "or it would send to itself");
     let [announced] = &bench.announced(own, "10.1.0.5/32")[..] else { panic!() };
-    assert_eq!((&announced.targets, &announced.host), (&targets(&["64512:2"]), &name(2)));
+    assert_eq!((&announced.targets, &announced.host), (&targets(&["64512:2"]), &host_name(2)));
     assert!(bench.hosts(bench.vrf_of(0), "10.2.0.7/32").is_empty(), "nothing of it goes the other way");
     bench.port(0, 3, 6);
     assert_eq!(bench.hosts(b, "10.1.0.6/32"), ["192.0.2.2"], "what comes later is leaked, too");
@@ -239,9 +223,9 @@ fn learned(last: u8, local_pref: u32, is_mpls: bool) -> LearnedRoute {
 #[test]
 fn each_host_takes_the_best_of_what_it_can_send() {
     let mut bench = bench();
-    let mut fact = bench.site.model.host(&name(4)).unwrap().fact.clone();
+    let mut fact = bench.site.model.host(&host_name(4)).unwrap().fact.clone();
     fact.capabilities.remove(&Capability::Mpls);
-    for write in describe_host(&bench.site.model, &name(4), &fact, Timestamp(8)).unwrap() {
+    for write in describe_host(&bench.site.model, &host_name(4), &fact, Timestamp(8)).unwrap() {
         bench.site.model.apply(&write);
     }
     // Two ports on hosts 1 and 2 lead to 198.51.100.0/24 with a preference of 100.
@@ -326,13 +310,13 @@ fn failing_over_sends_everything_to_the_first_until_that_is_gone() {
         (true, &backup, 2, vec!["192.0.2.1"]),
         (false, &backup, 2, vec!["192.0.2.1"]),
     ] {
-        let before = bench.all();
+        let before = everything(&bench.site.model);
         let touched = bench.carrier(port, host, !lost);
         assert_eq!(bench.hosts(a, "198.51.100.0/24"), left);
         let [announced] = &bench.announced(a, "198.51.100.0/24")[..] else { panic!() };
         assert_eq!(vec![announced.next_hop.to_string()], left);
         let touched: BTreeSet<FragmentId> = touched.iter().map(FragmentKey::id).collect();
-        let after = bench.all();
+        let after = everything(&bench.site.model);
         let differs = |key: &&(HostName, FragmentId)| before.get(*key) != after.get(*key);
         let own = format!("10.1.0.{}/32", if host == 1 { 5 } else { 6 });
         for (_, fragment) in before.keys().chain(after.keys()).filter(differs) {

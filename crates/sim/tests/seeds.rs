@@ -9,7 +9,7 @@ fn seeds() -> std::ops::Range<u64> {
     match (number("SEED"), number("WEFT_SOAK")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(count)) => 0..count,
-        (None, None) => 0..100,
+        (None, None) => 0..40,
     }
 }
 

@@ -25,7 +25,13 @@ pub fn cases(short: u32) -> u32 {
 /// How many rounds a test makes: `short`, or ten times as many in the long form, whatever the number of seeds.
 #[must_use]
 pub fn rounds(short: usize) -> usize {
-    if number("WEFT_SOAK").is_some() { short * 10 } else { short }
+    if is_long() { short * 10 } else { short }
+}
+
+/// Whether this is the long form.
+#[must_use]
+pub fn is_long() -> bool {
+    number("WEFT_SOAK").is_some()
 }
 
 /// The seeds that a test runs: so many, always the same ones; or many times that and each time others in the long form.

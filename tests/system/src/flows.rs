@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
-use crate::Bench;
+use crate::{Bench, patience};
 
 /// How many flows there are.
 pub const FLOWS: usize = 1000;
@@ -79,7 +79,7 @@ impl Instances {
             self.take(&mut spread);
         }
         let mut last = Instant::now();
-        while spread.contains(&None) && last.elapsed() < PATIENCE {
+        while spread.contains(&None) && last.elapsed() < patience(PATIENCE) {
             if self.take(&mut spread) > 0 {
                 last = Instant::now();
             }
@@ -150,7 +150,11 @@ impl Instances {
             if left == 0 {
                 return took;
             }
-            assert!(took < within, "{}: {left} of its flows are lost for {took:?}", self.nodes[victim]);
+            assert!(
+                took < patience(within),
+                "{}: {left} of its flows are lost for {took:?}",
+                self.nodes[victim]
+            );
         }
     }
 }

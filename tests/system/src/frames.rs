@@ -6,9 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::sockopt::RcvBufForce;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt,
+    socket,
 };
 
 use crate::Bench;
@@ -121,16 +123,6 @@ pub fn vxlan(vni: u32, inner: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends frames, each a line of hexadecimal digits, from a node's `eth0`: five times each.
-const SENDER: &str = r#"
-import socket, sys
-frames = [bytes.fromhex(line) for line in sys.stdin]
-sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-sender.bind(("eth0", 0))
-for frame in frames * 5:
-    sender.send(frame)
-"#;
-
 /// Starts a Python program in a node.
 ///
 /// # Panics
@@ -163,8 +155,19 @@ pub fn feed(mut child: Child, text: &str) {
 /// # Panics
 /// When it cannot.
 pub fn inject(bench: &Bench, node: &str, frames: &[Vec<u8>]) {
-    let lines: Vec<String> = frames.iter().map(|frame| hexadecimal(frame)).collect();
-    feed(python(bench, node, SENDER, &[]), &lines.join("\n"));
+    let send_all = || -> nix::Result<()> {
+        let links = getifaddrs()?.filter(|link| link.interface_name == "eth0");
+        let link = links.filter_map(|link| link.address?.as_link_addr().copied()).next();
+        let sender = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None)?;
+        bind(sender.as_raw_fd(), &link.ok_or(Errno::ENODEV)?)?;
+        for _ in 0..5 {
+            for frame in frames {
+                send(sender.as_raw_fd(), frame, MsgFlags::empty())?;
+            }
+        }
+        Ok(())
+    };
+    bench.within(node, send_all).unwrap_or_else(|error| panic!("{node}: {error}"));
 }
 
 /// All that comes in at a node's `eth0`.

@@ -111,15 +111,6 @@ impl Bench {
         try_run(&command).is_ok()
     }
 
-    /// The VRFs on a host: network namespaces, or VRF devices.
-    #[must_use]
-    pub fn vrfs(&self, host: &str) -> usize {
-        let prefix = format!("{}.vrf-", self.namespace(host));
-        let namespaces = run("ip netns list");
-        let devices = self.ip(host, "-oneline link show type vrf");
-        namespaces.lines().filter(|line| line.starts_with(&prefix)).count() + devices.lines().count()
-    }
-
     /// The nodes of the lab that are hosts or workloads, as the kernel has them.
     ///
     /// # Panics

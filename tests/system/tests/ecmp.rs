@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_system_tests::l3::{network, vpn, workload};
-use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, run, until};
+use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, machine, run_again_in, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -71,13 +71,10 @@ fn await_balance(bench: &Bench, instances: usize) {
 }
 
 fn is_balanced(bench: &Bench, host: &str, instances: usize) -> bool {
-    let prefix = bench.namespace(&format!("{host}.vrf-"));
-    let names = run("ip netns list");
-    let own = names.split_whitespace().filter(|name| name.starts_with(&prefix));
-    own.into_iter().any(|vrf| {
-        let hops: Value = serde_json::from_str(&run(&format!("ip -j -n {vrf} nexthop"))).expect("JSON");
-        let buckets = run(&format!("ip -n {vrf} nexthop bucket"));
-        let groups = hops.as_array().into_iter().flatten().filter(|hop| hop["group"].is_array());
+    bench.routing_nodes(host).iter().any(|node| {
+        let hops = bench.ip_json(node, "nexthop");
+        let buckets = bench.ip(node, "nexthop bucket");
+        let groups = hops.iter().filter(|hop| hop["group"].is_array());
         groups.into_iter().any(|group| leads_to(group, &buckets, instances as u64))
     })
 }
@@ -304,4 +301,12 @@ fn a_prefix_behind_three_ports_by_static_routes_of_the_vpn_shares_its_flows() {
     bench.await_rest();
     let mut instances = Instances::listen(&bench, &nodes(&vms));
     cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5"]);
+}
+
+mod machine {
+    #[test]
+    fn ports_share_flows_with_vrf_devices() {
+        let case = "ports_of_a_network_each_with_one_address_share_its_flows";
+        super::run_again_in(&super::machine("1,2"), &[case], &[case]);
+    }
 }

@@ -2,15 +2,18 @@
 //! sends what no IP stack would: nothing of it gets to the other, to a host or to the controller, and nobody's tables change.
 
 use std::io::ErrorKind;
-use std::net::{Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
 use serde_json::{Value, json};
 use weft_system_tests::frames::{
     ARP, BROADCAST, Capture, IPV4, IPV6, arp, frame, icmp, icmpv6, inject, udp, vxlan,
 };
 use weft_system_tests::l3::{network, ttl, vpn, workload};
-use weft_system_tests::{Bench, run, until};
+use weft_system_tests::{Bench, Vrf, machine, patience, run, run_again_in, until};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long somebody who may not connect tries to.
@@ -20,10 +23,13 @@ const MARKER: &[u8] = b"weft-break-in";
 /// What those bear that may get there.
 const CONTROL: &[u8] = b"weft-control";
 const PORT: u16 = 7777;
+/// Where a service of a host's listens.
+const SERVICE: u16 = 22;
 const GATEWAY: [u8; 4] = [10, 1, 0, 1];
 const UNDERLAY: [[u8; 4]; 2] = [[198, 51, 100, 1], [198, 51, 100, 2]];
 /// The workloads of the other tenant.
 const BLUE: [&str; 5] = ["host1.blue-w1", "host2.blue-w2", "host2.blue-f2", "host1.blue-d1", "host2.blue-d2"];
+const HOSTS: [&str; 2] = ["host1", "host2"];
 /// The VNIs of the routers.
 const BLUE_VNI: u32 = 70_001;
 const RED_VNI: u32 = 80_001;
@@ -54,11 +60,29 @@ fn tenant(bench: &Bench, name: &str, vni: u32, alone: &str) {
     vpn(bench, name, json!({"name": name, "route_targets": [format!("64512:{vni}")]}), &members);
 }
 
+/// Whether the VRFs of these hosts are devices.
+fn has_devices() -> bool {
+    std::env::var_os("WEFT_TEST_VRF_DEVICES_ON").is_some()
+}
+
 fn two_tenants(name: &str) -> Bench {
     let bench = Bench::up(name, 2, 9783);
+    if has_devices() {
+        // As somebody has them whose own services are in VRFs; here a tenant would reach them by any of its gateways.
+        for (host, setting) in
+            HOSTS.iter().flat_map(|host| ["tcp", "udp", "raw"].map(|setting| (host, setting)))
+        {
+            let host = bench.namespace(host);
+            run(&format!("ip netns exec {host} sysctl -qw net.ipv4.{setting}_l3mdev_accept=1"));
+        }
+    }
     tenant(&bench, "blue", BLUE_VNI, "10.7.0");
     tenant(&bench, "red", RED_VNI, "10.8.0");
     bench.await_rest();
+    if has_devices() {
+        let vrfs = all_vrfs(&bench);
+        assert!(vrfs.iter().all(|vrf| vrf.is_device), "{vrfs:?}");
+    }
     for (tenant, alone) in [("blue", "10.7.0.12"), ("red", "10.8.0.12")] {
         for to in ["10.1.0.12", "10.2.0.11", "10.2.0.12", alone, "2001:db8:1::12", "2001:db8:2::12"] {
             let from = format!("host1.{tenant}-w1");
@@ -78,13 +102,8 @@ fn gateway_of(bench: &Bench, tenant: &str) -> String {
     neighbours[0]["lladdr"].as_str().expect("it is known").to_owned()
 }
 
-/// The namespaces of the VRFs on a host, as nodes.
-fn vrfs(bench: &Bench, host: &str) -> Vec<String> {
-    let prefix = bench.namespace(&format!("{host}.vrf-"));
-    let own = format!("{}.", bench.lab().name());
-    let names = run("ip netns list");
-    let names = names.split_whitespace().filter(|name| name.starts_with(&prefix));
-    names.map(|name| name.trim_start_matches(&own).to_owned()).collect()
+fn all_vrfs(bench: &Bench) -> Vec<Vrf> {
+    HOSTS.iter().flat_map(|host| bench.vrfs_on(host)).collect()
 }
 
 /// Who is whose neighbour, and where routes lead: of the other tenant's workloads, and of all VRFs what was told them. That a
@@ -92,7 +111,7 @@ fn vrfs(bench: &Bench, host: &str) -> Vec<String> {
 fn tables(bench: &Bench) -> Vec<String> {
     let mut tables = Vec::new();
     let blue = BLUE.map(str::to_owned).into_iter();
-    for node in blue.chain(["host1", "host2"].iter().flat_map(|host| vrfs(bench, host))) {
+    for node in blue.chain(HOSTS.iter().flat_map(|host| bench.routing_nodes(host))) {
         let is_told = |one: &&Value| {
             one["lladdr"].is_string()
                 && (BLUE.contains(&node.as_str()) || one["state"] == json!(["PERMANENT"]))
@@ -116,9 +135,13 @@ fn fooled(bench: &Bench, tenant: &str, mac: &str) -> Vec<String> {
     let all = ["routers", "bgpvpn/bgpvpns"].iter().flat_map(|kind| bench.http().list(kind));
     let own = all.filter(|one| one["project_id"] == tenant);
     let ids: Vec<String> = own.map(|one| one["id"].as_str().expect("an id").to_owned()).collect();
-    let is_own = |vrf: &String| ids.iter().any(|id| vrf.ends_with(&id[..11]));
-    let all = ["host1", "host2"].iter().flat_map(|host| vrfs(bench, host));
-    all.filter(|vrf| !is_own(vrf) && bench.ip(vrf, "neigh show").contains(mac)).collect()
+    let is_own = |vrf: &Vrf| ids.iter().any(|id| vrf.name.ends_with(&id[..11]));
+    let knows = |vrf: &Vrf| {
+        let mut neighbours = ["-4", "-6"].into_iter().flat_map(|family| vrf.neighbours(bench, family));
+        neighbours.any(|one| one["lladdr"] == mac)
+    };
+    let others = all_vrfs(bench).into_iter().filter(|vrf| !is_own(vrf));
+    others.filter(knows).map(|vrf| vrf.name).collect()
 }
 
 fn vni_of(bench: &Bench, network: &str) -> u32 {
@@ -130,8 +153,8 @@ fn vni_of(bench: &Bench, network: &str) -> u32 {
 /// The MAC address of a VRF with this VNI on a host.
 fn router_mac(bench: &Bench, vni: u32, host: &str) -> String {
     let link = format!("vx{vni}");
-    let vrf = vrfs(bench, host).into_iter().find(|vrf| bench.links(vrf).contains_key(&link));
-    bench.mac_of(&vrf.expect("a VRF of this VNI"), &link)
+    let node = bench.routing_nodes(host).into_iter().find(|node| bench.links(node).contains_key(&link));
+    bench.mac_of(&node.expect("a VRF of this VNI"), &link)
 }
 
 fn management(bench: &Bench, host: &str) -> [u8; 4] {
@@ -154,6 +177,8 @@ fn packets(bench: &Bench) -> Vec<Vec<u8>> {
     let mut targets =
         vec![[10, 7, 0, 12], [127, 0, 0, 1], [127, 0, 0, 53], [169, 254, 169, 254], [224, 0, 0, 1]];
     targets.extend(UNDERLAY);
+    // The gateway's addresses are the host's own, where VRFs are devices.
+    targets.extend([GATEWAY, [10, 2, 0, 1]]);
     targets.extend([[255, 255, 255, 255], management(bench, "host1"), management(bench, "host2")]);
     let mut packets = Vec::new();
     let tunnelled = tunnelled(bench);
@@ -352,38 +377,69 @@ fn controller(bench: &Bench) -> SocketAddr {
     address.and_then(|text| text.parse().ok()).expect("an agent says to whom it speaks")
 }
 
+/// From which addresses a raw socket has packets.
+fn senders(raw: &OwnedFd) -> Vec<[u8; 4]> {
+    let mut senders = Vec::new();
+    let mut bytes = [0; 2048];
+    loop {
+        match recv(raw.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
+            Ok(length) => senders.push(bytes[..length][12..16].try_into().expect("four bytes")),
+            Err(Errno::EAGAIN) => return senders,
+            Err(error) => panic!("a raw socket: {error}"),
+        }
+    }
+}
+
 #[test]
 fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
     let bench = two_tenants("t-noconnect");
     let controller = controller(&bench);
-    let connect =
-        |node: &str, to: SocketAddr| bench.within(node, || TcpStream::connect_timeout(&to, PATIENCE));
+    let connect = |node: &str, to: SocketAddr| {
+        bench.within(node, || TcpStream::connect_timeout(&to, patience(PATIENCE)))
+    };
     assert!(connect("host1", controller).is_ok(), "a host may");
+    // A service of the host's that listens on whatever address it has, and somebody there who hears all of ICMP.
+    let _services = HOSTS.map(|host| {
+        let listener = bench.within(host, || TcpListener::bind(("::", SERVICE)));
+        listener.expect("the port is free")
+    });
+    assert!(connect("host2", SocketAddr::from((UNDERLAY[0], SERVICE))).is_ok(), "another host may");
+    let icmp = bench.within("host1", || {
+        socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_NONBLOCK, SockProtocol::Icmp)
+    });
+    let icmp = icmp.expect("root may have one");
     let mut targets = vec![controller, SocketAddr::new(controller.ip(), 179)];
     let hosts = UNDERLAY.into_iter().chain(["host1", "host2"].map(|host| management(&bench, host)));
     for address in hosts.chain([GATEWAY, [10, 2, 0, 1], [169, 254, 169, 254], [10, 7, 0, 12]]) {
-        targets.extend([22, 179, 4789, controller.port()].map(|port| SocketAddr::from((address, port))));
+        targets.extend([SERVICE, 179, 4789, controller.port()].map(|port| SocketAddr::from((address, port))));
     }
     for gateway in ["2001:db8:1::1", "2001:db8:2::1"] {
-        targets.push(SocketAddr::new(gateway.parse().expect("an address"), 179));
+        let gateway = gateway.parse().expect("an address");
+        targets.extend([SERVICE, 179].map(|port| SocketAddr::new(gateway, port)));
     }
     for target in &targets {
         assert!(connect("host1.red-w1", *target).is_err(), "{target}");
     }
-    // A namespace that is a VRF has no way to them either: it has no link to where they are.
-    for vrf in ["host1", "host2"].iter().flat_map(|host| vrfs(&bench, host)) {
+    // A VRF has no way to them either: a namespace has no link to where they are, a device no route.
+    let vrfs = all_vrfs(&bench);
+    assert!(vrfs.len() >= 4, "each tenant's on each host: {vrfs:?}");
+    for vrf in &vrfs {
         for address in UNDERLAY.into_iter().chain([management(&bench, "host1")]) {
             let address = std::net::Ipv4Addr::from(address).to_string();
-            assert!(!bench.pings_at_once(&vrf, &address), "{vrf} to {address}");
+            assert!(!vrf.pings_at_once(&bench, &address), "{vrf:?} to {address}");
         }
     }
     for address in UNDERLAY.into_iter().chain([management(&bench, "host1"), [10, 7, 0, 12]]) {
         let address = std::net::Ipv4Addr::from(address).to_string();
         assert!(!bench.pings_at_once("host1.red-w1", &address), "{address}");
     }
+    assert!(bench.pings("host1.red-w1", "10.1.0.1"), "its gateway answers");
+    assert!(bench.pings("host2", "198.51.100.1"), "a host answers another");
+    let senders = senders(&icmp);
+    assert!(senders.contains(&UNDERLAY[1]) && !senders.contains(&[10, 1, 0, 11]), "{senders:?}");
     // The addresses of next hops are of the links between routers, and not of a tenant's.
     let next_hops: Vec<Value> =
-        vrfs(&bench, "host1").iter().flat_map(|vrf| bench.ip_json(vrf, "-6 neigh show")).collect();
+        bench.vrfs_on("host1").iter().flat_map(|vrf| vrf.neighbours(&bench, "-6")).collect();
     let next_hops =
         next_hops.iter().filter(|one| one["dev"].as_str().is_some_and(|dev| dev.starts_with("vx")));
     let mut count = 0;
@@ -393,4 +449,15 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
         count += 1;
     }
     assert!(count > 0, "there are next hops");
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_vrf_devices() {
+        super::run_again_in(
+            &super::machine("1,2"),
+            &[],
+            &["nothing_that_a_tenant_forges", "a_tenant_connects"],
+        );
+    }
 }

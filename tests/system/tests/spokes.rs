@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use weft_system_tests::frames::{ARP, BROADCAST, Capture, Captured, IPV4, IPV6, frame, inject, mac, udp};
 use weft_system_tests::l3::{await_silence, network, ttl, vpn, workload};
-use weft_system_tests::{Bench, run, until};
+use weft_system_tests::{Bench, machine, run, run_again_in, until};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// What the spokes' own frames bear.
@@ -158,5 +158,12 @@ fn no_frame_of_a_spoke_is_seen_by_another_but_through_the_hubs_firewall() {
                 frame.from == gateway && frame.ipv4().is_some_and(|(source, _)| source == [10, 1, 1, 1])
             });
         assert!(!gateways.is_empty() && others.is_empty(), "{}: {others:?}", spoke.0);
+    }
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_vrf_devices() {
+        super::run_again_in(&super::machine("1,2"), &[], &["no_frame_of_a_spoke"]);
     }
 }

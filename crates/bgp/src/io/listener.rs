@@ -1,20 +1,24 @@
 //! Where neighbours connect to: for one speaker, or for several that share the addresses.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
+use std::time::Instant;
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::keys::Keys;
 use super::socket;
+use crate::speaker::Md5Key;
 
 /// Listens on some addresses; on none, nobody ever comes.
 #[derive(Debug, Default)]
 pub struct Listener {
     sockets: Vec<TcpListener>,
-    md5_keys: Vec<(IpNet, String)>,
+    keys: Keys,
 }
 
 /// A connection that a neighbour has made.
@@ -23,6 +27,8 @@ pub struct Accepted {
     pub(super) stream: TcpStream,
     /// Its address.
     pub remote: IpAddr,
+    /// It should be signed, if it is a neighbour's with a key, and may not be.
+    pub(super) is_unverified: bool,
 }
 
 impl Listener {
@@ -32,7 +38,7 @@ impl Listener {
     /// When one of them cannot be listened on.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
         let sockets = addresses.iter().map(|address| socket::listen(*address)).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, md5_keys: Vec::new() })
+        Ok(Self { sockets, keys: Keys::default() })
     }
 
     /// Where it listens.
@@ -43,21 +49,23 @@ impl Listener {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Whose packets must be signed from now on, and with which keys (RFC 2385).
-    pub fn set_md5_keys(&mut self, keys: Vec<(IpNet, String)>) {
-        if keys == self.md5_keys {
-            return;
-        }
-        let gone = self.md5_keys.iter().filter(|(prefix, _)| !keys.iter().any(|(other, _)| other == prefix));
-        let gone = gone.map(|(prefix, _)| (*prefix, ""));
-        for (prefix, key) in gone.chain(keys.iter().map(|(prefix, key)| (*prefix, key.as_str()))) {
-            for listener in &self.sockets {
-                if let Err(error) = socket::set_md5_key(listener, prefix, key) {
-                    tracing::error!(%prefix, %error, "packets to a listener cannot be verified");
-                }
-            }
-        }
-        self.md5_keys = keys;
+    /// Whose packets must be signed from now on, and with which keys (RFC 2385), if that has changed; what could not be set is tried
+    /// again once it is time.
+    pub fn set_md5_keys(&mut self, wanted: Option<BTreeMap<IpNet, Md5Key>>, now: Instant) {
+        let Self { sockets, keys } = self;
+        keys.update(wanted, now, |prefix, key| {
+            sockets.iter().try_for_each(|listener| {
+                // A listener is of one address family alone.
+                let is_of = listener.local_addr()?.is_ipv4() == prefix.addr().is_ipv4();
+                if is_of { socket::set_md5_key(listener, prefix, key) } else { Ok(()) }
+            })
+        });
+    }
+
+    /// When [`Listener::set_md5_keys`] is to be asked at the latest.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.keys.retry_at()
     }
 
     /// Waits for the next connection.
@@ -70,6 +78,7 @@ impl Listener {
             sockets.find(Poll::is_ready).unwrap_or(Poll::Pending)
         })
         .await?;
-        Ok(Accepted { stream, remote: remote.ip().to_canonical() })
+        let remote = remote.ip().to_canonical();
+        Ok(Accepted { stream, remote, is_unverified: self.keys.is_unverified(remote) })
     }
 }

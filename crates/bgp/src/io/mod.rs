@@ -10,6 +10,7 @@
 //! All connections have their turn before one has its next: a neighbour that floods us holds up nobody.
 
 mod connection;
+mod keys;
 mod listener;
 mod socket;
 
@@ -37,6 +38,8 @@ const COMMANDS_MAX: usize = 64;
 const ACCEPTED_MAX: usize = 64;
 /// How many slices of work are done before connections have their turn again.
 const SLICES_A_TURN: usize = 4;
+/// How long nothing is accepted after an error of accepting.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long the kernel is given to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 
@@ -90,6 +93,8 @@ pub struct Driver {
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
+    /// Nothing is accepted until then: the kernel could not just now.
+    accepting_from: Option<Instant>,
     /// Whether every neighbour has sent all that it had, once.
     had_heard_all: bool,
 }
@@ -106,8 +111,17 @@ impl Driver {
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
         let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
-        let driver =
-            Self { speaker, listener, accepted, connections, dialing, commands, learned, had_heard_all };
+        let driver = Self {
+            speaker,
+            listener,
+            accepted,
+            connections,
+            dialing,
+            commands,
+            learned,
+            accepting_from: None,
+            had_heard_all,
+        };
         Ok((driver, handle))
     }
 
@@ -124,18 +138,19 @@ impl Driver {
         let mut buffer = vec![0; connection::READ_LENGTH];
         loop {
             self.act();
-            self.listener.set_md5_keys(self.speaker.md5_keys());
+            self.listener.set_md5_keys(self.speaker.take_md5_keys(), now());
             let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
             let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
             self.had_heard_all |= has_now_heard_all;
             if has_now_heard_all || self.speaker.has_learned() {
                 self.learned.notify_one();
             }
-            let deadline = self.speaker.next_deadline().map(tokio::time::Instant::from_std);
+            let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
+            let is_accepting = self.is_accepting();
             let Self { speaker, listener, accepted, connections, dialing, commands, .. } = &mut self;
             let event = tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                accepted = listener.accept() => Event::Accepted(accepted),
+                accepted = listener.accept(), if is_accepting => Event::Accepted(accepted),
                 Some(accepted) = accepted.recv() => Event::Accepted(Ok(accepted)),
                 Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
                 () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
@@ -146,7 +161,10 @@ impl Driver {
                 Event::Command(None) => return,
                 Event::Command(Some(command)) => command(&mut self.speaker, now()),
                 Event::Accepted(Ok(accepted)) => self.accepted(accepted),
-                Event::Accepted(Err(error)) => tracing::warn!(%error, "a connection could not be accepted"),
+                Event::Accepted(Err(error)) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    self.accepting_from = Some(now() + ACCEPT_PAUSE);
+                }
                 Event::Dialed(dialed) => dialed.into_iter().for_each(|(id, result)| self.dialed(id, result)),
                 Event::Turned => {}
             }
@@ -176,8 +194,27 @@ impl Driver {
         }
     }
 
-    fn accepted(&mut self, Accepted { stream, remote }: Accepted) {
-        let prepared = socket::protect(&stream, remote, &self.speaker.transport(remote));
+    /// When there is something to do at the latest.
+    fn next_deadline(&self) -> Option<Instant> {
+        [self.speaker.next_deadline(), self.listener.retry_at(), self.accepting_from]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether it accepts connections again after one could not be: the one that waits would fail again at once.
+    fn is_accepting(&mut self) -> bool {
+        self.accepting_from = self.accepting_from.filter(|from| *from > now());
+        self.accepting_from.is_none()
+    }
+
+    fn accepted(&mut self, Accepted { stream, remote, is_unverified }: Accepted) {
+        let transport = self.speaker.transport(remote);
+        if transport.md5_key.is_some() && is_unverified {
+            tracing::warn!(%remote, "a connection that may be unsigned is refused");
+            return;
+        }
+        let prepared = socket::protect(&stream, remote, &transport);
         let local = stream.local_addr();
         let (Ok(()), Ok(local)) = (prepared, local) else {
             tracing::warn!(%remote, "a connection went before it was accepted");

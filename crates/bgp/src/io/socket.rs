@@ -58,7 +58,7 @@ pub(super) async fn connect(
         socket.bind(&SocketAddr::new(local, 0).into())?;
     }
     if let Some(key) = &transport.md5_key {
-        set_md5_key(&socket, remote.ip().into(), key)?;
+        set_md5_key(&socket, remote.ip().into(), key.reveal())?;
     }
     protect(&socket, remote.ip(), transport)?;
     TcpSocket::from_std_stream(socket.into()).connect(remote).await

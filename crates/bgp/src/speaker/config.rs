@@ -1,5 +1,6 @@
 //! What a speaker and its neighbours are configured with.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -13,6 +14,31 @@ use crate::wire::{Family, FamilySet};
 
 /// The port of BGP.
 pub const PORT: u16 = 179;
+
+/// A key of TCP MD5 signatures (RFC 2385). It is not shown where something that has it is.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Md5Key(String);
+
+impl Md5Key {
+    /// The key itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Md5Key {
+    fn from(key: String) -> Self {
+        Self(key)
+    }
+}
+
+impl fmt::Debug for Md5Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Md5Key")
+    }
+}
 
 /// A speaker.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -89,7 +115,7 @@ pub struct PeerConfig {
     pub graceful_restart: Option<GracefulConfig>,
     /// The key of TCP MD5 signatures (RFC 2385), 1 to 80 octets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub md5_key: Option<String>,
+    pub md5_key: Option<Md5Key>,
     /// How many hops away the neighbour is at most: only packets with that little less than 255 of their TTL are taken (RFC 5082).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_security_hops: Option<u8>,
@@ -260,7 +286,7 @@ impl PeerConfig {
         if self.connect_retry_ms == 0 {
             return refused("connect_retry_ms", "a pause between attempts takes a millisecond at least");
         }
-        if self.md5_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > 80) {
+        if self.md5_key.as_ref().is_some_and(|key| !(1..=80).contains(&key.reveal().len())) {
             return refused("md5_key", "a key has 1 to 80 octets (RFC 2385 §4.5, tcp(7))");
         }
         if self.ttl_security_hops == Some(0) {

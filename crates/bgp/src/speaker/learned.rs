@@ -24,6 +24,8 @@ const BATCH: usize = 1024;
 /// So many moves of a MAC address within [`MOVES_WITHIN`] are too many (RFC 7432 §15.1).
 const MOVES_MAX: usize = 5;
 const MOVES_WITHIN: Duration = Duration::from_secs(180);
+/// With no more than so many MAC addresses it is not looked which of them are gone.
+const MOVES_KEPT_MIN: usize = 1024;
 
 /// A change of what leads to a destination.
 #[derive(Clone, Debug)]
@@ -82,6 +84,8 @@ pub(super) struct Instance {
     /// What has changed and was not asked for yet.
     pub(super) pending: BTreeSet<Destination>,
     moves: HashMap<Destination, Moves>,
+    /// With more than so many, `moves` is rid of those that count no more.
+    moves_swept_at: usize,
 }
 
 /// Where a MAC address was, and when it moved.
@@ -95,19 +99,41 @@ impl Speaker {
     /// Lets an instance import the routes that have one of these targets, and no others; with none it is gone. Neighbours that know route
     /// target constraints are asked for them.
     pub fn set_instance(&mut self, name: &str, targets: BTreeSet<RouteTarget>) {
-        let before = self.instances.all_targets();
-        self.instances.set(name, targets);
-        let after = self.instances.all_targets();
-        for gone in before.difference(&after) {
-            self.withdraw(&self.membership(*gone));
+        self.set_instances([(name, targets)]);
+    }
+
+    /// [`Speaker::set_instance`] for many at once: the tables are gone through once for all of them.
+    pub fn set_instances<'n>(&mut self, wanted: impl IntoIterator<Item = (&'n str, BTreeSet<RouteTarget>)>) {
+        let mut touched = BTreeMap::new();
+        for (name, targets) in wanted {
+            self.instances.set(name, targets, &mut touched);
         }
-        for new in after.difference(&before) {
-            let (destination, payload) = (self.membership(*new), Payload::None);
-            let attributes = Attributes::new(IpAddr::V4(self.config.router_id).into());
-            self.originate(Route { destination, payload, attributes });
+        self.instances.let_go();
+        for (&target, &was_asked_for) in &touched {
+            match (was_asked_for, self.instances.by_target.contains_key(&target)) {
+                (true, false) => {
+                    self.withdraw(&self.membership(target));
+                }
+                (false, true) => {
+                    let (destination, payload) = (self.membership(target), Payload::None);
+                    let attributes = Attributes::new(IpAddr::V4(self.config.router_id).into());
+                    self.originate(Route { destination, payload, attributes });
+                }
+                (true, true) | (false, false) => {}
+            }
         }
+        if touched.is_empty() {
+            return;
+        }
+        let is_touched = |path: &PathView<'_>| {
+            let communities = path.attributes.attributes.extended_communities();
+            communities
+                .iter()
+                .filter_map(|one| one.route_target())
+                .any(|target| touched.contains_key(&target))
+        };
         for family in CONSTRAINED {
-            let _end = self.rib.table_mut(family).mark(PeerIndex::LOCAL, 0..u32::MAX, &|_| true);
+            let _end = self.rib.table_mut(family).mark(PeerIndex::LOCAL, 0..u32::MAX, &is_touched);
         }
     }
 
@@ -246,24 +272,27 @@ impl Found {
 }
 
 impl Instances {
-    fn all_targets(&self) -> BTreeSet<RouteTarget> {
-        self.by_name.values().flat_map(|instance| instance.targets.iter().copied()).collect()
-    }
-
-    fn set(&mut self, name: &str, targets: BTreeSet<RouteTarget>) {
+    /// Notes of the targets that an instance gains or loses whether any had them before.
+    fn set(&mut self, name: &str, targets: BTreeSet<RouteTarget>, touched: &mut BTreeMap<RouteTarget, bool>) {
         let name: Arc<str> = name.into();
         let instance = self.by_name.entry(Arc::clone(&name)).or_default();
-        for gone in instance.targets.difference(&targets) {
-            if let Some(names) = self.by_target.get_mut(gone) {
+        for target in instance.targets.symmetric_difference(&targets) {
+            touched.entry(*target).or_insert_with(|| self.by_target.contains_key(target));
+            let names = self.by_target.entry(*target).or_default();
+            if targets.contains(target) {
+                names.insert(Arc::clone(&name));
+            } else {
                 names.remove(&name);
             }
-        }
-        self.by_target.retain(|_, names| !names.is_empty());
-        for target in &targets {
-            self.by_target.entry(*target).or_default().insert(Arc::clone(&name));
+            if names.is_empty() {
+                self.by_target.remove(target);
+            }
         }
         instance.targets = targets;
-        // An instance without targets is let go when it has no routes any more.
+    }
+
+    /// Lets go of instances without targets that have no routes any more.
+    fn let_go(&mut self) {
         self.by_name.retain(|_, instance| {
             !(instance.targets.is_empty() && instance.routes.is_empty() && instance.pending.is_empty())
         });
@@ -334,8 +363,10 @@ impl Instance {
     fn has_moved(&mut self, key: &Destination, best: Option<&Found>, now: Instant) -> bool {
         let Destination::Evpn(EvpnDestination::MacIp { .. }) = key else { return false };
         let Some(best) = best else {
-            // Whoever comes next need not have been here before.
-            self.moves.retain(|other, moves| other != key || !moves.times.is_empty());
+            // Whoever comes next need not have been here before, unless it is one that moves.
+            if self.moves.get_mut(key).is_some_and(|moves| moves.forget(now)) {
+                self.moves.remove(key);
+            }
             return false;
         };
         let at = best.attributes.attributes.next_hop;
@@ -344,12 +375,33 @@ impl Instance {
             moves.at = at;
             moves.times.push_back(now);
         }
-        while moves.times.len() > MOVES_MAX
-            || moves.times.front().is_some_and(|&time| now - time > MOVES_WITHIN)
-        {
-            moves.times.pop_front();
+        moves.forget(now);
+        let is_duplicate = moves.times.len() >= MOVES_MAX;
+        self.sweep_moves(now);
+        is_duplicate
+    }
+
+    /// Lets go of what has moved, is gone, and did not come back: when as many are noted as twice those left the last time, so that each
+    /// costs little.
+    fn sweep_moves(&mut self, now: Instant) {
+        if self.moves.len() <= self.moves_swept_at.max(MOVES_KEPT_MIN) {
+            return;
         }
-        moves.times.len() >= MOVES_MAX
+        let Self { routes, moves, .. } = self;
+        moves.retain(|key, moves| !moves.forget(now) || routes.contains_key(key));
+        self.moves_swept_at = moves.len() * 2;
+    }
+}
+
+impl Moves {
+    /// Forgets the moves that are too old to count; answers whether that were all.
+    fn forget(&mut self, now: Instant) -> bool {
+        while self.times.len() > MOVES_MAX
+            || self.times.front().is_some_and(|&time| now.duration_since(time) > MOVES_WITHIN)
+        {
+            self.times.pop_front();
+        }
+        self.times.is_empty()
     }
 }
 
@@ -372,4 +424,61 @@ fn without_distinguisher(destination: &Destination) -> Destination {
         | Destination::RouteTarget(_) => {}
     }
     destination
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use weft_net::Mac;
+
+    use super::*;
+    use crate::wire::EthernetTag;
+
+    /// A MAC address, and a path to it by way of one of two hosts.
+    fn found(number: u32, host: u8) -> (Destination, Found) {
+        let [.., b, c, d] = number.to_be_bytes();
+        let destination = Destination::Evpn(EvpnDestination::MacIp {
+            distinguisher: RouteDistinguisher::ZERO,
+            tag: EthernetTag::default(),
+            mac: Mac::new([2, 0, 0, b, c, d]),
+            address: None,
+        });
+        let next_hop = IpAddr::from([192, 0, 2, host]);
+        let mut rib = Rib::new(Ipv4Addr::LOCALHOST, 1);
+        let found = Found {
+            peer: PeerIndex(1),
+            epoch: 0,
+            path_id: 0,
+            is_long_lived_stale: false,
+            attributes: rib.intern(Attributes::new(next_hop.into())),
+            payload: Payload::None,
+            family: Family::Evpn,
+            distinguisher: None,
+        };
+        (destination, found)
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_forgotten_when_its_moves_are_old_also_if_nobody_speaks_of_it_again() {
+        let (mut instance, start) = (Instance::default(), Instant::now());
+        let later = start + MOVES_WITHIN + Duration::from_secs(1);
+        let numbers = 0..u32::try_from(MOVES_KEPT_MIN).unwrap();
+        for number in numbers.clone() {
+            let [(key, one), (_, other)] = [1, 2].map(|host| found(number, host));
+            instance.has_moved(&key, Some(&one), start);
+            instance.has_moved(&key, Some(&other), start);
+            instance.has_moved(&key, None, start);
+            assert!(instance.moves.contains_key(&key), "it may come back, and be a duplicate");
+        }
+        let (key, _) = found(0, 1);
+        instance.has_moved(&key, None, later);
+        assert!(!instance.moves.contains_key(&key));
+        for number in numbers.end..numbers.end + 2 {
+            let (key, one) = found(number, 1);
+            instance.routes.insert(key.clone(), BTreeSet::new());
+            instance.has_moved(&key, Some(&one), later);
+        }
+        assert_eq!(instance.moves.len(), 2, "those that are there");
+    }
 }

@@ -31,7 +31,7 @@ use rand_chacha::ChaCha8Rng;
 
 pub use audit::Mistold;
 pub use config::{
-    AcceptConfig, ConfigError, FamilyConfig, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
+    AcceptConfig, ConfigError, FamilyConfig, Md5Key, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
 pub use page::{Page, PageSize, RibView, RouteFilter};
@@ -56,6 +56,8 @@ pub struct Speaker {
     actions: VecDeque<Action>,
     /// Sessions that came up and went down, of which nobody has been told yet; the oldest are dropped.
     session_events: VecDeque<SessionEvent>,
+    /// Neighbours came, went or have other keys since the keys were taken.
+    are_keys_changed: bool,
     /// Somebody asks for what is learned.
     is_followed: bool,
     /// Until when routes are awaited after a restart (RFC 4724 §4.1).
@@ -110,7 +112,7 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transport {
     /// The key of MD5 signatures (RFC 2385).
-    pub md5_key: Option<String>,
+    pub md5_key: Option<Md5Key>,
     /// How many hops away the neighbour is at most (RFC 5082).
     pub ttl_security_hops: Option<u8>,
 }
@@ -133,6 +135,7 @@ impl Speaker {
             instances: Instances::default(),
             actions: VecDeque::new(),
             session_events: VecDeque::new(),
+            are_keys_changed: true,
             is_followed: false,
             settling_until,
             work_cursor: (0, 0),
@@ -160,6 +163,7 @@ impl Speaker {
             && peer.config.ttl_security_hops == config.ttl_security_hops
             && peer.config.is_route_reflector_client == config.is_route_reflector_client;
         let may_have_more = peer.is_over_limit && peer.config.has_less_room_than(&config);
+        self.are_keys_changed = true;
         peer.session.set_config(config.session(&self.config));
         peer.config = config;
         peer.life = Life::Configured;
@@ -250,13 +254,17 @@ impl Speaker {
         configured.or_else(dynamic).map(transport).unwrap_or_default()
     }
 
-    /// The keys of MD5 signatures by address, for those who listen.
-    #[must_use]
-    pub fn md5_keys(&self) -> Vec<(ipnet::IpNet, String)> {
+    /// The keys of MD5 signatures by address, for those who listen; `None` if they are those of the last time.
+    pub fn take_md5_keys(&mut self) -> Option<BTreeMap<ipnet::IpNet, Md5Key>> {
+        if !std::mem::take(&mut self.are_keys_changed) {
+            return None;
+        }
         let of_peers = self.peers.values().filter(|peer| peer.life != Life::Leaving);
         let of_peers = of_peers.map(|peer| (peer.config.address.into(), &peer.config.md5_key));
         let of_templates = self.config.accept.iter().map(|accept| (accept.prefix, &accept.neighbor.md5_key));
-        of_peers.chain(of_templates).filter_map(|(prefix, key)| Some((prefix, key.clone()?))).collect()
+        // A neighbour's own comes after that of whoever is accepted from there.
+        let all = of_templates.chain(of_peers);
+        Some(all.filter_map(|(prefix, key)| Some((prefix, key.clone()?))).collect())
     }
 
     /// A connection that was asked for is there; `local` is our address in it.
@@ -306,6 +314,7 @@ impl Speaker {
         let mut session = Session::new(config.session(&self.config), index, self.random.random());
         session.set_restart(self.restart());
         self.rib.set_source(PeerIndex(index), Source::unknown(config.address));
+        self.are_keys_changed = true;
         self.peers.insert(index, Peer::new(config, session, PeerIndex(index), life));
     }
 
@@ -340,6 +349,7 @@ impl Speaker {
     fn leave(&mut self, index: u16) {
         let Some(peer) = self.peers.get_mut(&index) else { return };
         peer.life = Life::Leaving;
+        self.are_keys_changed = true;
         peer.families.iter_mut().for_each(peer::PeerFamily::forget);
     }
 

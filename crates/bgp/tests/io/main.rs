@@ -18,6 +18,17 @@ const ASN: u32 = 65_000;
 /// How long a well-behaved neighbour waits for a route at most, whatever the others do.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// By how much the process may grow while somebody announces what is refused, in bytes; other tests run in it, too. Ten million
+/// routes would be far more.
+const MEMORY_MAX: u64 = 256 << 20;
+
+/// The memory that this process has, in bytes.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("the kernel says so");
+    let pages: u64 = status.split(' ').nth(1).expect("the second number").parse().expect("a number");
+    pages * 4096
+}
+
 /// A test's own addresses of the loopback: 127.N.0.1 is the speaker that is tried, 127.N.0.2 a good neighbour, 127.N.0.3 a rude one.
 #[derive(Clone, Copy)]
 struct Place(u8);
@@ -162,15 +173,28 @@ async fn one_that_floods() {
 async fn one_that_announces_far_more_than_it_may() {
     let limited = FamilyConfig { prefix_limit: Some(1000), ..FamilyConfig::new(Family::Ipv4Unicast) };
     let bench = Bench::start(Place(12), PeerConfig { families: vec![limited], ..peer(Place(12), 3) }).await;
-    let mut rude = bench.rude().await;
-    // 10 million in the long form; it goes on although it was told.
-    let count = u32::try_from(weft_soak::rounds(1_000_000)).expect("ten million");
-    let flood = tokio::spawn(async move { rude.announce_if_it_goes(count).await });
+    let rude = bench.rude().await;
+    let before = memory();
+    // It goes on although it was told.
+    let count = if weft_soak::is_long() { 10_000_000 } else { 100_000 };
+    let flood = tokio::spawn(rude.announce_if_it_goes(count));
     for number in 0..5 {
         bench.assert_served(number).await;
     }
+    let mut most = memory();
+    while !flood.is_finished() {
+        most = most.max(memory());
+        let received: u32 = bench.status(3).await.families.iter().map(|family| family.received).sum();
+        assert!(received <= 1000, "no more than it may");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(most.saturating_sub(before) < MEMORY_MAX, "{before} bytes, then {most}");
     // What it goes on to say while it is closed is thrown away, for as long as the goodbye may take.
-    let _sent = flood.await.expect("it does not panic");
+    assert_eq!(
+        flood.await.expect("it does not panic"),
+        Some([6, 1]),
+        "Cease, Maximum Number of Prefixes Reached"
+    );
     let status = bench.status(3).await;
     assert_eq!(status.state, FsmState::Idle);
     assert!(status.last_error.expect("a reason").contains("6/1 maximum number of prefixes reached"));
@@ -209,6 +233,41 @@ async fn one_that_takes_nothing() {
     bench.assert_served(0).await;
     let status = bench.status(3).await;
     assert_eq!(status.state, FsmState::Established, "{status:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn one_that_leaves_connections_half_open() {
+    let bench = Bench::start(Place(15), peer(Place(15), 3)).await;
+    let mut silent = Vec::new();
+    for number in 0..50 {
+        silent.push(Rude::connect(bench.place.address(3), bench.to).await);
+        if number % 10 == 0 {
+            bench.assert_served(number).await;
+        }
+    }
+    assert_ne!(bench.status(3).await.state, FsmState::Established);
+    // No more of them are kept than can become a session.
+    for surplus in &mut silent[..40] {
+        tokio::time::timeout(Duration::from_secs(10), surplus.until_closed()).await.expect("it is closed");
+    }
+    drop(silent);
+    let mut rude = bench.rude().await;
+    rude.announce(0..100, 0).await;
+    bench.until_of(3, "it is up all the same", |status| status.families[0].received == 100).await;
+    bench.assert_served(50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn one_that_is_reset_again_and_again() {
+    let bench = Bench::start(Place(16), peer(Place(16), 3)).await;
+    for number in 0..u8::try_from(weft_soak::rounds(5)).expect("few") {
+        let mut rude = bench.rude().await;
+        rude.announce(0..1000, number.into()).await;
+        bench.until_of(3, "its routes are there", |status| status.families[0].received == 1000).await;
+        rude.reset();
+        bench.assert_served(number).await;
+        bench.until_of(3, "its routes are gone", |status| status.families[0].received == 0).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

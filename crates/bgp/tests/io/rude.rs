@@ -30,6 +30,33 @@ fn routes(range: Range<u32>) -> Vec<Route> {
         .collect()
 }
 
+fn announcement(codec: &Codec, range: Range<u32>, med: u32) -> Vec<u8> {
+    let mut attributes = Attributes::new(IpAddr::from([192, 0, 2, 3]).into());
+    attributes.local_pref = Some(100);
+    attributes.multi_exit_disc = Some(med);
+    let messages = pack_announcements(Family::Ipv4Unicast, &attributes, routes(range), codec);
+    messages.expect("attributes are short").concat()
+}
+
+/// A message's type and body; nothing, if the connection ends.
+async fn message(from: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<(u8, Vec<u8>)> {
+    let mut header = [0; 19];
+    from.read_exact(&mut header).await?;
+    let mut body = vec![0; usize::from(u16::from_be_bytes([header[16], header[17]])) - header.len()];
+    from.read_exact(&mut body).await?;
+    Ok((header[18], body))
+}
+
+/// The code and subcode of the NOTIFICATION that comes, if one does before the connection ends.
+async fn notification(from: &mut (impl AsyncReadExt + Unpin)) -> Option<[u8; 2]> {
+    loop {
+        let (kind, body) = message(from).await.ok()?;
+        if kind == 3 {
+            return Some([body[0], body[1]]);
+        }
+    }
+}
+
 impl Rude {
     /// A connection on which nothing was said.
     pub(crate) async fn connect(from: IpAddr, to: SocketAddr) -> Self {
@@ -72,11 +99,7 @@ impl Rude {
         self.send(&Message::Open(open)).await?;
         self.send(&Message::Keepalive).await?;
         for expected in [1, 4] {
-            let mut header = [0; 19];
-            self.stream.read_exact(&mut header).await?;
-            let mut body = vec![0; usize::from(u16::from_be_bytes([header[16], header[17]])) - 19];
-            self.stream.read_exact(&mut body).await?;
-            if header[18] != expected {
+            if message(&mut self.stream).await?.0 != expected {
                 return Err(std::io::ErrorKind::ConnectionRefused.into());
             }
         }
@@ -93,16 +116,8 @@ impl Rude {
 
     /// Announces routes, each time with other attributes.
     pub(crate) async fn announce(&mut self, range: Range<u32>, med: u32) {
-        let bytes = self.announcement(range, med);
+        let bytes = announcement(&self.codec, range, med);
         self.stream.write_all(&bytes).await.expect("the session lives");
-    }
-
-    fn announcement(&self, range: Range<u32>, med: u32) -> Vec<u8> {
-        let mut attributes = Attributes::new(IpAddr::from([192, 0, 2, 3]).into());
-        attributes.local_pref = Some(100);
-        attributes.multi_exit_disc = Some(med);
-        let messages = pack_announcements(Family::Ipv4Unicast, &attributes, routes(range), &self.codec);
-        messages.expect("attributes are short").concat()
     }
 
     pub(crate) async fn withdraw(&mut self, range: Range<u32>) {
@@ -110,15 +125,26 @@ impl Rude {
         self.stream.write_all(&bytes).await.expect("the session lives");
     }
 
-    /// Announces up to so many routes, until the connection is closed; answers how many.
-    pub(crate) async fn announce_if_it_goes(&mut self, count: u32) -> u32 {
-        for first in (0..count).step_by(CHUNK as usize) {
-            let bytes = self.announcement(first..first + CHUNK, 0);
-            if self.stream.write_all(&bytes).await.is_err() {
-                return first;
+    /// Announces up to so many routes, until the connection is closed, whatever it is told meanwhile; answers the code and subcode
+    /// of the NOTIFICATION that it was told (RFC 4271 §4.5), if it was.
+    pub(crate) async fn announce_if_it_goes(mut self, count: u32) -> Option<[u8; 2]> {
+        let codec = self.codec;
+        let (mut from, mut to) = self.stream.split();
+        let telling = async {
+            for first in (0..count).step_by(CHUNK as usize) {
+                if to.write_all(&announcement(&codec, first..first + CHUNK, 0)).await.is_err() {
+                    return;
+                }
             }
-        }
-        count
+        };
+        let ((), told) = tokio::join!(telling, notification(&mut from));
+        told
+    }
+
+    /// Waits until the other side has closed.
+    pub(crate) async fn until_closed(&mut self) {
+        // A reset says so as well.
+        let _last = notification(&mut self.stream).await;
     }
 
     pub(crate) async fn half_a_message(&mut self) {

@@ -14,6 +14,8 @@ use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
 use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
+use super::outcome::{NotDone, Outcome, differing, is_told, outcome};
+
 /// What one host is to be sent.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -21,34 +23,6 @@ pub struct Delivery {
     pub host: HostName,
     /// The messages, in order.
     pub updates: Vec<wire::Update>,
-}
-
-/// An object that a host has not carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotDone {
-    /// Whether it waits for somebody else, rather than having failed.
-    pub waiting: bool,
-    /// The object's key.
-    pub object: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// What a host reported of its last turn.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Whether it is as the intent says.
-    pub at_rest: bool,
-    /// How many steps of its last turn were done.
-    pub steps_done: u64,
-    /// How many of them failed.
-    pub steps_failed: u64,
-    /// What is not done, by fragment.
-    pub not_done: BTreeMap<(String, String), NotDone>,
-    /// Why it could not look at itself; empty if it could. Then the rest is as it was before.
-    pub observe_error: String,
-    /// Everything that was to go is gone.
-    all_removed: bool,
 }
 
 /// How far something is: which version of the model, and which turn of what was learned besides.
@@ -192,6 +166,11 @@ impl Advance {
     /// The fragments that may be something else than they were.
     pub(crate) fn touched(&self) -> impl Iterator<Item = &FragmentKey> {
         self.encoded.iter().map(|(key, _)| key)
+    }
+
+    /// The model to which it leads.
+    pub(crate) const fn model(&self) -> &Model {
+        &self.model
     }
 
     /// Works out what these facts are to hosts; they lead to this turn.
@@ -582,13 +561,7 @@ impl Distribution {
         let confirmed: BTreeMap<FragmentKey, Reached> = confirmed;
         let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
         state.settled.extend(news.iter().cloned());
-        if before.not_done != state.outcome.not_done {
-            let changed = before.not_done.keys().chain(state.outcome.not_done.keys());
-            news.extend(changed.filter_map(|(service, subject)| {
-                let id = FragmentId { service: service.as_str().into(), subject: subject.as_str().into() };
-                FragmentKey::from_id(&id)
-            }));
-        }
+        news.extend(differing(&before.not_done, &state.outcome.not_done));
         let departures = if state.has_removed_all() {
             self.model.departures().filter(|departure| departure.host == *host).cloned().collect()
         } else {
@@ -603,7 +576,7 @@ impl Distribution {
         let Some(state) = state else { return Vec::new() };
         // An agent that has begun anew counts from nothing.
         let said = if status.drifts < state.drifts_said { 0 } else { state.drifts_said };
-        state.drifts += status.drifts - said;
+        state.drifts = state.drifts.saturating_add(status.drifts - said);
         state.drifts_said = status.drifts;
         status.last_drifts.iter().filter(|drift| drift.number > said).cloned().collect()
     }
@@ -613,7 +586,10 @@ impl Distribution {
         match self.hosts.get(host) {
             // It has not come since the process began: it goes on with what it has.
             None => Some(true),
-            Some(state) if state.connection.is_none() && state.sent.is_none() => Some(true),
+            // What it was to be sent since then it cannot have.
+            Some(state) if state.connection.is_none() && state.sent.is_none() => {
+                (!state.pending.contains_key(key)).then_some(true)
+            }
             Some(_) => self.settled(host, key).map(|settled| settled.is_ok()),
         }
     }
@@ -629,31 +605,6 @@ impl Distribution {
             Some(not_done) => Some(Err(not_done)),
             None => Some(Ok(())),
         }
-    }
-}
-
-/// Whether a status says something of a fragment: one that is cut says nothing of what comes after its last entry.
-fn is_told(status: &wire::Status, key: &FragmentKey) -> bool {
-    let Some(last) = status.not_done.last().filter(|_| status.not_done_cut > 0) else { return true };
-    let id = key.id();
-    (&*id.service, &*id.subject) <= (last.service.as_str(), last.subject.as_str())
-}
-
-fn outcome(status: &wire::Status) -> Outcome {
-    let not_done = status.not_done.iter().map(|entry| {
-        let key = (entry.service.clone(), entry.subject.clone());
-        let waiting = entry.state() == wire::not_done::State::Waiting;
-        (key, NotDone { waiting, object: entry.key.clone(), reason: entry.reason.clone() })
-    });
-    Outcome {
-        at_rest: status.at_rest,
-        steps_done: status.steps_done,
-        steps_failed: status.steps_failed,
-        not_done: not_done.collect(),
-        observe_error: String::new(),
-        // A removal that is refused has nobody who asks for it.
-        all_removed: status.not_done_cut == 0
-            && status.not_done.iter().all(|entry| !entry.service.is_empty()),
     }
 }
 
@@ -685,5 +636,25 @@ mod tests {
         // An agent that comes back says it again, if it is still so.
         distribution.connect(&host, wire::Version::default(), None);
         assert_eq!(distribution.without_carrier(&host), Some(&BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_host_that_has_not_come_yet_forwards_what_it_had_and_nothing_that_is_new() {
+        let host: HostName = "host1".parse().unwrap();
+        let fragment = |prefix: &str| {
+            let vrf = Id::from_random([1; 16]);
+            let id = FragmentId {
+                service: format!("vrf/{vrf}").into(),
+                subject: format!("prefix/{prefix}").into(),
+            };
+            FragmentKey::from_id(&id).unwrap()
+        };
+        let (old, new) = (fragment("10.0.0.0/24"), fragment("10.0.1.0/24"));
+        let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+        assert_eq!(distribution.forwards(&host, &new), Some(true), "nothing was to be sent to it");
+        let state = distribution.hosts.entry(host.clone()).or_default();
+        state.pending.insert(new.clone(), distribution.reached);
+        assert_eq!(distribution.forwards(&host, &old), Some(true));
+        assert_eq!(distribution.forwards(&host, &new), None, "it cannot know of it");
     }
 }

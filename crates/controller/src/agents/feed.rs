@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use weft_services::{Fact, RowKey, Write};
+use weft_services::compile::FragmentKey;
+use weft_services::{Fact, Model, RowKey, RowKind, Write, announcements};
 use weft_store::{Event, Snapshot, WatchError};
 
 use super::distribution::{Advance, Delivery};
@@ -42,6 +43,12 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
     }
 }
 
+/// Whether something is announced because of a fragment in one of these models. Most of what is learned leads to where nothing of
+/// ours is, and then there is nothing to look at again.
+fn may_be_announced(key: &FragmentKey, models: [&Model; 2]) -> bool {
+    key.service.kind != RowKind::Vrf || models.into_iter().any(|model| !announcements(model, key).is_empty())
+}
+
 struct Feed {
     site: Arc<Site>,
     links: Arc<Links>,
@@ -70,8 +77,10 @@ impl Feed {
         let (before, from) = self.now();
         let turn = self.site.distribution.lock().next_turn();
         let advance = Advance::prepare_facts((&before, from), facts, turn);
+        let announcing: Vec<&FragmentKey> =
+            advance.touched().filter(|key| may_be_announced(key, [&before, advance.model()])).collect();
         let mut distribution = self.site.distribution.lock();
-        self.site.touched.note(advance.touched());
+        self.site.touched.note(announcing);
         self.send(distribution.hand_out(advance));
         self.site.facts_changed.notify_one();
     }
@@ -83,7 +92,7 @@ impl Feed {
         self.site.store.watch(snapshot.version)
     }
 
-    fn now(&self) -> (weft_services::Model, super::distribution::Reached) {
+    fn now(&self) -> (Model, super::distribution::Reached) {
         let distribution = self.site.distribution.lock();
         let (model, reached) = distribution.model();
         (model.clone(), reached)

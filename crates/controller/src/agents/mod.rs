@@ -4,11 +4,13 @@
 
 mod distribution;
 mod feed;
+mod outcome;
 mod reports;
 mod server;
 
-pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, NotDone, Outcome, Reached};
+pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, Reached};
 pub use feed::follow_store;
+pub use outcome::{NotDone, NotDones, Outcome};
 pub use server::{AgentServer, Links, serve};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use weft_bgp::speaker::{Learned, LearnedPath, Route};
 use weft_bgp::wire::{
@@ -11,6 +12,11 @@ use weft_bgp::wire::{
 use weft_net::{Mac, Vni};
 use weft_services::network::{Announcement, Reach};
 use weft_services::{Fact, Id, LearnedMac};
+
+use super::routes::is_host;
+
+/// How long a MAC address stays where it is after two places have claimed it in turn (RFC 7432 §15.1).
+const FROZEN_FOR: Duration = Duration::from_secs(180);
 
 /// The route by which something of a network is announced: EVPN type 2 (RFC 7432 §7.2) or 3 (§7.3), over VXLAN (RFC 8365 §5.1).
 pub(super) fn route(announcement: &Announcement) -> Route {
@@ -41,26 +47,41 @@ pub(super) fn route(announcement: &Announcement) -> Route {
     }
 }
 
+/// A MAC address of a network, with an address of its station.
+type MacKey = (Id, Mac, Option<IpAddr>);
+
 /// What was learned of networks, by which speaker.
 #[derive(Default)]
 pub(super) struct Bridged {
-    macs: HashMap<(Id, Mac, Option<IpAddr>), BTreeMap<Id, LearnedMac>>,
+    macs: HashMap<MacKey, BTreeMap<Id, LearnedMac>>,
+    /// What two places claim in turn, and stays where a speaker had it first.
+    frozen: HashMap<(Id, MacKey), Frozen>,
     /// The endpoint that an originator has told of.
     originators: HashMap<(Id, Id, IpAddr), IpAddr>,
     /// Of each endpoint, who has told of it.
     endpoints: HashMap<(Id, IpAddr), BTreeMap<(Id, IpAddr), Vni>>,
 }
 
+/// Where a MAC address is said to be that is kept where it was.
+struct Frozen {
+    until: Instant,
+    said: LearnedMac,
+}
+
 impl Bridged {
     /// Takes over what a speaker has learned of a network; answers what that changes. What is no route to a MAC address or to
     /// everybody is left aside, and so is what cannot be used.
-    pub(super) fn hear(&mut self, speaker: Id, network: Id, learned: &Learned) -> Vec<Fact> {
+    pub(super) fn hear(&mut self, speaker: Id, network: Id, learned: &Learned, now: Instant) -> Vec<Fact> {
         match &learned.destination {
             Destination::Evpn(EvpnDestination::MacIp { tag, mac, address, .. })
                 if *tag == EthernetTag::default() && mac.is_unicast() && address.is_none_or(is_host) =>
             {
                 let at = learned.paths.iter().find_map(place);
-                self.set_mac(speaker, (network, *mac, *address), at).into_iter().collect()
+                let key = (network, *mac, *address);
+                if self.is_kept(speaker, key, (at, learned.is_duplicate_mac), now) {
+                    return Vec::new();
+                }
+                self.set_mac(speaker, key, at).into_iter().collect()
             }
             Destination::Evpn(EvpnDestination::InclusiveMulticast { tag, originator, .. })
                 if *tag == EthernetTag::default() =>
@@ -72,8 +93,46 @@ impl Bridged {
         }
     }
 
+    /// Whether a MAC address stays where it is whatever a speaker says now: two places claim it (RFC 7432 §15.1). That nobody has it
+    /// any more ends that.
+    fn is_kept(
+        &mut self,
+        speaker: Id,
+        key: MacKey,
+        (at, is_duplicate): (Option<LearnedMac>, bool),
+        now: Instant,
+    ) -> bool {
+        let place = (speaker, key);
+        let Some(said) = at.filter(|_| self.macs.get(&key).is_some_and(|by| by.contains_key(&speaker)))
+        else {
+            self.frozen.remove(&place);
+            return false;
+        };
+        if is_duplicate {
+            let until = now + FROZEN_FOR;
+            if self.frozen.insert(place, Frozen { until, said }).is_none() {
+                let (network, mac, _) = key;
+                tracing::error!(%network, %mac, %speaker, "two places claim a MAC address: it stays where it is");
+            }
+            return true;
+        }
+        let Some(frozen) = self.frozen.get_mut(&place) else { return false };
+        frozen.said = said;
+        true
+    }
+
+    /// What has not been claimed by two places for long enough is where it is said to be; answers what that changes.
+    pub(super) fn thaw(&mut self, now: Instant) -> Vec<Fact> {
+        let thawed: Vec<_> = self.frozen.extract_if(|_, frozen| frozen.until <= now).collect();
+        thawed
+            .into_iter()
+            .filter_map(|((speaker, key), frozen)| self.set_mac(speaker, key, Some(frozen.said)))
+            .collect()
+    }
+
     /// What a speaker has learned is known no more; answers what that changes.
     pub(super) fn forget(&mut self, speaker: Id) -> Vec<Fact> {
+        self.frozen.retain(|(of, _), _| *of != speaker);
         let macs: Vec<_> =
             self.macs.iter().filter(|(_, by)| by.contains_key(&speaker)).map(|(key, _)| *key).collect();
         let mut facts: Vec<Fact> =
@@ -83,12 +142,7 @@ impl Bridged {
         facts
     }
 
-    fn set_mac(
-        &mut self,
-        speaker: Id,
-        key: (Id, Mac, Option<IpAddr>),
-        at: Option<LearnedMac>,
-    ) -> Option<Fact> {
+    fn set_mac(&mut self, speaker: Id, key: MacKey, at: Option<LearnedMac>) -> Option<Fact> {
         let by = self.macs.entry(key).or_default();
         let before = last(by);
         match at {
@@ -135,11 +189,6 @@ fn last(by: &BTreeMap<Id, LearnedMac>) -> Option<LearnedMac> {
     by.values()
         .max_by_key(|at| (at.is_sticky, at.sequence, std::cmp::Reverse((at.endpoint, at.vni))))
         .copied()
-}
-
-/// Whether an address can be a station's.
-fn is_host(address: IpAddr) -> bool {
-    !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
 }
 
 /// Where a path of type 2 leads; `None` where it cannot be used.
@@ -212,5 +261,28 @@ mod tests {
         assert_eq!(bridged.forget(one), [told(Some(older))]);
         assert_eq!(bridged.forget(two), [told(None)]);
         assert!(bridged.macs.is_empty());
+    }
+
+    #[test]
+    fn a_mac_address_that_two_places_claim_stays_until_they_have_been_quiet() {
+        let (network, speaker, mac) = (id(1), id(2), Mac::new([2, 0, 0, 0, 0, 1]));
+        let at = |host: u8| {
+            let endpoint = [192, 0, 2, host].into();
+            Some(LearnedMac { endpoint, vni: vni(7), sequence: 0, is_sticky: false })
+        };
+        let told = |at| Fact::Mac { network, mac, address: None, at };
+        let (key, start) = ((network, mac, None), Instant::now());
+        let mut bridged = Bridged::default();
+        assert!(!bridged.is_kept(speaker, key, (at(1), true), start), "nothing is known yet");
+        bridged.set_mac(speaker, key, at(1));
+        assert!(bridged.is_kept(speaker, key, (at(2), true), start));
+        assert!(bridged.is_kept(speaker, key, (at(3), false), start));
+        assert_eq!(bridged.thaw(start), []);
+        assert_eq!(bridged.thaw(start + FROZEN_FOR), [told(at(3))], "where it was said to be last");
+        assert!(!bridged.is_kept(speaker, key, (at(2), false), start + FROZEN_FOR));
+        // Whoever has gone claims nothing.
+        assert!(bridged.is_kept(speaker, key, (at(2), true), start));
+        assert!(!bridged.is_kept(speaker, key, (None, false), start));
+        assert_eq!(bridged.thaw(start + FROZEN_FOR), []);
     }
 }

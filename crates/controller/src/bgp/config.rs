@@ -48,7 +48,7 @@ fn peer_config(peer: &BgpPeer) -> PeerConfig {
     let restart = GracefulConfig { restart_time_s: RESTART_TIME_S, long_lived_stale_time_s: 0 };
     config.graceful_restart = peer.graceful_restart.then_some(restart);
     let key = peer.password.as_ref().filter(|_| peer.auth_type == AuthType::Md5);
-    config.md5_key = key.map(|key| key.reveal().to_owned());
+    config.md5_key = key.map(|key| key.reveal().to_owned().into());
     config
 }
 

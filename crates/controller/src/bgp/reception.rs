@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weft_bgp::io::{Accepted, Listener};
 use weft_bgp::speaker::PeerConfig;
@@ -28,6 +28,13 @@ impl Reception {
             None => std::future::pending().await,
         }
     }
+
+    /// Tries again which keys could not be set.
+    pub(super) fn retry(&mut self) {
+        if let Some(listener) = &mut self.listener {
+            listener.set_md5_keys(None, Instant::now());
+        }
+    }
 }
 
 impl Bgp {
@@ -47,7 +54,7 @@ impl Bgp {
         let key = |peer: &PeerConfig| Some((peer.address.into(), peer.md5_key.clone()?));
         let keys = wanted.values().flat_map(|wanted| wanted.peers.values()).filter_map(key).collect();
         if let Some(listener) = listener {
-            listener.set_md5_keys(keys);
+            listener.set_md5_keys(Some(keys), Instant::now());
         }
     }
 

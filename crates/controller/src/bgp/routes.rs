@@ -106,13 +106,20 @@ pub(crate) fn imported_destinations(prefix: IpNet) -> [Destination; 2] {
     [destination_of(prefix, By::Evpn), destination_of(prefix, By::Vpn)]
 }
 
-/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix.
+/// The prefix that a destination is, and by which kind of route it is told; nothing of what is not a prefix, or is one of a VLAN of
+/// several in one instance (RFC 7432 §6.3): a VRF has none.
 pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
     match destination {
         Destination::Vpnv4(vpn) => Some((IpNet::V4(vpn.prefix), By::Vpn)),
         Destination::Vpnv6(vpn) => Some((IpNet::V6(vpn.prefix), By::Vpn)),
-        Destination::Evpn(EvpnDestination::IpPrefix { prefix, .. }) => Some((*prefix, By::Evpn)),
-        Destination::Evpn(EvpnDestination::MacIp { mac, address: Some(address), .. }) => {
+        Destination::Evpn(EvpnDestination::IpPrefix { tag, prefix, .. })
+            if *tag == EthernetTag::default() =>
+        {
+            Some((*prefix, By::Evpn))
+        }
+        Destination::Evpn(EvpnDestination::MacIp { tag, mac, address: Some(address), .. })
+            if *tag == EthernetTag::default() && is_host(*address) && mac.is_unicast() =>
+        {
             Some(((*address).into(), By::Station(*mac)))
         }
         _ => None,
@@ -135,14 +142,31 @@ pub(super) fn destination_of(prefix: IpNet, by: By) -> Destination {
     }
 }
 
-/// Paths as they are to be used, without those that lead to hosts of ours.
+/// Whether an address can be a host's.
+pub(super) fn is_host(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !address.is_loopback() && !is_broadcast
+}
+
+/// Paths as they are to be used, without those that lead to hosts of ours or to what can be no host's.
 pub(super) fn usable(by: By, paths: &[LearnedPath], is_ours: impl Fn(IpAddr) -> bool) -> Vec<LearnedRoute> {
-    let paths = paths.iter().filter(|path| !is_ours(path.attributes.next_hop.address()));
+    let leads_to = |path: &&LearnedPath| path.attributes.next_hop.address();
+    let paths = paths.iter().filter(|path| is_host(leads_to(path)) && !is_ours(leads_to(path)));
     let mut routes: Vec<LearnedRoute> =
         paths.filter_map(|path| learned_route(by, (&path.attributes, &path.payload))).collect();
+    routes.retain(|route| can_be_reached(&route.encapsulation));
     routes.sort();
     routes.dedup();
     routes
+}
+
+/// Whether frames can be sent to it: a router's MAC address is one router's.
+const fn can_be_reached(encapsulation: &LearnedEncapsulation) -> bool {
+    match encapsulation {
+        LearnedEncapsulation::Vxlan { router_mac, .. } => router_mac.is_unicast(),
+        LearnedEncapsulation::Mpls { .. } => true,
+    }
 }
 
 /// Whether a path wants packets at a SID of SRv6 (RFC 9252), which hosts do not send.
@@ -192,6 +216,21 @@ fn preferred<'r>(all: impl Iterator<Item = &'r Vec<LearnedRoute>>) -> &'r [Learn
         }
     }
     best
+}
+
+/// Takes over what a source has of a prefix now; answers the best of all sources if that is something else than before.
+pub(super) fn take_over<K: Ord>(
+    by: &mut BTreeMap<K, Vec<LearnedRoute>>,
+    source: K,
+    routes: Vec<LearnedRoute>,
+) -> Option<Vec<LearnedRoute>> {
+    let before = best(by);
+    if routes.is_empty() {
+        by.remove(&source);
+    } else {
+        by.insert(source, routes);
+    }
+    Some(best(by)).filter(|after| *after != before)
 }
 
 #[cfg(test)]
@@ -255,5 +294,67 @@ mod tests {
         assert_eq!(best_of(&[evpn.clone(), (By::Vpn, mpls(100))]), [vxlan(100)], "of equals the first");
         assert_eq!(best_of(&[evpn, (By::Vpn, mpls(50))]), [vxlan(100)]);
         assert_eq!(best_of(&[(By::Vpn, mpls(50))]), [mpls(50)]);
+    }
+
+    #[test]
+    fn what_can_be_no_hosts_is_neither_station_nor_next_hop_nor_router() {
+        for address in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "224.0.0.5",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "ff02::5",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(!is_host(address.parse().unwrap()), "{address}");
+        }
+        assert!(["192.0.2.1", "2001:db8::1"].into_iter().all(|address| is_host(address.parse().unwrap())));
+        let (mac, distinguisher) = (Mac::new([2, 0, 0, 0, 0, 1]), RouteDistinguisher::ZERO);
+        let station = |mac, address: &str| {
+            let (tag, address) = (EthernetTag::default(), Some(address.parse().unwrap()));
+            prefix_of(&Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac, address }))
+        };
+        assert!(station(mac, "192.0.2.1").is_some());
+        assert_eq!(station(mac, "224.0.0.5"), None);
+        assert_eq!(station(Mac::new([0; 6]), "192.0.2.1"), None);
+        let vxlan = |octets| {
+            let vni = 7_u32.try_into().unwrap();
+            can_be_reached(&LearnedEncapsulation::Vxlan { vni, router_mac: Mac::new(octets) })
+        };
+        assert_eq!([[2, 0, 0, 0, 0, 1], [0; 6], [1, 0, 0x5e, 0, 0, 5]].map(vxlan), [true, false, false]);
+    }
+
+    #[test]
+    fn what_does_not_change_the_best_is_no_news() {
+        let route = |host: u8, local_pref| {
+            let encapsulation = LearnedEncapsulation::Mpls { label: 1000.try_into().unwrap() };
+            vec![LearnedRoute { next_hop: [192, 0, 2, host].into(), encapsulation, local_pref }]
+        };
+        let mut by = BTreeMap::new();
+        assert_eq!(take_over(&mut by, By::Vpn, Vec::new()), None);
+        assert_eq!(take_over(&mut by, By::Vpn, route(1, 200)), Some(route(1, 200)));
+        assert_eq!(take_over(&mut by, By::Vpn, route(1, 200)), None, "told again");
+        assert_eq!(take_over(&mut by, By::Evpn, route(2, 100)), None, "not as good");
+        assert_eq!(take_over(&mut by, By::Vpn, Vec::new()), Some(route(2, 100)));
+        assert_eq!(take_over(&mut by, By::Evpn, Vec::new()), Some(Vec::new()));
+        assert!(by.is_empty());
+    }
+
+    #[test]
+    fn a_prefix_is_led_back_to_the_destination_that_it_was_learned_of() {
+        let prefix: IpNet = "203.0.113.9/32".parse().unwrap();
+        let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+        for by in [By::Evpn, By::Vpn, By::Station(mac)] {
+            assert_eq!(prefix_of(&destination_of(prefix, by)), Some((prefix, by)));
+        }
+        // Of another VLAN's it would be led back to what nobody has told.
+        let (distinguisher, tag) = (RouteDistinguisher::ZERO, EthernetTag(7));
+        let tagged = [
+            EvpnDestination::IpPrefix { distinguisher, tag, prefix },
+            EvpnDestination::MacIp { distinguisher, tag, mac, address: Some(prefix.addr()) },
+        ];
+        assert_eq!(tagged.map(|one| prefix_of(&Destination::Evpn(one))), [None, None]);
     }
 }

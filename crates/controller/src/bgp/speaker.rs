@@ -157,7 +157,11 @@ impl Bgp {
                 accepted = self.reception.accept() => self.receive(accepted).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
+                    self.reception.retry();
                     self.tell_sessions().await;
+                    let mut facts = self.bridged.thaw(Instant::now());
+                    facts.retain(|fact| self.awaited.is_news(fact));
+                    self.tell(facts).await;
                     self.audit().await;
                 }
             }
@@ -343,7 +347,7 @@ impl Bgp {
             let vrf = match learned.instance.as_deref().and_then(Instance::named) {
                 Some(Instance::Vrf(vrf)) => vrf,
                 Some(Instance::MacVrf(network)) => {
-                    facts.extend(self.bridged.hear(heard.speaker, network, learned));
+                    facts.extend(self.bridged.hear(heard.speaker, network, learned, Instant::now()));
                     continue;
                 }
                 None => continue,
@@ -352,12 +356,9 @@ impl Bgp {
             let is_ours = |next_hop| endpoints.contains(&next_hop);
             let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();
-            if routes.is_empty() {
-                known.remove(&(by, heard.speaker));
-            } else {
-                known.insert((by, heard.speaker), routes);
-            }
-            facts.push(Fact::Routes { vrf, destination, routes: routes::best(known) });
+            // What is still the best was asked of those that are awaited when it came to be that.
+            let news = routes::take_over(known, (by, heard.speaker), routes);
+            facts.extend(news.map(|routes| Fact::Routes { vrf, destination, routes }));
             if known.is_empty() {
                 self.learned.remove(&(vrf, destination));
             }
@@ -384,9 +385,9 @@ impl Beginning {
     fn speaker(self) -> Result<Speaker, ConfigError> {
         let now = Instant::now();
         let mut speaker = Speaker::new(self.config, now, rand::random())?;
-        for (instance, targets) in self.imports {
-            speaker.set_instance(&instance.to_string(), targets);
-        }
+        let imports = self.imports.into_iter().map(|(instance, targets)| (instance.to_string(), targets));
+        let imports: Vec<_> = imports.collect();
+        speaker.set_instances(imports.iter().map(|(name, targets)| (name.as_str(), targets.clone())));
         self.announced.into_iter().for_each(|route| speaker.originate(route));
         self.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));
         Ok(speaker)

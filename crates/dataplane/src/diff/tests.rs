@@ -267,6 +267,52 @@ fn a_link_leaves_its_bridge_before_it_gets_addresses_and_loses_them_before_it_jo
     );
 }
 
+#[test]
+fn routes_that_go_with_the_last_ipv4_address_of_a_link_are_made_again() {
+    let id = LinkId::on_host(name("tap1"));
+    let address = |text: &str| Object::Address(id.clone(), text.parse().unwrap());
+    let route = |names: &[&str]| {
+        let to = RouteTo::paths(names.iter().map(|name| Path::on(self::name(name), None)));
+        let destination = "203.0.113.1/32".parse().unwrap();
+        Object::Route(Route { namespace: Namespace::Host, table: 254, destination, to })
+    };
+    let with = |more: &[Object]| {
+        let links =
+            [link("br-1", LinkKind::Bridge), link("tap1", LinkKind::Tap), link("tap2", LinkKind::Tap)];
+        [&links[..], more].concat()
+    };
+    // Another address comes after the port, so that for a while there is none.
+    check(
+        with(&[address("198.51.100.1/24"), route(&["tap1"])]),
+        with(&[address("198.51.100.2/24"), route(&["tap1"]), port("tap1", "br-1", false)]),
+        expect![[r#"
+            - address tap1 198.51.100.1/24
+            + bridge-port tap1 in br-1
+            + address tap1 198.51.100.2/24
+            + route host 254 203.0.113.1/32 on tap1
+        "#]],
+    );
+    // The kernel would leave a route along what is left.
+    check(
+        with(&[address("198.51.100.1/24"), route(&["tap1", "tap2"])]),
+        with(&[route(&["tap1", "tap2"])]),
+        expect![[r#"
+            - route host 254 203.0.113.1/32 on tap1 on tap2
+            - address tap1 198.51.100.1/24
+            + route host 254 203.0.113.1/32 on tap1 on tap2
+        "#]],
+    );
+    // It has another, or gets one first: nothing is lost.
+    check(
+        with(&[address("198.51.100.1/24"), route(&["tap1"])]),
+        with(&[address("198.51.100.2/24"), route(&["tap1"])]),
+        expect![[r#"
+            + address tap1 198.51.100.2/24
+            - address tap1 198.51.100.1/24
+        "#]],
+    );
+}
+
 fn vrf(table: u32) -> Object {
     Object::Vrf(Vrf { name: name("vrf-a"), mark: "weft.test.a".parse().unwrap(), table })
 }

@@ -264,9 +264,7 @@ impl Resource for BgpPeers {
             return Err(Refusal { message, ..Refusal::not_found("BgpPeerNotAuthenticated", "BGP peer", id) });
         }
         let mut standard = stored.standard.clone();
-        standard.name.clone_from(&spec.named.name);
-        standard.description.clone_from(&spec.named.description);
-        standard.touch(change.now());
+        standard.rename(spec.named.clone(), change.now());
         let peer = spec.built(standard, stored.password.clone())?;
         change.put(Row::BgpPeer(Arc::new(peer)));
         Ok(())

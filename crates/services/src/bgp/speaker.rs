@@ -179,10 +179,15 @@ impl Resource for BgpSpeakers {
         if spec.ip_version == 5 {
             return Err(Refusal::attribute("ip_version", "'5' is neither 4 nor 6"));
         }
+        let local_as = Asn::new(spec.local_as);
+        if local_as == Asn::TRANS {
+            let message = "'23456' stands for numbers that do not fit (RFC 6793 §9), and is nobody's";
+            return Err(Refusal::attribute("local_as", message));
+        }
         let id = change.choose_id();
         let speaker = BgpSpeaker {
             standard: change.standard(id, spec.named),
-            local_as: Asn::new(spec.local_as),
+            local_as,
             ip_version: spec.ip_version,
             advertise_floating_ip_host_routes: spec.advertise_floating_ip_host_routes,
             advertise_tenant_networks: spec.advertise_tenant_networks,
@@ -198,18 +203,10 @@ impl Resource for BgpSpeakers {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut speaker = BgpSpeaker::clone(stored);
-        speaker.standard.name = spec.named.name;
-        speaker.standard.description = spec.named.description;
+        speaker.standard.rename(spec.named, change.now());
         speaker.advertise_floating_ip_host_routes = spec.advertise_floating_ip_host_routes;
         speaker.advertise_tenant_networks = spec.advertise_tenant_networks;
-        speaker.standard.touch(change.now());
         change.put(Row::BgpSpeaker(Arc::new(speaker)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value, json};
 
 use super::resource::{Bgpvpn, BgpvpnType, VrfPolicy};
@@ -17,6 +18,12 @@ pub enum Role {
     Hub,
     /// Reaches hubs, and is reached by them.
     Spoke,
+}
+
+/// What a member with this part in a BGP VPN is the way to, whatever is declared: a hub to everything.
+pub(crate) fn defaults(role: Option<Role>) -> impl Iterator<Item = IpNet> {
+    let defaults = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+    defaults.into_iter().filter(move |_| role == Some(Role::Hub))
 }
 
 /// The kinds of association.

@@ -13,7 +13,7 @@ mod router;
 mod targets;
 
 pub use association::Role;
-pub(crate) use association::{dissociate, l3_of_network, l3_of_router};
+pub(crate) use association::{defaults, dissociate, l3_of_network, l3_of_router};
 pub use membership::{Member, Membership, membership};
 pub(crate) use membership::{exports, imports, vpns_of};
 pub use network::{BgpvpnNetworkAssociation, NetworkAssociations};

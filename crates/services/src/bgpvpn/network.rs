@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::association::{self, Common, Role, Target};
 use super::bad_request;
 use super::resource::BgpvpnType;
+use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, typed};
@@ -59,6 +60,7 @@ pub struct NetworkAssociations;
 impl NetworkAssociations {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::OF_ADMIN_ONCE_MADE),
         association::BGPVPN,
         Attribute::required(
             "network_id",
@@ -105,19 +107,11 @@ impl Resource for NetworkAssociations {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let Spec { common, .. } = typed(merged)?;
         let mut row = BgpvpnNetworkAssociation::clone(stored);
-        row.standard.name = common.named.name;
-        row.standard.description = common.named.description;
+        row.standard.rename(common.named, change.now());
         if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
             row.role = association::role(bgpvpn, common.role)?;
         }
-        row.standard.touch(change.now());
         change.put(Row::BgpvpnNetworkAssociation(Arc::new(row)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

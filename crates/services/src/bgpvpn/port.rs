@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::association::{self, Common, Role, Target};
 use super::resource::{Bgpvpn, LOCAL_PREF};
+use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, typed};
@@ -45,18 +46,12 @@ pub struct BgpvpnPortAssociation {
 impl BgpvpnPortAssociation {
     /// The routes that lead to the port: those that were given, and where it is a hub everything else.
     pub(crate) fn all_routes(&self) -> impl Iterator<Item = PortRoute> {
-        let defaults: &[&str] = if self.role == Some(Role::Hub) { &["0.0.0.0/0", "::/0"] } else { &[] };
-        let default = |text: &&str| text.parse().expect("the prefix of all addresses");
-        let prefixes: Vec<IpNet> = defaults.iter().map(default).collect();
         let is_given = |prefix: &IpNet| {
             let mut given = self.routes.iter();
             given.any(|route| matches!(route, PortRoute::Prefix { prefix: given, .. } if given == prefix))
         };
-        let implied: Vec<PortRoute> = prefixes
-            .into_iter()
-            .filter(|prefix| !is_given(prefix))
-            .map(|prefix| PortRoute::Prefix { prefix, local_pref: None })
-            .collect();
+        let implied = association::defaults(self.role).filter(move |prefix| !is_given(prefix));
+        let implied = implied.map(|prefix| PortRoute::Prefix { prefix, local_pref: None });
         self.routes.iter().copied().chain(implied)
     }
 }
@@ -143,6 +138,7 @@ pub struct PortAssociations;
 impl PortAssociations {
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::OF_ADMIN_ONCE_MADE),
         association::BGPVPN,
         Attribute::required("port_id", AttributeType::Reference("port"), "Port that is in it"),
         Attribute::with_default("routes", ROUTES, "[]", "Routes that lead to the port"),
@@ -203,21 +199,13 @@ impl Resource for PortAssociations {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut row = BgpvpnPortAssociation::clone(stored);
-        row.standard.name = spec.common.named.name;
-        row.standard.description = spec.common.named.description;
+        row.standard.rename(spec.common.named, change.now());
         if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
             row.role = association::role(bgpvpn, spec.common.role)?;
             row.routes = routes(change.model(), bgpvpn, spec.routes)?;
         }
         row.advertise_fixed_ips = spec.advertise_fixed_ips;
-        row.standard.touch(change.now());
         change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
-        Ok(())
-    }
-
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
-        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
-        change.delete(key);
         Ok(())
     }
 

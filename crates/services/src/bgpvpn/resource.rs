@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use weft_net::{RouteDistinguisher, RouteTarget, Vni};
 
 use super::{association, once, port, targets};
+use crate::access::{ADMIN, ADMIN_OR_OWNER, AttributeAccess, ResourceAccess};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -177,8 +178,13 @@ const OF_ROUTES: &[Attribute] = &[Attribute::required("static_routes", ROUTES, "
 pub struct Bgpvpns;
 
 impl Bgpvpns {
+    /// Who may do what with BGP VPNs: administrators make them, their owners use them.
+    pub(crate) const ACCESS: ResourceAccess =
+        ResourceAccess { read: ADMIN_OR_OWNER, update: ADMIN_OR_OWNER, ..ResourceAccess::OF_ADMIN };
+
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::OF_ADMIN_ONCE_MADE),
         Attribute::with_default(
             "type",
             AttributeType::OneOf(&["l3", "l2"]),
@@ -186,16 +192,21 @@ impl Bgpvpns {
             "Of IP routes, or of MAC addresses"
         )
         .immutable(),
-        Attribute::with_default("route_targets", TARGETS, "[]", "Taken in, and put on what goes out"),
-        Attribute::with_default("import_targets", TARGETS, "[]", "Taken in"),
-        Attribute::with_default("export_targets", TARGETS, "[]", "Put on what goes out"),
+        Attribute::with_default("route_targets", TARGETS, "[]", "Taken in, and put on what goes out")
+            .with_access(AttributeAccess::OF_ADMIN_ONCE_MADE),
+        Attribute::with_default("import_targets", TARGETS, "[]", "Taken in")
+            .with_access(AttributeAccess::OF_ADMIN_ONCE_MADE),
+        Attribute::with_default("export_targets", TARGETS, "[]", "Put on what goes out")
+            .with_access(AttributeAccess::OF_ADMIN_ONCE_MADE),
         Attribute::with_default(
             "route_distinguishers",
             AttributeType::ListOf(&AttributeType::RouteDistinguisher),
             "[]",
             "Distinguishers that may be taken for its VRFs",
-        ),
+        )
+        .with_access(AttributeAccess::OF_ADMIN_ONCE_MADE),
         Attribute::optional("vni", AttributeType::Integer(1, 0xff_ffff), "VNI of what is carried by VXLAN")
+            .with_access(AttributeAccess::OF_ADMIN_ONCE_MADE)
             .nullable()
             .immutable(),
         Attribute::optional("local_pref", LOCAL_PREF, "Preference of its routes").nullable(),
@@ -214,8 +225,10 @@ impl Bgpvpns {
         .nullable()
         .immutable(),
         Attribute::read_only("hub_target", AttributeType::RouteTarget, "What hubs put on their routes")
+            .read_by(ADMIN)
             .nullable(),
         Attribute::read_only("spoke_target", AttributeType::RouteTarget, "What spokes put on theirs")
+            .read_by(ADMIN)
             .nullable(),
         Attribute::read_only("networks", AttributeType::ListOf(&AttributeType::Id), "Networks in it"),
         Attribute::read_only("routers", AttributeType::ListOf(&AttributeType::Id), "Routers in it"),
@@ -300,9 +313,7 @@ impl Resource for Bgpvpns {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut standard = stored.standard.clone();
-        standard.name.clone_from(&spec.named.name);
-        standard.description.clone_from(&spec.named.description);
-        standard.touch(change.now());
+        standard.rename(spec.named.clone(), change.now());
         let (hub_target, spoke_target) = (stored.hub_target, stored.spoke_target);
         let bgpvpn = Bgpvpn { hub_target, spoke_target, ..built(standard, spec)? };
         change.put(Row::Bgpvpn(Arc::new(bgpvpn)));

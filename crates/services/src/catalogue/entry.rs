@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{CATALOGUE, Effect, MemberAction, NoStatuses, Resource, Statuses};
+use super::{CATALOGUE, Effect, MemberAction, Method, NoStatuses, Resource, Statuses};
+use crate::access::{ResourceAccess, Verb, Who};
 use crate::attribute::{Attribute, AttributeType, Operation, merge};
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Timestamp, Write};
 
@@ -21,6 +22,8 @@ pub struct Entry {
     pub doc: &'static str,
     /// Its attributes, in the order in which they are shown.
     pub attributes: &'static [Attribute],
+    /// Who may do what with them.
+    pub access: ResourceAccess,
     /// What can be done with it besides reading.
     pub verbs: Verbs,
     /// What can be done with one of them besides.
@@ -73,6 +76,15 @@ impl Entry {
     #[must_use]
     pub fn action(&self, name: &str) -> Option<&'static MemberAction> {
         self.actions.iter().find(|action| action.name == name)
+    }
+
+    /// Who may do an action on one: whoever may change it, or be shown it where the action only asks.
+    #[must_use]
+    pub const fn who_may_act(&self, action: &MemberAction) -> Who {
+        match action.method() {
+            Method::Get => self.access.who_may(Verb::Read),
+            Method::Put => self.access.who_may(Verb::Update),
+        }
     }
 
     /// The kinds of row of which one is made, all with its identifier, if it is a view of several; the first holds its name.

@@ -50,8 +50,12 @@ pub trait Resource: Sync {
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal>;
     /// Makes one what the merged attributes say.
     fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal>;
-    /// Deletes one.
-    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal>;
+    /// Deletes one: its row, if nothing else goes with it and nothing keeps it.
+    fn delete(&self, change: &mut Change, id: &str) -> Result<(), Refusal> {
+        let Some(key) = self.row_key(change.model(), id) else { return Err(self.not_found(id)) };
+        change.delete(key);
+        Ok(())
+    }
     /// What to say when there is none.
     fn not_found(&self, id: &str) -> Refusal;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::{HostName, IfName, Mac, NamespaceName};
 
+use crate::access::{ADMIN_OR_SERVICE, PROJECT_MEMBER_OR_SERVICE, Party, ResourceAccess};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -155,6 +156,14 @@ pub(crate) struct InstancePortSpec {
 pub struct InstancePorts;
 
 impl InstancePorts {
+    /// Who may do what with instance ports: as with ports, without a network whose owner would have a say.
+    pub(crate) const ACCESS: ResourceAccess = ResourceAccess {
+        create: PROJECT_MEMBER_OR_SERVICE,
+        read: &[Party::Admin, Party::Service, Party::ProjectReader],
+        update: PROJECT_MEMBER_OR_SERVICE,
+        delete: PROJECT_MEMBER_OR_SERVICE,
+    };
+
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
         Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
@@ -164,7 +173,10 @@ impl InstancePorts {
             "Largest packet, in bytes; null: the network's",
         )
         .nullable(),
-        Attribute::optional("host_id", AttributeType::HostName, "Host on which it is").nullable(),
+        Attribute::optional("host_id", AttributeType::HostName, "Host on which it is")
+            .read_by(ADMIN_OR_SERVICE)
+            .set_by(ADMIN_OR_SERVICE)
+            .nullable(),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it takes part"),
         Attribute::with_default("device_id", AttributeType::Text(255), "\"\"", "Device that it belongs to"),
         Attribute::with_default(
@@ -178,7 +190,9 @@ impl InstancePorts {
             AttributeType::Object,
             r#"{"type":"adopted"}"#,
             "Who makes the vNIC: {type: adopted}, {type: tap} or {type: namespace, namespace, interface}",
-        ),
+        )
+        .read_by(ADMIN_OR_SERVICE)
+        .set_by(ADMIN_OR_SERVICE),
         Attribute::read_only(
             "status",
             AttributeType::OneOf(crate::catalogue::STATUSES),
@@ -245,8 +259,7 @@ impl Resource for InstancePorts {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: InstancePortSpec = typed(merged)?;
         let mut port = InstancePort::clone(&stored);
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
+        port.standard.rename(spec.named, change.now());
         port.mac_address = spec.mac_address.unwrap_or(port.mac_address);
         port.mtu = spec.mtu;
         port.host_id = spec.host_id;
@@ -254,7 +267,6 @@ impl Resource for InstancePorts {
         port.device_id = spec.device_id;
         port.device_owner = spec.device_owner;
         port.vnic = spec.vnic;
-        port.standard.touch(change.now());
         router::check_stays(change.model(), Some(&stored), &port)?;
         let on_failure = OnFailure::Refuse.if_host_changes(&stored, &port);
         if on_failure == OnFailure::Refuse {

@@ -169,9 +169,7 @@ impl Resource for Interfaces {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let named: Named = typed(merged)?;
         let mut interface = Interface::clone(&stored);
-        interface.standard.name = named.name;
-        interface.standard.description = named.description;
-        interface.standard.touch(change.now());
+        interface.standard.rename(named, change.now());
         change.put(Row::Interface(Arc::new(interface)));
         Ok(())
     }

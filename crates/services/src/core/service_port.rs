@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::Mac;
 
+use crate::access::{ADMIN_OR_SERVICE, AttributeAccess, NETWORK_OWNER_OR_SERVICE};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -107,16 +108,19 @@ impl ServicePorts {
             "fixed_ips",
             AttributeType::List,
             "Addresses: of {subnet_id, ip_address}, either or both",
-        ),
+        )
+        .with_access(AttributeAccess::OF_ADDRESSES),
         Attribute::with_default(
             "anycast",
             AttributeType::Boolean,
             "false",
             "Whether others that are anycast may have the same addresses",
         )
+        .set_by(NETWORK_OWNER_OR_SERVICE)
         .immutable(),
         Attribute::read_only("mac_address", AttributeType::Mac, "MAC address of the instance port"),
         Attribute::read_only("binding_failure", AttributeType::Text(255), "Why the host cannot carry it out")
+            .read_by(ADMIN_OR_SERVICE)
             .nullable(),
         Attribute::read_only(
             "status",
@@ -197,9 +201,7 @@ impl Resource for ServicePorts {
             port.fixed_ips = reallocate(change, &stored, stored.mac_address, &asked)?;
         }
         router::check_addresses_stay(change.model(), &stored, &port.fixed_ips)?;
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
-        port.standard.touch(change.now());
+        port.standard.rename(spec.named, change.now());
         let interface = port.interface_id;
         let on_failure =
             if port.service_id == stored.service_id { OnFailure::Keep } else { OnFailure::Refuse };

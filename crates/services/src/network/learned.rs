@@ -28,7 +28,7 @@ pub(super) fn subjects(model: &Model, network: Id) -> BTreeSet<Subject> {
 /// A tunnel endpoint outside, on every host of the network: what is for everybody goes there, too.
 pub(super) fn endpoint(model: &Model, network: Id, destination: IpAddr) -> Option<Compiled> {
     let outward = outward(model, network)?;
-    let vni = model.facts.endpoint(network, destination).filter(|_| !is_own_endpoint(model, destination))?;
+    let vni = model.facts.endpoint(network, destination).filter(|_| !model.is_own_endpoint(destination))?;
     let (link, vni) = (LinkId::on_host(outward.link), (vni != outward.vni).then_some(vni));
     Some(everywhere(vec![Object::Flood(Flood { link, destination, vni })]))
 }
@@ -62,7 +62,7 @@ fn everywhere(objects: Vec<Object>) -> Compiled {
 /// Where a MAC address is: where it has moved to last (RFC 7432 §15), but never at an endpoint of ours.
 fn best(model: &Model, network: Id, mac: Mac) -> Option<&LearnedMac> {
     let stations = model.facts.stations(network, mac).map(|(_, at)| at);
-    stations.filter(|at| !is_own_endpoint(model, at.endpoint)).max_by_key(|at| rank(at))
+    stations.filter(|at| !model.is_own_endpoint(at.endpoint)).max_by_key(|at| rank(at))
 }
 
 /// Of two the greater is taken: what has moved last, then whichever has the lowest endpoint (RFC 7432 §15.1).
@@ -80,17 +80,13 @@ fn holder(model: &Model, network: Id, address: IpAddr) -> Option<Mac> {
     }
     let others = model.facts.macs_at(network, address).filter(|mac| !is_own_mac(model, network, *mac));
     let found = others.filter_map(|mac| Some((model.facts.station(network, mac, Some(address))?, mac)));
-    let found = found.filter(|(at, _)| !is_own_endpoint(model, at.endpoint));
+    let found = found.filter(|(at, _)| !model.is_own_endpoint(at.endpoint));
     found.max_by_key(|(at, mac)| (rank(at), Reverse(*mac))).map(|(_, mac)| mac)
 }
 
 /// Whether a MAC address is that of a port of the network, or of a gateway.
 fn is_own_mac(model: &Model, network: Id, mac: Mac) -> bool {
     model.index.macs.contains_key(&(network, mac)) || model.has_gateway_mac(mac)
-}
-
-fn is_own_endpoint(model: &Model, endpoint: IpAddr) -> bool {
-    model.hosts().any(|host| host.fact.tunnel_endpoint == Some(endpoint))
 }
 
 /// What a fact may touch.

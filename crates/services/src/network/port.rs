@@ -7,6 +7,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::{HostName, IfName, Mac, NamespaceName};
 
+use crate::access::{
+    ADMIN_OR_SERVICE, AttributeAccess, NETWORK_OWNER_OR_SERVICE, PROJECT_MEMBER_OR_SERVICE, Party,
+    ResourceAccess, SERVICE, Who,
+};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -62,34 +66,86 @@ const VNIC_TYPES: AttributeType = AttributeType::OneOf(&[
     "remote-managed",
 ]);
 
+/// Of a port that is there only a manager changes the MAC address.
+const MAC_ADDRESS: AttributeAccess = AttributeAccess {
+    create: Some(NETWORK_OWNER_OR_SERVICE),
+    read: None,
+    update: Some(&[Party::Admin, Party::Service, Party::NetworkOwnerManager]),
+};
+
+const DEVICE_OWNER: Who = &[Party::Admin, Party::Service, Party::NetworkOwnerMember, Party::NotNetworkDevice];
+
+const SETS_TAGS: Who = &[Party::Admin, Party::ProjectMember, Party::AdvancedService];
+
+const TAGS: AttributeAccess = AttributeAccess {
+    create: Some(SETS_TAGS),
+    read: Some(&[Party::Admin, Party::AdvancedService, Party::ProjectReader, Party::NetworkOwnerReader]),
+    update: Some(SETS_TAGS),
+};
+
 impl Ports {
+    /// Who may do what with ports.
+    pub(crate) const ACCESS: ResourceAccess = ResourceAccess {
+        create: &[Party::Admin, Party::Service, Party::NetworkOwnerMember, Party::Shared],
+        read: &[Party::Admin, Party::Service, Party::ProjectReader, Party::NetworkOwnerReader],
+        update: PROJECT_MEMBER_OR_SERVICE,
+        delete: &[Party::Admin, Party::Service, Party::ProjectMember, Party::NetworkOwnerMember],
+    };
+
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::AS_RESOURCE, tags = TAGS),
         Attribute::required("network_id", AttributeType::Reference("network"), "Network that it is on"),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
-        Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address"),
-        Attribute::optional("fixed_ips", AttributeType::List, "Addresses: of {subnet_id, ip_address}, either or both"),
+        Attribute::optional("mac_address", AttributeType::Mac, "The workload's MAC address")
+            .with_access(MAC_ADDRESS),
+        Attribute::optional(
+            "fixed_ips",
+            AttributeType::List,
+            "Addresses: of {subnet_id, ip_address}, either or both",
+        )
+        .with_access(AttributeAccess::OF_ADDRESSES),
         Attribute::with_default(
             "anycast",
             AttributeType::Boolean,
             "false",
             "Whether other ports that are anycast may have the same addresses",
         )
+        .set_by(NETWORK_OWNER_OR_SERVICE)
         .immutable(),
-        Attribute::with_default("device_id", AttributeType::Text(255), "\"\"", "Device that it belongs to"),
-        Attribute::with_default("device_owner", AttributeType::Text(255), "\"\"", "What kind of device that is"),
-        Attribute::with_default("binding:host_id", AttributeType::HostName, "null", "Host on which it is").nullable(),
-        Attribute::with_default("binding:vnic_type", VNIC_TYPES, "\"normal\"", "Kind of vNIC"),
+        Attribute::with_default("device_id", AttributeType::Text(255), "\"\"", "Device that it belongs to")
+            .set_by(PROJECT_MEMBER_OR_SERVICE),
+        Attribute::with_default(
+            "device_owner",
+            AttributeType::Text(255),
+            "\"\"",
+            "What kind of device that is"
+        )
+        .set_by(DEVICE_OWNER),
+        Attribute::with_default("binding:host_id", AttributeType::HostName, "null", "Host on which it is")
+            .read_by(ADMIN_OR_SERVICE)
+            .set_by(ADMIN_OR_SERVICE)
+            .nullable(),
+        Attribute::with_default("binding:vnic_type", VNIC_TYPES, "\"normal\"", "Kind of vNIC")
+            .set_by(PROJECT_MEMBER_OR_SERVICE),
         Attribute::with_default(
             "binding:profile",
             AttributeType::Object,
             "{}",
-            "What the host should know: namespace and interface, or vnic=tap, if the agent is to make the vNIC",
+            "For the host: namespace and interface, or vnic=tap, if the agent is to make the vNIC",
         )
+        .read_by(ADMIN_OR_SERVICE)
+        .set_by(SERVICE)
         .nullable(),
-        Attribute::read_only("binding:vif_type", AttributeType::Text(64), "unbound, tap or binding_failed"),
-        Attribute::read_only("binding:vif_details", AttributeType::Object, "How it is plugged"),
-        Attribute::read_only("status", AttributeType::OneOf(crate::catalogue::STATUSES), "What its host reported"),
+        Attribute::read_only("binding:vif_type", AttributeType::Text(64), "unbound, tap or binding_failed")
+            .read_by(ADMIN_OR_SERVICE),
+        Attribute::read_only("binding:vif_details", AttributeType::Object, "How it is plugged")
+            .read_by(ADMIN_OR_SERVICE),
+        Attribute::read_only(
+            "status",
+            AttributeType::OneOf(crate::catalogue::STATUSES),
+            "What its host reported"
+        ),
     ];
 }
 
@@ -248,9 +304,7 @@ impl Resource for Ports {
         let spec: Spec = typed(merged)?;
         let (vnic, profile) = split_profile(spec.profile.unwrap_or_default())?;
         let mut port = InstancePort::clone(&stored.vnic);
-        port.standard.name = spec.named.name;
-        port.standard.description = spec.named.description;
-        port.standard.touch(change.now());
+        port.standard.rename(spec.named, change.now());
         port.admin_state_up = spec.admin_state_up;
         port.mac_address = spec.mac_address.unwrap_or(port.mac_address);
         port.host_id = spec.host_id;

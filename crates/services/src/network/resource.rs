@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use weft_net::Vni;
 
+use crate::access::{ADMIN, AttributeAccess, Party, ResourceAccess};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -123,16 +124,30 @@ struct Spec {
 /// The collection of networks.
 pub struct Networks;
 
+/// Tags are shown to those to whom a network is, but not to other services.
+const TAGS: AttributeAccess = AttributeAccess {
+    read: Some(&[Party::Admin, Party::ProjectReader, Party::Shared, Party::AdvancedService]),
+    ..AttributeAccess::AS_RESOURCE
+};
+
 impl Networks {
+    /// Who may do what with networks: whoever is shown a network is also shown one that is shared.
+    pub(crate) const ACCESS: ResourceAccess = ResourceAccess {
+        read: &[Party::Admin, Party::ProjectReader, Party::Service, Party::Shared, Party::AdvancedService],
+        ..ResourceAccess::OF_PROJECT
+    };
+
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::AS_RESOURCE, tags = TAGS),
         Attribute::with_default("admin_state_up", AttributeType::Boolean, "true", "Whether it connects"),
         Attribute::with_default(
             "shared",
             AttributeType::Boolean,
             "false",
             "Whether other projects may use it",
-        ),
+        )
+        .set_by(ADMIN),
         Attribute::with_default(
             "l2_adjacency",
             AttributeType::Boolean,
@@ -149,12 +164,16 @@ impl Networks {
             AttributeType::OneOf(&["vxlan", "vlan"]),
             "How it is carried",
         )
+        .read_by(ADMIN)
+        .set_by(ADMIN)
         .immutable(),
         Attribute::optional(
             "provider:physical_network",
             AttributeType::Text(64),
             "Physical network of a VLAN",
         )
+        .read_by(ADMIN)
+        .set_by(ADMIN)
         .nullable()
         .immutable(),
         Attribute::optional(
@@ -162,6 +181,8 @@ impl Networks {
             AttributeType::Integer(1, 0xff_ffff),
             "VNI or VLAN tag",
         )
+        .read_by(ADMIN)
+        .set_by(ADMIN)
         .nullable()
         .immutable(),
         Attribute::read_only(
@@ -226,8 +247,7 @@ impl Resource for Networks {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut network = Network::clone(&stored);
-        network.standard.name = spec.named.name;
-        network.standard.description = spec.named.description;
+        network.standard.rename(spec.named, change.now());
         network.admin_state_up = spec.admin_state_up;
         network.shared = spec.shared;
         network.l2_adjacency = spec.l2_adjacency;
@@ -240,7 +260,6 @@ impl Resource for Networks {
             check_ipv6_fits(change.model(), &network)?;
             check_hosts_carry(change.model(), &network)?;
         }
-        network.standard.touch(change.now());
         let network_id = network.standard.id;
         change.put(Row::Network(Arc::new(network)));
         for write in mended(change.model(), change.model().bindings_to(network_id), change.now()) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value, json};
 
+use crate::access::{AttributeAccess, Party, ResourceAccess, Who};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -146,9 +147,27 @@ const ROUTES: AttributeType = AttributeType::Objects(&[
     Attribute::required("nexthop", AttributeType::IpAddress, "By which router"),
 ]);
 
+/// The project that owns a subnet, and the one that owns its network.
+const EITHER_OWNER: Who = &[Party::Admin, Party::ProjectMember, Party::NetworkOwnerMember];
+
+const TAGS: AttributeAccess = AttributeAccess {
+    create: Some(EITHER_OWNER),
+    read: Some(&[Party::Admin, Party::ProjectReader, Party::NetworkOwnerReader, Party::Shared]),
+    update: Some(EITHER_OWNER),
+};
+
 impl Subnets {
+    /// Who may do what with subnets.
+    pub(crate) const ACCESS: ResourceAccess = ResourceAccess {
+        create: &[Party::Admin, Party::NetworkOwnerMember],
+        read: &[Party::Admin, Party::Service, Party::ProjectReader, Party::NetworkOwnerReader, Party::Shared],
+        update: EITHER_OWNER,
+        delete: EITHER_OWNER,
+    };
+
     /// The attributes, in the order in which they are shown.
     pub const ATTRIBUTES: &'static [Attribute] = standard_attributes![
+        (project = AttributeAccess::AS_RESOURCE, tags = TAGS),
         Attribute::required(
             "network_id",
             AttributeType::Reference("network"),
@@ -239,9 +258,7 @@ impl Resource for Subnets {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut standard = stored.standard.clone();
-        standard.name.clone_from(&spec.named.name);
-        standard.description.clone_from(&spec.named.description);
-        standard.touch(change.now());
+        standard.rename(spec.named.clone(), change.now());
         check_gateway_stays(change.model(), &stored, spec.gateway_ip.unwrap_or(stored.gateway_ip))?;
         let subnet = build(standard, spec, Some(&stored))?;
         check(change.model(), &subnet)?;

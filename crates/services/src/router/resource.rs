@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use weft_net::Vni;
 
 use super::{attachment, routes, status};
+use crate::access::ADMIN;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -73,6 +74,8 @@ impl Routers {
             "true",
             "Only true: a router is on every host of its networks"
         )
+        .read_by(ADMIN)
+        .set_by(ADMIN)
         .nullable(),
         Attribute::with_default(
             "ha",
@@ -80,6 +83,8 @@ impl Routers {
             "false",
             "Only false: what is on every host has no standby"
         )
+        .read_by(ADMIN)
+        .set_by(ADMIN)
         .nullable(),
         Attribute::optional("external_gateway_info", AttributeType::Object, "Only null: see docs/routers.md")
             .nullable(),
@@ -88,6 +93,7 @@ impl Routers {
             AttributeType::Integer(0, 0xff_ffff),
             "VNI of its routes over EVPN; 0: one is chosen",
         )
+        .set_by(ADMIN)
         .immutable(),
         Attribute::read_only("routes", routes::ROUTES, "Routes besides those to its subnets").mutable(),
         Attribute::read_only("flavor_id", AttributeType::Id, "Always null: there is one flavor of routers")
@@ -187,13 +193,11 @@ impl Resource for Routers {
         let spec: Spec = typed(merged)?;
         check_possible(&spec)?;
         let mut router = Router::clone(&stored);
-        router.standard.name = spec.named.name;
-        router.standard.description = spec.named.description;
+        router.standard.rename(spec.named, change.now());
         router.admin_state_up = spec.admin_state_up;
         if spec.routes != stored.routes {
             router.routes = routes::checked(change.model(), &stored, spec.routes)?;
         }
-        router.standard.touch(change.now());
         change.put(Row::Router(Arc::new(router)));
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::network::compile as network_compile;
 use crate::vrf::gateway::{bridged_gateway_but_for, network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
-use crate::vrf::{Vrf, member, objects};
+use crate::vrf::{Vrf, member, objects, usable};
 use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind};
 
 /// VRFs; the hosts with ports in one follow it.
@@ -85,6 +85,10 @@ impl Service for Vrfs {
                 // Of a network: then its routers no longer have its subnets, or have them again.
                 touched_by_network(model, *id, touched);
                 touched_by_learning(model, *id, touched);
+                let vni = |model: &Model| model.vrfs.get(id).map(|vrf| vrf.vni);
+                let [was, is] = [vni(step.before), vni(step.after)];
+                let changed = [was, is].into_iter().flatten().filter(|_| was != is);
+                changed.for_each(|vni| usable::touched_by_vni(model, vni, touched));
             }
             RowKey::Resource(RowKind::Subnet, id) => touched_by_subnet(model, *id, touched),
             RowKey::Resource(RowKind::RouterInterface, _) => {
@@ -113,6 +117,7 @@ impl Service for Vrfs {
                 ports.extend(model.bindings_to(*id));
             }
             RowKey::Host(host) => {
+                usable::touched_by_host(model, step, host, touched);
                 ports.extend(model.ports_on(host).flat_map(|port| model.service_ports_on(port)));
                 let labels = |model: &Model| {
                     model.host(host).map(|host| (host.fact.has_mpls(), host.fact.prefers_mpls()))
@@ -141,11 +146,8 @@ impl Service for Vrfs {
     fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
         match fact {
             Fact::Routes { vrf, destination, .. } => {
-                touched.insert(fragment(*vrf, Subject::Prefix(*destination)));
-                let vrf = model.vrfs.get(vrf);
-                for leak in vrf.into_iter().flat_map(|vrf| model.leaks_of_learned(vrf)) {
-                    touched_by_leak(model, leak, [*destination], touched);
-                }
+                touched_by_learned(model, *vrf, [*destination], touched);
+                usable::touched_with(model, (*vrf, *destination), touched);
             }
             Fact::Carrier { port, .. } => {
                 let bindings = model.service_ports_on(*port).into_iter();
@@ -288,6 +290,20 @@ fn touched_by_leak(
     vrfs.insert(leak.vrf);
     for prefix in prefixes {
         touched.extend(vrfs.iter().map(|vrf| fragment(*vrf, Subject::Prefix(prefix))));
+    }
+}
+
+/// What routes of a VRF that were learned touch, or that they are used: the routes there, and those that lead to the same by leaks.
+pub(super) fn touched_by_learned(
+    model: &Model,
+    id: Id,
+    destinations: impl IntoIterator<Item = IpNet> + Clone,
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    touched.extend(destinations.clone().into_iter().map(|prefix| fragment(id, Subject::Prefix(prefix))));
+    let vrf = model.vrfs.get(&id);
+    for leak in vrf.into_iter().flat_map(|vrf| model.leaks_of_learned(vrf)) {
+        touched_by_leak(model, leak, destinations.clone(), touched);
     }
 }
 

@@ -20,7 +20,7 @@ use weft_net::RouteTarget;
 
 use crate::vrf::member::Path;
 use crate::vrf::vpn::DeclaredLeak;
-use crate::vrf::{Target, Vrf, route};
+use crate::vrf::{Target, Vrf, route, usable};
 use crate::{Id, Model, RowKind};
 
 /// What a VPN has routes to, behind a port.
@@ -136,7 +136,7 @@ impl Model {
         targets.any(|target| {
             let mut paths = self.exported_to(target, prefix).filter(|path| path.port != leak.port);
             paths.any(|path| route::is_live(self, &path))
-        }) || self.learned_for(leak).any(|vrf| !self.facts.routes(vrf, prefix).is_empty())
+        }) || self.learned_for(leak).any(|vrf| usable::routes(self, vrf, prefix).next().is_some())
     }
 
     /// The VRFs whose learned routes are those of a leak's VPN.

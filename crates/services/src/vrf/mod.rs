@@ -11,7 +11,7 @@
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
 //! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
-//! `objects.rs` (what that is on a host), `announce.rs` (what is told to the outside).
+//! `objects.rs` (what that is on a host), `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside).
 
 mod announce;
 mod ask;
@@ -25,6 +25,7 @@ mod prefix;
 mod route;
 mod scope;
 mod settle;
+mod usable;
 mod vpn;
 
 use std::collections::BTreeSet;

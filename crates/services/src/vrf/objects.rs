@@ -39,6 +39,12 @@ pub(super) fn router_mac(vni: Vni, host: &Host) -> Mac {
     Mac::new([0x02, a, b, c, d, e])
 }
 
+/// The first and the last of the MAC addresses that hosts can have of a VRF with this VNI.
+pub(super) fn router_macs(vni: Vni) -> [Mac; 2] {
+    let [_, a, b, c] = vni.get().to_be_bytes();
+    [0x00, 0xff].map(|byte| Mac::new([0x02, a, b, c, byte, byte]))
+}
+
 /// A link in a VRF.
 pub(super) fn link_in(vrf: Id, name: IfName) -> LinkId {
     LinkId { namespace: Namespace::Vrf(names::vrf(vrf)), name }

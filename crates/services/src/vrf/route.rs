@@ -10,7 +10,7 @@ use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::facts::LearnedRoute;
 use crate::vrf::member::Path;
-use crate::vrf::{Vrf, compile, objects};
+use crate::vrf::{Vrf, compile, objects, usable};
 use crate::{Id, Model, Timestamp};
 
 /// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.
@@ -120,7 +120,7 @@ fn to_port(model: &Model, path: Path) -> Option<ToPort<'_>> {
 
 /// Whether something was learned of a prefix that not every host can send.
 pub(super) fn is_for_few(model: &Model, vrf: &Vrf, prefix: IpNet) -> bool {
-    model.facts.routes(vrf.standard.id, prefix).iter().any(LearnedRoute::needs_mpls)
+    usable::routes(model, vrf.standard.id, prefix).any(LearnedRoute::needs_mpls)
 }
 
 /// The most preferred of the routes that were learned and can be sent, and how much they are preferred.
@@ -129,7 +129,7 @@ fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet, sends: Sends) -> (u32
         !route.needs_mpls() || sends == Sends::Mpls && objects::takes_label(prefix, route.next_hop)
     };
     let mut routes: Vec<&LearnedRoute> =
-        model.facts.routes(vrf.standard.id, prefix).iter().filter(can_send).collect();
+        usable::routes(model, vrf.standard.id, prefix).filter(can_send).collect();
     let preference = routes.iter().map(|route| route.local_pref).max().unwrap_or(0);
     routes.retain(|route| route.local_pref == preference);
     if vrf.multipath == Multipath::Failover {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use weft_net::RouteTarget;
 
 use crate::bgpvpn::{
-    Bgpvpn, BgpvpnType, Member, Membership, PortRoute, Role, exports, imports, membership, vpns_of,
+    Bgpvpn, BgpvpnType, Member, Membership, PortRoute, Role, defaults, exports, imports, membership, vpns_of,
 };
 use crate::core::ServicePort;
 use crate::{Id, Model, Row, RowKind};
@@ -72,8 +72,29 @@ impl Declared {
     /// What a network or a router that a port is of is associated with.
     fn add_whole(&mut self, model: &Model, whole: Member, port: &ServicePort) {
         self.own_addresses.extend(of(model, whole).export);
-        for (_, bgpvpn, role) in vpns_of(model, whole, BgpvpnType::L3) {
-            self.add_static_routes(bgpvpn, &exports(bgpvpn, role), port);
+        for (association, bgpvpn, role) in vpns_of(model, whole, BgpvpnType::L3) {
+            let targets = exports(bgpvpn, role);
+            self.add_static_routes(bgpvpn, &targets, port);
+            // A router has extra routes to say what the way to everything is.
+            if matches!(whole, Member::Network(_)) && !model.is_associated_with(port.standard.id, bgpvpn) {
+                let by = (RowKind::BgpvpnNetworkAssociation, association);
+                self.add_defaults((bgpvpn, role), (port, by), &targets);
+            }
+        }
+    }
+
+    /// The way to everything, by a port of a network that is a hub: unless the VPN's static routes say what that is.
+    fn add_defaults(
+        &mut self,
+        (bgpvpn, role): (&Bgpvpn, Option<Role>),
+        (port, by): (&ServicePort, (RowKind, Id)),
+        targets: &BTreeSet<RouteTarget>,
+    ) {
+        let is_given = |prefix: &IpNet| bgpvpn.static_routes.iter().any(|route| route.destination == *prefix);
+        for destination in defaults(role).filter(|prefix| !is_given(prefix)) {
+            let Some(via) = address_like(port, destination.addr()) else { continue };
+            let (local_pref, export_targets) = (bgpvpn.local_pref, targets.clone());
+            self.routes.push(DeclaredRoute { destination, via, local_pref, by, export_targets });
         }
     }
 
@@ -213,6 +234,12 @@ impl Model {
     /// Whether a binding is in a VPN by itself.
     pub(super) fn is_associated(&self, binding: Id) -> bool {
         self.referring((RowKind::ServicePort, binding), RowKind::BgpvpnPortAssociation).next().is_some()
+    }
+
+    /// Whether a binding is in this VPN by itself.
+    fn is_associated_with(&self, binding: Id, bgpvpn: &Bgpvpn) -> bool {
+        let mut vpns = vpns_of(self, Member::Port(binding), bgpvpn.kind);
+        vpns.any(|(_, own, _)| own.standard.id == bgpvpn.standard.id)
     }
 
     fn l3_vpn(&self, id: Id) -> Option<&Bgpvpn> {

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each test uses some of it")]
 #![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "these are tests")]
 
+mod compiled;
 mod invariants;
 pub(crate) mod random;
 
@@ -199,6 +200,7 @@ impl Site {
     }
 }
 
+pub(crate) use compiled::{everything, host_name, objects_of_prefix};
 pub(crate) use invariants::check;
 
 /// All rows of a model, as they are stored.

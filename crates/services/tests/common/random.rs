@@ -1,7 +1,7 @@
 //! Random requests against a site: whatever people and hosts may do, in any order.
 
 use serde_json::{Map, Value, json};
-use weft_net::{Capability, HostFact, HostName, L3Encapsulation, Vni};
+use weft_net::{Capability, HostFact, HostName, L3Encapsulation, Mac, Vni};
 use weft_services::catalogue::{NoStatuses, by_any_name};
 use weft_services::vrf::Vrf;
 use weft_services::{
@@ -63,25 +63,35 @@ fn fact_of_vrf(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
         .filter_map(|row| if let Row::InstancePort(port) = row { Some(port.standard.id) } else { None })
         .collect();
     if a % 2 == 0 && !vrfs.is_empty() {
-        let route = LearnedRoute {
-            next_hop: [198, 51, 100, c].into(),
-            encapsulation: LearnedEncapsulation::Vxlan {
-                vni: Vni::try_from(9000).unwrap(),
-                router_mac: format!("02:00:00:00:ff:{c:02x}").parse().unwrap(),
-            },
-            local_pref: [50, 100, 200][usize::from(c) % 3],
-        };
+        let vrf = vrfs[usize::from(b) % vrfs.len()];
         let destination = format!("203.0.113.{}/32", d % 4).parse().unwrap();
-        let routes = if d % 3 == 0 { Vec::new() } else { vec![route] };
-        return Some(Fact::Routes {
-            vrf: vrfs[usize::from(b) % vrfs.len()].standard.id,
-            destination,
-            routes,
-        });
+        let routes = (0..d % 3).map(|n| learned_route(vrf, c.wrapping_mul(n + 1))).collect();
+        return Some(Fact::Routes { vrf: vrf.standard.id, destination, routes });
     }
     let port = *ports.get(usize::from(b) % ports.len().max(1))?;
     let host = format!("host{}", 1 + c % 5).parse().unwrap();
     Some(Fact::Carrier { port, host, is_there: d % 3 == 0 })
+}
+
+/// One router says that it is behind several endpoints, and under several VNIs; now and then it has what is ours.
+fn learned_route(vrf: &Vrf, number: u8) -> LearnedRoute {
+    let [.., a, b, c] = vrf.vni.get().to_be_bytes();
+    let router_mac = match number % 8 {
+        0 => Mac::new([0x02, a, b, c, 0, 1 + number / 8 % 6]),
+        n => Mac::new([0x02, 0, 0, 0, 0xff, n % 3]),
+    };
+    let next_hop = match number / 4 % 8 {
+        0 => [192, 0, 2, 1 + number % 6],
+        n => [198, 51, 100, n % 3],
+    };
+    LearnedRoute {
+        next_hop: next_hop.into(),
+        encapsulation: LearnedEncapsulation::Vxlan {
+            vni: Vni::try_from(9000 + u32::from(number / 32 % 2)).unwrap(),
+            router_mac,
+        },
+        local_pref: [50, 100, 200][usize::from(number) % 3],
+    }
 }
 
 /// Of a network that is in a VPN of type l2, a MAC address or an endpoint.

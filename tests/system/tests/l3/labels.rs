@@ -9,6 +9,8 @@
 //! The way to host2 has a label of its own, which the core takes off before host2 (RFC 3031 §3.16): FRR uses no VPN route whose next
 //! hop is not behind a label.
 
+mod vpnv4;
+
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -166,3 +166,23 @@ fn of_one_distinguisher_all_paths_count_that_are_imported() {
     let seen = learned(&mut network);
     assert_eq!((seen.len(), places(&seen).len()), (1, 0), "{seen:?}");
 }
+
+#[test]
+fn another_instance_is_no_news_of_what_has_none_of_its_targets() {
+    let mut network = star(1);
+    network.speakers[1].set_instances([("blue", targets(&[100])), ("green", targets(&[100, 200]))]);
+    network.speakers[2].originate(mac(2, 0, target(100)));
+    let names = |seen: &[Learned]| -> Vec<String> {
+        seen.iter().filter_map(|one| one.instance.as_deref()).map(str::to_owned).collect()
+    };
+    assert_eq!(names(&learned(&mut network)), ["blue", "green"]);
+    network.speakers[1].set_instance("red", targets(&[200, 300]));
+    network.speakers[1].set_instance("green", targets(&[100]));
+    assert_eq!(names(&learned(&mut network)), [""; 0]);
+    // One that has its target is told, and so is one that has it no more.
+    network.speakers[1].set_instances([("red", targets(&[100])), ("green", targets(&[300]))]);
+    let seen = learned(&mut network);
+    let green = seen.iter().find(|one| one.instance.as_deref() == Some("green")).unwrap();
+    let red = seen.iter().find(|one| one.instance.as_deref() == Some("red")).unwrap();
+    assert_eq!((green.paths.len(), red.paths.len()), (0, 1));
+}

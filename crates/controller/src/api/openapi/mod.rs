@@ -7,9 +7,10 @@ mod tests;
 
 use serde_json::{Map, Value, json};
 use weft_services::Operation;
+use weft_services::access::Verb;
 use weft_services::catalogue::{CATALOGUE, Entry, MemberAction, Method, Place, Target};
 
-use schemas::schema;
+use schemas::{ACCESS, parties, schema};
 
 /// The document.
 pub(crate) fn document() -> Value {
@@ -88,11 +89,13 @@ fn collection_path(entry: &Entry) -> Value {
         "summary": format!("List {}", entry.collection), "operationId": format!("list_{}", entry.collection), "tags": [entry.collection],
         "parameters": parameters::of_list(entry), "responses": responses("200", Some(body_of(entry.collection_in_json(), &many))),
     } });
+    path["get"][ACCESS] = parties(entry.access.who_may(Verb::Read));
     if entry.verbs.write {
         path["post"] = json!({
             "summary": format!("Create {}", entry.member), "operationId": format!("create_{}", entry.member), "tags": [entry.collection],
             "requestBody": { "required": true, "content": body_of(entry.member_in_json(), &reference(&format!("{}_create", entry.member))) },
             "responses": responses("201", Some(body_of(entry.member_in_json(), &reference(entry.member)))),
+            ACCESS: parties(entry.access.who_may(Verb::Create)),
         });
     }
     path
@@ -102,18 +105,18 @@ fn member_path(entry: &Entry) -> Value {
     let one = body_of(entry.member_in_json(), &reference(entry.member));
     let mut path = json!({
         "get": { "summary": format!("Show {}", entry.member), "operationId": format!("show_{}", entry.member), "tags": [entry.collection],
-            "parameters": [parameters::fields(entry)], "responses": responses("200", Some(one.clone())) },
+            "parameters": [parameters::fields(entry)], "responses": responses("200", Some(one.clone())), ACCESS: parties(entry.access.who_may(Verb::Read)) },
     });
     if entry.verbs.write {
         path["put"] = json!({
             "summary": format!("Update {}", entry.member), "operationId": format!("update_{}", entry.member), "tags": [entry.collection],
             "requestBody": { "required": true, "content": body_of(entry.member_in_json(), &reference(&format!("{}_update", entry.member))) },
-            "responses": responses("200", Some(one)),
+            "responses": responses("200", Some(one)), ACCESS: parties(entry.access.who_may(Verb::Update)),
         });
     }
     if entry.verbs.delete {
         path["delete"] = json!({ "summary": format!("Delete {}", entry.member), "operationId": format!("delete_{}", entry.member),
-            "tags": [entry.collection], "responses": responses("204", None) });
+            "tags": [entry.collection], "responses": responses("204", None), ACCESS: parties(entry.access.who_may(Verb::Delete)) });
     }
     path
 }
@@ -130,7 +133,7 @@ fn action_path(entry: &Entry, action: &MemberAction) -> Value {
     };
     let mut operation = json!({
         "summary": action.doc, "operationId": format!("{}_{}", entry.member, action.name),
-        "tags": [entry.collection], "responses": responses("200", Some(answer)),
+        "tags": [entry.collection], "responses": responses("200", Some(answer)), ACCESS: parties(entry.who_may_act(action)),
     });
     match action.method() {
         Method::Get => json!({ "get": operation }),

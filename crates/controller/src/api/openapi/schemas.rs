@@ -1,6 +1,7 @@
 //! What resources look like.
 
 use serde_json::{Map, Value, json};
+use weft_services::access::{Verb, Who};
 use weft_services::catalogue::Entry;
 use weft_services::{Attribute, AttributeType, OnCreate, Operation};
 
@@ -42,7 +43,26 @@ fn property(attribute: &Attribute) -> Value {
     if let OnCreate::Default(text) = attribute.on_create {
         property["default"] = serde_json::from_str(text).unwrap_or(Value::Null);
     }
+    let access = access_to(attribute);
+    if !access.is_empty() {
+        property[ACCESS] = access.into();
+    }
     property
+}
+
+/// Where the document says who may do something: not enforced before there are identities.
+pub(super) const ACCESS: &str = "x-weft-access";
+
+/// Who may see and set an attribute, as far as those are not all who may do so with the resource.
+fn access_to(attribute: &Attribute) -> Map<String, Value> {
+    let verbs = [("read", Verb::Read), ("create", Verb::Create), ("update", Verb::Update)];
+    let who = |(name, verb): (&str, Verb)| Some((name.to_owned(), parties(attribute.access.who_may(verb)?)));
+    verbs.into_iter().filter_map(who).collect()
+}
+
+/// Those to whom something is allowed.
+pub(super) fn parties(who: Who) -> Value {
+    who.iter().map(|party| party.as_str()).collect()
 }
 
 fn of_type(kind: AttributeType) -> Value {

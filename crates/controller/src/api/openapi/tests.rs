@@ -145,3 +145,24 @@ fn what_is_below_a_resource_and_what_can_be_done_with_one_are_in_the_document() 
     let routes = &document["components"]["schemas"]["router_update"]["properties"]["routes"]["items"];
     assert_eq!(routes["required"], serde_json::json!(["destination", "nexthop"]));
 }
+
+#[test]
+fn who_may_do_what_is_in_the_document() {
+    let document = document();
+    let bgpvpns = &document["paths"]["/v2.0/bgpvpn/bgpvpns"];
+    assert_eq!(bgpvpns["post"]["x-weft-access"], serde_json::json!(["admin"]));
+    assert_eq!(bgpvpns["get"]["x-weft-access"], serde_json::json!(["admin", "owner"]));
+    let schemas = &document["components"]["schemas"];
+    let of = |schema: &str, name: &str| schemas[schema]["properties"][name]["x-weft-access"].clone();
+    let targets = serde_json::json!({"read": ["admin"], "update": ["admin"]});
+    assert_eq!(of("bgpvpn", "route_targets"), targets);
+    assert_eq!(of("bgpvpn", "name"), Value::Null, "as with the resource");
+    assert_eq!(of("port_create", "binding:profile")["create"], serde_json::json!(["service"]));
+    let actions = CATALOGUE.iter().flat_map(|entry| entry.actions.iter().map(move |action| (entry, action)));
+    for (entry, action) in actions {
+        let item = &document["paths"][&format!("/v2.0/{}/{{id}}/{}", entry.path, action.name)];
+        let operation = item.get("put").or_else(|| item.get("get")).unwrap();
+        let who: Vec<&str> = entry.who_may_act(action).iter().map(|party| party.as_str()).collect();
+        assert_eq!(operation["x-weft-access"], serde_json::json!(who), "{}", action.name);
+    }
+}

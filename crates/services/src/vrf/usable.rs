@@ -1,0 +1,109 @@
+//! Which learned routes a VRF uses, whatever others tell.
+//!
+//! * What is ours is nobody else's to say: a route to a tunnel endpoint of a host of ours, or to the MAC address that a VRF of
+//!   ours has on one, is not used.
+//! * A MAC address is in one place in a VRF, since its VXLAN device sends to one: of several tunnel endpoints and VNIs that
+//!   were told for it, over all destinations, the lowest is taken, and routes to the others are not used.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use weft_net::{HostName, Mac, Vni};
+
+use crate::compile::{FragmentKey, Step};
+use crate::facts::{LearnedEncapsulation, LearnedRoute, Place};
+use crate::vrf::compile::touched_by_learned;
+use crate::vrf::objects::{router_mac, router_macs};
+use crate::{Exclusive, Id, Model, RowKind};
+
+/// The learned routes from a VRF to a destination that it uses.
+pub(super) fn routes(model: &Model, vrf: Id, destination: IpNet) -> impl Iterator<Item = &LearnedRoute> {
+    model.facts.routes(vrf, destination).iter().filter(move |route| is_usable(model, vrf, route))
+}
+
+fn is_usable(model: &Model, vrf: Id, route: &LearnedRoute) -> bool {
+    match route.encapsulation {
+        LearnedEncapsulation::Mpls { .. } => !model.is_own_endpoint(route.next_hop),
+        LearnedEncapsulation::Vxlan { vni, router_mac } => {
+            !is_own_router(model, router_mac) && place(model, vrf, router_mac) == Some((route.next_hop, vni))
+        }
+    }
+}
+
+/// Where a VRF sends what is for a router of others.
+fn place(model: &Model, vrf: Id, router: Mac) -> Option<Place> {
+    let mut places = model.facts.routers().places(vrf, router).map(|(place, _)| place);
+    places.find(|(next_hop, _)| !model.is_own_endpoint(*next_hop))
+}
+
+/// Whether a MAC address is that of a VRF of ours on a host of ours.
+fn is_own_router(model: &Model, mac: Mac) -> bool {
+    let [_, a, b, c, ..] = mac.octets();
+    let Ok(vni) = Vni::try_from(u32::from_be_bytes([0, a, b, c])) else { return false };
+    let is_vrf = model.owner_of(&Exclusive::Vni(vni)).is_some_and(|owner| owner.kind == RowKind::Vrf);
+    is_vrf && model.hosts().any(|host| router_mac(vni, host) == mac)
+}
+
+/// Adds what routes touch that come or go: others to the same router, if with them it is elsewhere than before.
+pub(super) fn touched_with(
+    model: &Model,
+    (vrf, destination): (Id, IpNet),
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    for route in model.facts.routes(vrf, destination) {
+        let LearnedEncapsulation::Vxlan { router_mac, .. } = route.encapsulation else { continue };
+        let Some(place) = place(model, vrf, router_mac) else { continue };
+        let mut places = model.facts.routers().places(vrf, router_mac);
+        // It is there because of this destination alone, and others would have it elsewhere.
+        let is_by_this =
+            places.any(|(of, behind)| of == place && behind.len() == 1 && behind.contains(&destination));
+        if is_by_this && model.facts.routers().places(vrf, router_mac).nth(1).is_some() {
+            touch_router(model, vrf, router_mac, touched);
+        }
+    }
+}
+
+/// Adds what is touched when a VNI becomes a VRF's, or is no longer.
+pub(super) fn touched_by_vni(model: &Model, vni: Vni, touched: &mut BTreeSet<FragmentKey>) {
+    let [first, last] = router_macs(vni);
+    let routers: BTreeSet<(Id, Mac)> = model.facts.routers().between(first, last).collect();
+    routers.into_iter().for_each(|(vrf, mac)| touch_router(model, vrf, mac, touched));
+}
+
+/// Adds what is touched when a host comes, goes, or has another tunnel endpoint than before.
+pub(super) fn touched_by_host(
+    model: &Model,
+    step: &Step<'_>,
+    name: &HostName,
+    touched: &mut BTreeSet<FragmentKey>,
+) {
+    let of = |model: &Model| model.host(name).map(|host| (host.number, host.fact.tunnel_endpoint));
+    let around = [of(step.before), of(step.after)];
+    if around[0] == around[1] {
+        return;
+    }
+    let numbers: BTreeSet<[u8; 2]> =
+        around.iter().flatten().map(|(number, _)| number.to_be_bytes()).collect();
+    let endpoints: BTreeSet<IpAddr> = around.iter().flatten().filter_map(|(_, endpoint)| *endpoint).collect();
+    let has_number = |mac: Mac| {
+        let [.., d, e] = mac.octets();
+        numbers.contains(&[d, e])
+    };
+    let routers = model.facts.routers().iter();
+    let routers = routers.filter(|(_, mac, next_hop)| has_number(*mac) || endpoints.contains(next_hop));
+    let routers: BTreeSet<(Id, Mac)> = routers.map(|(vrf, mac, _)| (vrf, mac)).collect();
+    routers.into_iter().for_each(|(vrf, mac)| touch_router(model, vrf, mac, touched));
+    for ((vrf, destination), routes) in model.facts.all_routes() {
+        if routes.iter().any(|route| endpoints.contains(&route.next_hop)) {
+            touched_by_learned(model, *vrf, [*destination], touched);
+        }
+    }
+}
+
+/// All that leads to a router.
+fn touch_router(model: &Model, vrf: Id, router: Mac, touched: &mut BTreeSet<FragmentKey>) {
+    for (_, destinations) in model.facts.routers().places(vrf, router) {
+        touched_by_learned(model, vrf, destinations.iter().copied(), touched);
+    }
+}

@@ -1,0 +1,247 @@
+//! What VRFs tell others: of several instances of an address each by itself, extra routes, and addresses of ports, as far as
+//! associations say so; and that it is in the tables whether it is told or not.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Site, check, everything, host_name, id, objects_of_prefix};
+use serde_json::{Value, json};
+use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
+use weft_net::{HostName, RouteDistinguisher};
+use weft_services::compile::{self, FragmentKey, Subject};
+use weft_services::vrf::{Announcement, announcements};
+use weft_services::{Id, RowKind};
+
+const MAIN_TABLE: u32 = 254;
+
+/// Network 10.1.1.0/24 and 2001:db8:1::/64, and a VPN.
+struct Bench {
+    site: Site,
+    network: String,
+    subnets: [String; 2],
+    vpn: String,
+}
+
+fn bench() -> Bench {
+    let mut site = Site::with_hosts(3, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnets = [(4, "10.1.1.0/24"), (6, "2001:db8:1::/64")].map(|(version, cidr)| {
+        let subnet = json!({"network_id": network, "ip_version": version, "cidr": cidr});
+        id(&site.create("subnets", subnet).unwrap())
+    });
+    let vpn = id(&site.create("bgpvpns", json!({"route_targets": ["64512:100"]})).unwrap());
+    Bench { site, network, subnets, vpn }
+}
+
+impl Bench {
+    fn port(&mut self, host: u8, addresses: &[&str], is_anycast: bool) -> String {
+        let fixed_ips: Vec<Value> = addresses.iter().map(|ip| json!({ "ip_address": ip })).collect();
+        let namespace = format!("vm{}", self.site.model.rows().count());
+        let port = json!({"network_id": self.network, "binding:host_id": format!("host{host}"), "anycast": is_anycast,
+            "binding:profile": {"namespace": namespace}, "fixed_ips": fixed_ips});
+        id(&self.site.create("ports", port).unwrap())
+    }
+
+    fn associate(&mut self, what: &str, request: Value) -> String {
+        let mut request = request;
+        request["bgpvpn_id"] = json!(self.vpn);
+        let made = self.site.create(&format!("bgpvpn_{what}_associations"), request).unwrap();
+        check(&self.site.model);
+        id(&made)
+    }
+
+    /// A router of the network, with a part in the VPN; answers both.
+    fn router(&mut self) -> (String, String) {
+        let router = id(&self.site.create("routers", json!({})).unwrap());
+        for subnet in self.subnets.clone() {
+            let interface = json!({ "subnet_id": subnet });
+            self.site.act(("routers", &router), "add_router_interface", interface).unwrap();
+        }
+        let association = self.associate("router", json!({ "router_id": router }));
+        (router, association)
+    }
+
+    fn objects(&self, vrf: Id, prefix: &str, host: u8) -> Vec<Object> {
+        objects_of_prefix(&self.site.model, (vrf, prefix), host)
+    }
+
+    /// By which addresses a table of a VRF leads to a prefix on a host.
+    fn ways(&self, (vrf, table): (Id, u32), prefix: &str, host: u8) -> BTreeSet<String> {
+        let objects = self.objects(vrf, prefix, host);
+        let mut routes = objects.iter().filter_map(|object| match object {
+            Object::Route(route) if route.table == table => Some(&route.to),
+            _ => None,
+        });
+        let Some(RouteTo::Paths(paths)) = routes.next() else { return BTreeSet::new() };
+        paths.iter().filter_map(|path| path.via).map(|via| via.to_string()).collect()
+    }
+
+    /// The hosts to which a VRF on a host sends what is for a prefix.
+    fn hosts(&self, vrf: Id, prefix: &str, host: u8) -> BTreeSet<String> {
+        let entries = self.objects(vrf, prefix, host).into_iter().filter_map(|object| match object {
+            Object::VxlanFdb(entry) => Some(entry.destination.to_string()),
+            _ => None,
+        });
+        entries.collect()
+    }
+
+    fn announced(&self, vrf: Id, prefix: &str) -> Vec<Announcement> {
+        let key = FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap()));
+        let announced = announcements(&self.site.model, &key);
+        let targets = BTreeSet::from(["64512:100".parse().unwrap()]);
+        assert!(announced.iter().all(|one| one.targets == targets), "{announced:?}");
+        announced
+    }
+
+    /// Makes a change; everything else on hosts by it is said to be touched by it.
+    fn change(&mut self, change: impl FnOnce(&mut Site)) {
+        let (model, before) = (self.site.model.clone(), everything(&self.site.model));
+        change(&mut self.site);
+        check(&self.site.model);
+        let touched = compile::touched(&model, &self.site.model, &self.site.writes);
+        let touched: BTreeSet<FragmentId> = touched.iter().map(FragmentKey::id).collect();
+        let after = everything(&self.site.model);
+        for key in before.keys().chain(after.keys()) {
+            assert!(before.get(key) == after.get(key) || touched.contains(&key.1), "{} on {}", key.1, key.0);
+        }
+    }
+}
+
+fn set(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// One path for each instance, each with a distinguisher of its own, of the hosts that the instances are on.
+fn assert_each_by_itself(announced: &[Announcement], hosts: &[u8]) {
+    let distinguishers: BTreeSet<RouteDistinguisher> =
+        announced.iter().map(|one| one.route_distinguisher).collect();
+    assert_eq!((announced.len(), distinguishers.len()), (hosts.len(), hosts.len()), "{announced:?}");
+    let mut on: Vec<HostName> = announced.iter().map(|one| one.host.clone()).collect();
+    on.sort();
+    assert_eq!(on, hosts.iter().copied().map(host_name).collect::<Vec<_>>());
+    for one in announced {
+        let host = one.host.as_str().trim_start_matches("host");
+        assert_eq!(one.next_hop.to_string(), format!("192.0.2.{host}"));
+    }
+}
+
+#[test]
+fn instances_of_one_address_are_told_each_with_a_distinguisher_of_its_own() {
+    let mut bench = bench();
+    let network = bench.network.clone();
+    bench.associate("network", json!({ "network_id": network }));
+    let ports = [1, 1, 2].map(|host| bench.port(host, &["10.1.1.5"], true));
+    let vrf: Id = bench.vpn.parse().unwrap();
+    let announced = bench.announced(vrf, "10.1.1.5/32");
+    assert_each_by_itself(&announced, &[1, 1, 2]);
+    bench.change(|site| site.delete("ports", &ports[0]).unwrap());
+    let left = bench.announced(vrf, "10.1.1.5/32");
+    assert_each_by_itself(&left, &[1, 2]);
+    let former: BTreeSet<RouteDistinguisher> = announced.iter().map(|one| one.route_distinguisher).collect();
+    assert!(
+        left.iter().all(|one| former.contains(&one.route_distinguisher)),
+        "what is left is not told anew"
+    );
+}
+
+#[test]
+fn instances_behind_ports_are_told_each_with_a_distinguisher_of_its_own() {
+    let mut bench = bench();
+    let mut announced = Vec::new();
+    for (host, address) in [(1, "10.1.1.1"), (1, "10.1.1.2"), (2, "10.1.1.3")] {
+        let port = bench.port(host, &[address], false);
+        let routes = json!([{"type": "prefix", "prefix": "198.51.100.5/32"}]);
+        let made = bench.associate("port", json!({"port_id": port, "routes": routes}));
+        let row = bench.site.model.rows().find_map(|row| match row {
+            weft_services::Row::BgpvpnPortAssociation(row) if row.standard.id.to_string() == made => {
+                Some(row.service_port_id)
+            }
+            _ => None,
+        });
+        announced.extend(bench.announced(row.unwrap(), "198.51.100.5/32"));
+    }
+    assert_each_by_itself(&announced, &[1, 1, 2]);
+}
+
+#[test]
+fn extra_routes_lead_to_the_port_that_is_their_next_hop() {
+    let mut bench = bench();
+    bench.port(1, &["10.1.1.8", "2001:db8:1::8"], false);
+    bench.port(2, &["10.1.1.9", "2001:db8:1::9"], false);
+    bench.port(3, &["10.1.1.7"], false);
+    let (router, _) = bench.router();
+    let vrf: Id = router.parse().unwrap();
+    let of = |routes: &[(&str, &str)]| {
+        let route =
+            |(destination, nexthop): &(&str, &str)| json!({"destination": destination, "nexthop": nexthop});
+        json!({"routes": routes.iter().map(route).collect::<Vec<_>>()})
+    };
+    let both = [
+        ("10.8.0.0/16", "10.1.1.8"),
+        ("10.8.0.0/16", "10.1.1.9"),
+        ("10.9.0.0/16", "10.1.1.9"),
+        ("2001:db8:8::/48", "2001:db8:1::8"),
+    ];
+    bench.change(|site| drop(site.act(("routers", &router), "add_extraroutes", of(&both)).unwrap()));
+    assert_eq!(bench.ways((vrf, MAIN_TABLE), "10.9.0.0/16", 2), set(&["10.1.1.9"]));
+    assert_eq!(bench.ways((vrf, INGRESS_TABLE), "10.9.0.0/16", 2), set(&["10.1.1.9"]));
+    assert_eq!(bench.ways((vrf, INGRESS_TABLE), "10.8.0.0/16", 1), set(&["10.1.1.8"]));
+    assert_eq!(bench.ways((vrf, INGRESS_TABLE), "2001:db8:8::/48", 1), set(&["2001:db8:1::8"]));
+    assert_eq!(bench.hosts(vrf, "10.8.0.0/16", 3), set(&["192.0.2.1", "192.0.2.2"]), "both share");
+    assert_eq!(bench.hosts(vrf, "2001:db8:8::/48", 3), set(&["192.0.2.1"]));
+    assert!(bench.hosts(vrf, "10.9.0.0/16", 2).is_empty(), "the port is on this host");
+    bench.change(|site| drop(site.act(("routers", &router), "remove_extraroutes", of(&both[1..2])).unwrap()));
+    assert_eq!(bench.hosts(vrf, "10.8.0.0/16", 3), set(&["192.0.2.1"]));
+    bench.change(|site| drop(site.update("routers", &router, json!({"routes": []})).unwrap()));
+    for host in 1..=3 {
+        assert!(bench.objects(vrf, "10.8.0.0/16", host).is_empty(), "on host{host}");
+    }
+}
+
+#[test]
+fn extra_routes_are_told_as_long_as_the_association_says_so() {
+    let mut bench = bench();
+    bench.port(1, &["10.1.1.8"], false);
+    bench.port(2, &["10.1.1.9"], false);
+    bench.port(3, &["10.1.1.7"], false);
+    let (router, association) = bench.router();
+    let vrf: Id = router.parse().unwrap();
+    let routes =
+        ["10.1.1.8", "10.1.1.9"].map(|nexthop| json!({"destination": "10.8.0.0/16", "nexthop": nexthop}));
+    bench.change(|site| drop(site.update("routers", &router, json!({ "routes": routes })).unwrap()));
+    for advertises in [true, false, true] {
+        let request = json!({ "advertise_extra_routes": advertises });
+        bench.change(|site| drop(site.update("bgpvpn_router_associations", &association, request).unwrap()));
+        let hosts: &[u8] = if advertises { &[1, 2] } else { &[] };
+        assert_each_by_itself(&bench.announced(vrf, "10.8.0.0/16"), hosts);
+        assert_each_by_itself(&bench.announced(vrf, "10.1.1.8/32"), &[1]);
+        assert_eq!(
+            bench.hosts(vrf, "10.8.0.0/16", 3),
+            set(&["192.0.2.1", "192.0.2.2"]),
+            "it is there whether it is told or not"
+        );
+    }
+    bench.change(|site| site.delete("bgpvpn_router_associations", &association).unwrap());
+    assert!(bench.announced(vrf, "10.8.0.0/16").is_empty(), "a router in no VPN tells nobody");
+}
+
+#[test]
+fn addresses_of_a_port_are_told_as_long_as_its_association_says_so_and_its_routes_always() {
+    let mut bench = bench();
+    let port = bench.port(1, &["10.1.1.5", "2001:db8:1::5"], false);
+    let routes = json!([{"type": "prefix", "prefix": "198.51.100.0/24"}]);
+    let association = bench.associate("port", json!({"port_id": port, "routes": routes}));
+    let vrf = bench.site.model.vrfs().map(|vrf| vrf.standard.id).next().unwrap();
+    for advertises in [true, false, true] {
+        let request = json!({ "advertise_fixed_ips": advertises });
+        bench.change(|site| drop(site.update("bgpvpn_port_associations", &association, request).unwrap()));
+        let hosts: &[u8] = if advertises { &[1] } else { &[] };
+        assert_each_by_itself(&bench.announced(vrf, "10.1.1.5/32"), hosts);
+        assert_each_by_itself(&bench.announced(vrf, "2001:db8:1::5/128"), hosts);
+        assert_each_by_itself(&bench.announced(vrf, "198.51.100.0/24"), &[1]);
+        assert!(!bench.objects(vrf, "10.1.1.5/32", 1).is_empty(), "it is there whether it is told or not");
+    }
+}

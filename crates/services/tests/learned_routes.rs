@@ -1,0 +1,110 @@
+//! Routes that others tell, some of which cannot be used: one router in several places, and what is ours.
+
+#![allow(clippy::unwrap_used, reason = "these are tests")]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Site, id};
+use serde_json::json;
+use weft_dataplane::{HostIntent, Object};
+use weft_net::{HostName, Mac};
+use weft_services::compile::{self, FragmentKey};
+use weft_services::{Fact, LearnedEncapsulation, LearnedRoute, RowKind, vrf::Vrf};
+
+/// A VPN with a port on host 1 of 2.
+fn site() -> Site {
+    let mut site = Site::with_hosts(2, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.0.0/24"});
+    site.create("subnets", subnet).unwrap();
+    let vpn = id(&site.create("bgpvpns", json!({"route_targets": ["64512:1"]})).unwrap());
+    let association = json!({"bgpvpn_id": vpn, "network_id": network});
+    site.create("bgpvpn_network_associations", association).unwrap();
+    let port = json!({"network_id": network, "binding:host_id": "host1",
+        "binding:profile": {"namespace": "web"}});
+    site.create("ports", port).unwrap();
+    site
+}
+
+fn vrf(site: &Site) -> &Vrf {
+    site.model.vrfs().next().unwrap()
+}
+
+fn host(number: u8) -> HostName {
+    format!("host{number}").parse().unwrap()
+}
+
+fn by(next_hop: [u8; 4], router_mac: Mac) -> LearnedRoute {
+    let encapsulation = LearnedEncapsulation::Vxlan { vni: 9000.try_into().unwrap(), router_mac };
+    LearnedRoute { next_hop: next_hop.into(), encapsulation, local_pref: 100 }
+}
+
+fn learn(site: &mut Site, destination: &str, routes: &[LearnedRoute]) -> BTreeSet<FragmentKey> {
+    let vrf = vrf(site).standard.id;
+    let fact = Fact::Routes { vrf, destination: destination.parse().unwrap(), routes: routes.to_vec() };
+    let before = site.model.clone();
+    site.model.learn([&fact]);
+    compile::touched_by(&before, &site.model, [&fact])
+}
+
+/// The learned destinations that a host has routes to, and the endpoints that it sends to for them; nothing of which conflicts.
+fn outside(site: &Site) -> (Vec<String>, Vec<String>) {
+    let mut intent = HostIntent::default();
+    compile::intent_of(&site.model, &host(1)).into_iter().for_each(|fragment| intent.upsert(fragment));
+    assert!(intent.conflicts().is_empty(), "{:?}", intent.conflicts());
+    let (mut destinations, mut endpoints) = (Vec::new(), Vec::new());
+    for (_, object) in intent.want() {
+        match object {
+            Object::Route(route) if route.destination.to_string().starts_with("203.") => {
+                destinations.push(route.destination.to_string());
+            }
+            Object::VxlanFdb(entry) => endpoints.push(entry.destination.to_string()),
+            _ => {}
+        }
+    }
+    (destinations, endpoints)
+}
+
+fn texts(these: &[&str]) -> Vec<String> {
+    these.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_router_that_is_said_to_be_in_two_places_is_in_the_lowest_for_every_destination() {
+    let mut site = site();
+    let router: Mac = "0a:00:00:00:00:01".parse().unwrap();
+    let (a, b) = (by([198, 51, 100, 1], router), by([198, 51, 100, 2], router));
+    learn(&mut site, "203.0.113.1/32", std::slice::from_ref(&b));
+    assert_eq!(outside(&site), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.2"])));
+    // The other place comes with another destination, and is preferred: what led to the first touches both.
+    let touched = learn(&mut site, "203.0.113.2/32", std::slice::from_ref(&a));
+    assert_eq!(touched.len(), 2);
+    assert_eq!(outside(&site), (texts(&["203.0.113.2/32"]), texts(&["198.51.100.1"])));
+    // One more there touches no other.
+    assert_eq!(learn(&mut site, "203.0.113.3/32", &[b, a]).len(), 1);
+    assert_eq!(outside(&site).0, texts(&["203.0.113.2/32", "203.0.113.3/32"]));
+    learn(&mut site, "203.0.113.3/32", &[]);
+    assert_eq!(learn(&mut site, "203.0.113.2/32", &[]).len(), 2);
+    assert_eq!(outside(&site), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.2"])));
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_host_of_ours_and_when_that_is_gone_it_is_others() {
+    let mut site = site();
+    let number = site.model.host(&host(2)).unwrap().number.to_be_bytes();
+    let [_, a, b, c] = vrf(&site).vni.get().to_be_bytes();
+    let of_host_2 = Mac::new([2, a, b, c, number[0], number[1]]);
+    let of_none = Mac::new([2, a, b, c, 0xff, 0xff]);
+    learn(&mut site, "203.0.113.1/32", &[by([198, 51, 100, 1], of_host_2)]);
+    learn(&mut site, "203.0.113.2/32", &[by([192, 0, 2, 2], "0a:00:00:00:00:01".parse().unwrap())]);
+    learn(&mut site, "203.0.113.3/32", &[by([198, 51, 100, 3], of_none)]);
+    assert_eq!(outside(&site), (texts(&["203.0.113.3/32"]), texts(&["198.51.100.3"])));
+    let before = site.model.clone();
+    site.delete("hosts", "host2").unwrap();
+    assert_eq!(outside(&site).0, texts(&["203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"]));
+    let touched = compile::touched(&before, &site.model, &site.writes);
+    let prefixes = touched.iter().filter(|key| key.service.kind == RowKind::Vrf);
+    assert_eq!(prefixes.count(), 2, "{touched:?}");
+}

@@ -1,6 +1,5 @@
 //! Where BGP neighbours connect to, whichever speaker they are for.
 
-
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 

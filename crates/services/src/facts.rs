@@ -30,7 +30,7 @@ pub enum Fact {
         vrf: Id,
         /// The destination.
         destination: IpNet,
-        /// The routes, each as good as the others.
+        /// The routes: each host takes the most preferred of those that it can send.
         routes: Vec<LearnedRoute>,
     },
     /// The vNIC of an instance port has lost its carrier, or has it again.
@@ -93,6 +93,14 @@ pub struct LearnedRoute {
     pub encapsulation: LearnedEncapsulation,
     /// How much it is preferred (RFC 4271 §5.1.5).
     pub local_pref: u32,
+}
+
+impl LearnedRoute {
+    /// Whether only hosts that forward MPLS can send along it.
+    #[must_use]
+    pub const fn needs_mpls(&self) -> bool {
+        matches!(self.encapsulation, LearnedEncapsulation::Mpls { .. })
+    }
 }
 
 /// In what packets are sent along a learned route.

@@ -10,10 +10,10 @@ use common::{Site, everything, host_name, id, objects_of_prefix};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
-use weft_net::{HostName, RouteTarget};
+use weft_net::{Capability, HostName, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
 use weft_services::vrf::{Announcement, announcements};
-use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind};
+use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
 
 const MAIN_TABLE: u32 = 254;
 
@@ -207,6 +207,46 @@ fn what_a_vpn_has_learned_from_outside_is_leaked_for_as_long_as_it_has() {
     assert_eq!(bench.hosts(b, "203.0.113.0/24"), ["192.0.2.2"]);
     bench.learn(&Fact::Routes { vrf: a, destination, routes: Vec::new() });
     assert!(bench.hosts(b, "203.0.113.0/24").is_empty());
+}
+
+/// A route that was learned, to 198.51.100.`last`: by MPLS, or by VXLAN.
+fn learned(last: u8, local_pref: u32, is_mpls: bool) -> LearnedRoute {
+    let encapsulation = if is_mpls {
+        LearnedEncapsulation::Mpls { label: 1000.try_into().unwrap() }
+    } else {
+        let router_mac = "02:00:00:00:ff:01".parse().unwrap();
+        LearnedEncapsulation::Vxlan { vni: 9000.try_into().unwrap(), router_mac }
+    };
+    LearnedRoute { next_hop: [198, 51, 100, last].into(), encapsulation, local_pref }
+}
+
+#[test]
+fn each_host_takes_the_best_of_what_it_can_send() {
+    let mut bench = bench();
+    let mut fact = bench.site.model.host(&host_name(4)).unwrap().fact.clone();
+    fact.capabilities.remove(&Capability::Mpls);
+    for write in describe_host(&bench.site.model, &host_name(4), &fact, Timestamp(8)).unwrap() {
+        bench.site.model.apply(&write);
+    }
+    // Two ports on hosts 1 and 2 lead to 198.51.100.0/24 with a preference of 100.
+    two_ways(&mut bench, None, None);
+    let vrf = bench.vrf_of(0);
+    let mut learn = |prefix: &str, routes: Vec<LearnedRoute>| {
+        bench.learn(&Fact::Routes { vrf, destination: prefix.parse().unwrap(), routes });
+        (bench.paths(vrf, prefix, 1, MAIN_TABLE).join(" "), bench.hosts(vrf, prefix).join(" "))
+    };
+    let said = |able: &str, unable: &str| (able.to_owned(), unable.to_owned());
+    let [mpls, vxlan] =
+        [|local_pref| learned(8, local_pref, true), |local_pref| learned(9, local_pref, false)];
+    let elsewhere = "203.0.113.0/24";
+    assert_eq!(learn(elsewhere, vec![mpls(200), vxlan(100)]), said("198.51.100.8", "198.51.100.9"));
+    assert_eq!(learn(elsewhere, vec![mpls(200)]), said("198.51.100.8", ""));
+    let ours = "198.51.100.0/24";
+    assert_eq!(learn(ours, vec![mpls(200)]), said("198.51.100.8", "192.0.2.1 192.0.2.2"));
+    assert_eq!(learn(ours, vec![mpls(200), vxlan(50)]), said("198.51.100.8", "192.0.2.1 192.0.2.2"));
+    assert_eq!(learn(ours, vec![mpls(200), vxlan(150)]), said("198.51.100.8", "198.51.100.9"));
+    let (own, _) = learn(ours, vec![]);
+    assert_eq!(learn(ours, vec![mpls(90)]), said(&own, "192.0.2.1 192.0.2.2"));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 mod connection;
 mod keys;
+mod listener;
 mod socket;
 
 use std::collections::HashMap;
@@ -21,17 +22,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::session::{ConnectionId, refusal};
 use crate::speaker::{Action, Speaker};
 use connection::{Connection, Turn};
-use keys::Keys;
+
+pub use listener::{Accepted, Listener};
 
 /// How many commands may wait.
 const COMMANDS_MAX: usize = 64;
+/// How many connections may wait that somebody else has accepted.
+const ACCEPTED_MAX: usize = 64;
 /// How many slices of work are done before connections have their turn again.
 const SLICES_A_TURN: usize = 4;
 /// How long nothing is accepted after an error of accepting.
@@ -51,6 +55,7 @@ enum Command {
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    accepted: mpsc::Sender<Accepted>,
     learned: Arc<Notify>,
 }
 
@@ -75,6 +80,15 @@ impl Handle {
         self.commands.send(Command::End).await.is_ok()
     }
 
+    /// Hands over a connection that a listener of several speakers has accepted. With more than can wait it is closed: the neighbour
+    /// comes again.
+    pub fn hand(&self, accepted: Accepted) {
+        let remote = accepted.remote;
+        if self.accepted.try_send(accepted).is_err() {
+            tracing::warn!(%remote, "a connection was not taken by its speaker");
+        }
+    }
+
     /// Waits until [`Speaker::poll_learned`] may have something, or [`Speaker::has_heard_all`] is so for the first time.
     pub async fn learned(&self) {
         self.learned.notified().await;
@@ -85,12 +99,12 @@ impl Handle {
 #[derive(Debug)]
 pub struct Driver {
     speaker: Speaker,
-    listeners: Vec<TcpListener>,
+    listener: Listener,
+    accepted: mpsc::Receiver<Accepted>,
     connections: HashMap<ConnectionId, Connection>,
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
-    keys: Keys,
     /// Nothing is accepted until then: the kernel could not just now.
     accepting_from: Option<Instant>,
     /// Whether every neighbour has sent all that it had, once.
@@ -104,21 +118,21 @@ impl Driver {
     /// When one of them cannot be listened on.
     pub fn new(speaker: Speaker, listen: &[SocketAddr]) -> io::Result<(Self, Handle)> {
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
-        let listeners =
-            listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+        let (handed, accepted) = mpsc::channel(ACCEPTED_MAX);
+        let listener = Listener::bind(listen)?;
         let learned = Arc::new(Notify::new());
-        let handle = Handle { commands: sender, learned: Arc::clone(&learned) };
-        let (connections, dialing) = (HashMap::new(), JoinSet::new());
+        let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
+        let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
         let driver = Self {
             speaker,
-            listeners,
+            listener,
+            accepted,
             connections,
             dialing,
             commands,
             learned,
-            keys: Keys::default(),
             accepting_from: None,
-            had_heard_all: false,
+            had_heard_all,
         };
         Ok((driver, handle))
     }
@@ -128,7 +142,7 @@ impl Driver {
     /// # Errors
     /// When the kernel does not say.
     pub fn listens_on(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        self.listener.addresses()
     }
 
     /// Runs until there is no [`Handle`] any more.
@@ -136,7 +150,7 @@ impl Driver {
         let mut buffer = vec![0; connection::READ_LENGTH];
         loop {
             self.act();
-            self.listen_with_keys();
+            self.listener.set_md5_keys(self.speaker.take_md5_keys(), now());
             let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
             let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
             self.had_heard_all |= has_now_heard_all;
@@ -145,10 +159,11 @@ impl Driver {
             }
             let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
             let is_accepting = self.is_accepting();
-            let Self { speaker, listeners, connections, dialing, commands, .. } = &mut self;
+            let Self { speaker, listener, accepted, connections, dialing, commands, .. } = &mut self;
             let event = tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                accepted = poll_fn(|context| accept(listeners, context)), if is_accepting => Event::Accepted(accepted),
+                accepted = listener.accept(), if is_accepting => Event::Accepted(accepted),
+                Some(accepted) = accepted.recv() => Event::Accepted(Ok(accepted)),
                 Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
                 () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
                 () = sleep_until(deadline), if deadline.is_some() => Event::Turned,
@@ -158,7 +173,7 @@ impl Driver {
                 Event::Command(None) => return,
                 Event::Command(Some(Command::End)) => return self.linger(&mut buffer).await,
                 Event::Command(Some(Command::Ask(ask))) => ask(&mut self.speaker, now()),
-                Event::Accepted(Ok((stream, remote))) => self.accepted(stream, remote),
+                Event::Accepted(Ok(accepted)) => self.accepted(accepted),
                 Event::Accepted(Err(error)) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     self.accepting_from = Some(now() + ACCEPT_PAUSE);
@@ -174,7 +189,7 @@ impl Driver {
 
     /// Goes on with the connections that are being closed, so that their neighbours read why; with no others.
     async fn linger(mut self, buffer: &mut [u8]) {
-        self.listeners.clear();
+        self.listener = Listener::default();
         self.act();
         self.connections.retain(|_, connection| connection.is_closing());
         let until = tokio::time::Instant::now() + connection::LINGER;
@@ -209,7 +224,10 @@ impl Driver {
 
     /// When there is something to do at the latest.
     fn next_deadline(&self) -> Option<Instant> {
-        [self.speaker.next_deadline(), self.keys.retry_at(), self.accepting_from].into_iter().flatten().min()
+        [self.speaker.next_deadline(), self.listener.retry_at(), self.accepting_from]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether it accepts connections again after one could not be: the one that waits would fail again at once.
@@ -218,22 +236,9 @@ impl Driver {
         self.accepting_from.is_none()
     }
 
-    /// Tells the listeners whose packets must be signed, when that has changed.
-    fn listen_with_keys(&mut self) {
-        let Self { keys, speaker, listeners, .. } = self;
-        keys.update(speaker.take_md5_keys(), now(), |prefix, key| {
-            listeners.iter().try_for_each(|listener| {
-                // A listener is of one address family alone.
-                let is_of = listener.local_addr()?.is_ipv4() == prefix.addr().is_ipv4();
-                if is_of { socket::set_md5_key(listener, prefix, key) } else { Ok(()) }
-            })
-        });
-    }
-
-    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr) {
-        let remote = remote.ip().to_canonical();
+    fn accepted(&mut self, Accepted { stream, remote, is_unverified }: Accepted) {
         let transport = self.speaker.transport(remote);
-        if transport.md5_key.is_some() && self.keys.is_unverified(remote) {
+        if transport.md5_key.is_some() && is_unverified {
             tracing::warn!(%remote, "a connection that may be unsigned is refused");
             return;
         }
@@ -268,7 +273,7 @@ impl Driver {
 
 enum Event {
     Command(Option<Command>),
-    Accepted(io::Result<(TcpStream, SocketAddr)>),
+    Accepted(io::Result<Accepted>),
     Dialed(Option<(ConnectionId, io::Result<TcpStream>)>),
     Turned,
 }
@@ -281,14 +286,6 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
     if let Some(deadline) = deadline {
         tokio::time::sleep_until(deadline).await;
     }
-}
-
-fn accept(listeners: &[TcpListener], context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-    listeners
-        .iter()
-        .map(|listener| listener.poll_accept(context))
-        .find(Poll::is_ready)
-        .unwrap_or(Poll::Pending)
 }
 
 /// Gives each connection its turn; ready if one of them had use for it.

@@ -206,7 +206,7 @@ impl Speaker {
             match family {
                 Family::RouteTarget => return false,
                 Family::Vpnv4 | Family::Vpnv6 | Family::Evpn => {
-                    instances.hold(pending.destination, pending.paths.first());
+                    instances.hold(pending.destination, pending.paths);
                     return !pending.paths.is_empty();
                 }
                 Family::Ipv4Unicast | Family::Ipv6Unicast => {}
@@ -298,9 +298,9 @@ impl Instances {
         });
     }
 
-    /// Notes which instances have a destination by its best path.
-    fn hold(&mut self, destination: &Destination, best: Option<&PathView<'_>>) {
-        let targets = best.into_iter().flat_map(|path| path.attributes.attributes.extended_communities());
+    /// Notes which instances have a destination by one of its paths.
+    fn hold(&mut self, destination: &Destination, paths: &[PathView<'_>]) {
+        let targets = paths.iter().flat_map(|path| path.attributes.attributes.extended_communities());
         let targets = targets.filter_map(|community| community.route_target());
         let after: BTreeSet<Arc<str>> =
             targets.filter_map(|target| self.by_target.get(&target)).flatten().cloned().collect();
@@ -325,15 +325,14 @@ impl Instances {
 }
 
 impl Instance {
-    /// The best paths of all distinguishers, compared with each other.
+    /// The best of the paths that it imports, of all distinguishers, compared with each other, and those as good.
     pub(super) fn best(&self, key: &Destination, rib: &Rib) -> Vec<Found> {
         let destinations = self.routes.get(key).into_iter().flatten();
         let found: Vec<Found> = destinations
-            .filter_map(|destination| {
-                rib.table(destination.family())
-                    .paths(destination)
-                    .first()
-                    .map(|path| Found::of(destination, path))
+            .flat_map(|destination| {
+                let paths = rib.table(destination.family()).paths(destination);
+                let imported = paths.iter().filter(|path| self.imports(&path.attributes.attributes));
+                imported.map(|path| Found::of(destination, path)).collect::<Vec<_>>()
             })
             .collect();
         let candidates: Vec<Candidate<'_>> = found
@@ -350,6 +349,14 @@ impl Instance {
         let order: Vec<usize> = [decision.best].into_iter().chain(others).collect();
         let mut found: Vec<Option<Found>> = found.into_iter().map(Some).collect();
         order.into_iter().filter_map(|index| found[index].take()).collect()
+    }
+
+    /// Whether attributes bear one of its targets.
+    fn imports(&self, attributes: &Attributes) -> bool {
+        let communities = attributes.extended_communities().iter();
+        communities
+            .filter_map(|community| community.route_target())
+            .any(|target| self.targets.contains(&target))
     }
 
     /// Notes where a MAC address is; answers whether it has moved too often.

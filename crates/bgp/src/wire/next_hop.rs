@@ -23,12 +23,22 @@ pub enum NextHop {
 }
 
 impl NextHop {
-    /// The address; the global one of a pair.
+    /// The address; the global one of a pair. An IPv4 address that is mapped into IPv6 is that (RFC 4659 §3.2.1.2): nothing is reached
+    /// by the other.
     #[must_use]
     pub const fn address(self) -> IpAddr {
         match self {
             Self::Ipv4(address) => IpAddr::V4(address),
-            Self::Ipv6(address) | Self::Ipv6Pair { global: address, .. } => IpAddr::V6(address),
+            Self::Ipv6(address) | Self::Ipv6Pair { global: address, .. } => address.to_canonical(),
+        }
+    }
+
+    /// As a family has it whose next hops are IPv6 addresses alone: an IPv4 address is mapped (RFC 4659 §3.2.1.2).
+    #[must_use]
+    pub const fn to_ipv6(self) -> Self {
+        match self {
+            Self::Ipv4(address) => Self::Ipv6(address.to_ipv6_mapped()),
+            Self::Ipv6(_) | Self::Ipv6Pair { .. } => self,
         }
     }
 }

@@ -16,6 +16,14 @@ pub struct PrefixSid {
     pub tlvs: Vec<PrefixSidTlv>,
 }
 
+impl PrefixSid {
+    /// Whether packets are to be sent to a SID of a layer 3 service, whatever label the route has (RFC 9252 §3).
+    #[must_use]
+    pub fn is_srv6_l3(&self) -> bool {
+        self.tlvs.iter().any(|tlv| matches!(tlv, PrefixSidTlv::Srv6L3(_)))
+    }
+}
+
 /// A TLV of the attribute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PrefixSidTlv {

@@ -15,6 +15,7 @@ mod bridged;
 mod config;
 mod instance;
 mod metrics;
+mod reception;
 mod routes;
 mod sessions;
 mod speaker;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use weft_bgp::speaker::{Learned, LearnedPath, Route};
 use weft_bgp::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
-    Payload, VpnDestination,
+    Payload, PrefixSid, VpnDestination,
 };
 use weft_net::{Mac, MplsLabel, RouteDistinguisher};
 use weft_services::vrf::{self, LOCAL_PREF};
@@ -57,7 +57,11 @@ fn vpn(announcement: &vrf::Announcement, label: MplsLabel) -> Route {
         IpNet::V6(prefix) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
     };
     let payload = Payload::Label(LabelField::from_label(label));
-    Route { destination, payload, attributes: attributes(announcement, []) }
+    let mut attributes = attributes(announcement, []);
+    if announcement.destination.addr().is_ipv6() {
+        attributes.next_hop = attributes.next_hop.to_ipv6();
+    }
+    Route { destination, payload, attributes }
 }
 
 fn attributes(
@@ -149,7 +153,8 @@ pub(super) fn is_host(address: IpAddr) -> bool {
 pub(super) fn usable(by: By, paths: &[LearnedPath], is_ours: impl Fn(IpAddr) -> bool) -> Vec<LearnedRoute> {
     let leads_to = |path: &&LearnedPath| path.attributes.next_hop.address();
     let paths = paths.iter().filter(|path| is_host(leads_to(path)) && !is_ours(leads_to(path)));
-    let mut routes: Vec<LearnedRoute> = paths.filter_map(|path| learned_route(by, path)).collect();
+    let mut routes: Vec<LearnedRoute> =
+        paths.filter_map(|path| learned_route(by, (&path.attributes, &path.payload))).collect();
     routes.retain(|route| can_be_reached(&route.encapsulation));
     routes.sort();
     routes.dedup();
@@ -164,10 +169,18 @@ const fn can_be_reached(encapsulation: &LearnedEncapsulation) -> bool {
     }
 }
 
-/// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address.
-fn learned_route(by: By, path: &LearnedPath) -> Option<LearnedRoute> {
-    let attributes = &path.attributes;
-    let encapsulation = match &path.payload {
+/// Whether a path wants packets at a SID of SRv6 (RFC 9252), which hosts do not send.
+pub(super) fn is_srv6(attributes: &Attributes) -> bool {
+    attributes.rare().prefix_sid.as_ref().is_some_and(PrefixSid::is_srv6_l3)
+}
+
+/// A path as it is to be used; `None` where it cannot be: no VNI, no router's MAC address, or a SID of SRv6. With that its label is
+/// none of MPLS, but a part of the SID (RFC 9252 §4).
+fn learned_route(by: By, (attributes, payload): (&Attributes, &Payload)) -> Option<LearnedRoute> {
+    if is_srv6(attributes) {
+        return None;
+    }
+    let encapsulation = match payload {
         Payload::Evpn(payload) => LearnedEncapsulation::Vxlan {
             vni: match by {
                 // The first is for frames, the second for what is routed (RFC 9135 §5.2).
@@ -183,16 +196,26 @@ fn learned_route(by: By, path: &LearnedPath) -> Option<LearnedRoute> {
     Some(LearnedRoute { next_hop: attributes.next_hop.address(), encapsulation, local_pref })
 }
 
-/// Of what was learned of a prefix by several kinds of route, what is preferred most; of equals the first.
+/// Of what was learned of a prefix by several kinds of route, what is preferred most; of equals the first. Where that is for hosts that
+/// forward MPLS alone, also what is preferred most of what every host can send.
 pub(super) fn best<K>(by: &BTreeMap<K, Vec<LearnedRoute>>) -> Vec<LearnedRoute> {
+    let is_for_few = |routes: &&Vec<LearnedRoute>| routes.iter().any(LearnedRoute::needs_mpls);
+    let mut best = preferred(by.values()).to_vec();
+    if is_for_few(&&best) {
+        best.extend_from_slice(preferred(by.values().filter(|routes| !is_for_few(routes))));
+    }
+    best
+}
+
+fn preferred<'r>(all: impl Iterator<Item = &'r Vec<LearnedRoute>>) -> &'r [LearnedRoute] {
     let preference = |routes: &[LearnedRoute]| routes.iter().map(|route| route.local_pref).max();
     let mut best: &[LearnedRoute] = &[];
-    for routes in by.values() {
+    for routes in all {
         if preference(routes) > preference(best) {
             best = routes;
         }
     }
-    best.to_vec()
+    best
 }
 
 /// Takes over what a source has of a prefix now; answers the best of all sources if that is something else than before.
@@ -212,7 +235,66 @@ pub(super) fn take_over<K: Ord>(
 
 #[cfg(test)]
 mod tests {
+    use weft_bgp::wire::{NextHop, PrefixSidTlv};
+
     use super::*;
+
+    fn announcement(destination: &str) -> vrf::Announcement {
+        vrf::Announcement {
+            route_distinguisher: "64512:7".parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            targets: ["64512:1".parse().unwrap()].into(),
+            host: "host1".parse().unwrap(),
+            next_hop: [192, 0, 2, 1].into(),
+            vni: 5000.try_into().unwrap(),
+            router_mac: Mac::new([2, 0, 0, 0, 0, 1]),
+            label: Some(100_001.try_into().unwrap()),
+            local_pref: 100,
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_ipv6_is_told_by_an_endpoint_of_ipv4_and_learned_as_that() {
+        for (destination, next_hop) in [("10.1.0.0/24", "192.0.2.1"), ("fd00::/64", "::ffff:192.0.2.1")] {
+            let [evpn, vpn] = routed(&announcement(destination)).try_into().unwrap();
+            assert_eq!(evpn.attributes.next_hop, NextHop::Ipv4([192, 0, 2, 1].into()));
+            assert_eq!(vpn.attributes.next_hop.to_string(), next_hop);
+            let learned = learned_route(By::Vpn, (&vpn.attributes, &vpn.payload)).unwrap();
+            assert_eq!(learned.next_hop, IpAddr::from([192, 0, 2, 1]), "never a mapped address");
+        }
+    }
+
+    #[test]
+    fn a_route_by_srv6_is_none_by_mpls() {
+        let vpn = vpn(&announcement("10.1.0.0/24"), 100_001.try_into().unwrap());
+        assert!(learned_route(By::Vpn, (&vpn.attributes, &vpn.payload)).is_some());
+        let mut attributes = vpn.attributes.clone();
+        let tlvs = vec![PrefixSidTlv::Srv6L3(Default::default())];
+        attributes.edit_rare(|rare| rare.prefix_sid = Some(PrefixSid { tlvs }));
+        assert_eq!(learned_route(By::Vpn, (&attributes, &vpn.payload)), None);
+    }
+
+    #[test]
+    fn a_better_route_by_mpls_does_not_hide_what_every_host_can_send() {
+        let mpls = |local_pref| LearnedRoute {
+            next_hop: [198, 51, 100, 1].into(),
+            encapsulation: LearnedEncapsulation::Mpls { label: 1000.try_into().unwrap() },
+            local_pref,
+        };
+        let vxlan = |local_pref| {
+            let router_mac = Mac::new([2, 0, 0, 0, 0, 9]);
+            let encapsulation = LearnedEncapsulation::Vxlan { vni: 7001.try_into().unwrap(), router_mac };
+            LearnedRoute { encapsulation, ..mpls(local_pref) }
+        };
+        let best_of = |of: &[(By, LearnedRoute)]| {
+            best(&of.iter().cloned().map(|(by, route)| (by, vec![route])).collect::<BTreeMap<_, _>>())
+        };
+        let evpn = (By::Evpn, vxlan(100));
+        assert_eq!(best_of(&[evpn.clone(), (By::Vpn, mpls(200))]), [mpls(200), vxlan(100)]);
+        assert_eq!(best_of(&[evpn.clone(), (By::Vpn, mpls(100))]), [vxlan(100)], "of equals the first");
+        assert_eq!(best_of(&[evpn, (By::Vpn, mpls(50))]), [vxlan(100)]);
+        assert_eq!(best_of(&[(By::Vpn, mpls(50))]), [mpls(50)]);
+    }
 
     #[test]
     fn what_can_be_no_hosts_is_neither_station_nor_next_hop_nor_router() {

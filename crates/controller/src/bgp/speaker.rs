@@ -25,6 +25,7 @@ use super::awaited::Awaited;
 use super::bridged::Bridged;
 use super::config::{Wanted, wanted};
 use super::instance::Instance;
+use super::reception::Reception;
 use super::routes::{self, By};
 use crate::head::Head;
 use crate::site::Site;
@@ -52,8 +53,9 @@ pub struct BgpConfig {
 /// The speakers of a site.
 pub struct Bgp {
     pub(super) site: Arc<Site>,
-    config: BgpConfig,
+    pub(super) config: BgpConfig,
     pub(super) speakers: BTreeMap<Id, Running>,
+    pub(super) reception: Reception,
     pub(super) announced: Announced,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
@@ -64,6 +66,8 @@ pub struct Bgp {
     /// Which targets each instance imports.
     pub(super) imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
     pub(super) audit: Audit,
+    /// Neighbours of which it was said that their routes by SRv6 are not taken.
+    srv6_neighbors: BTreeSet<IpAddr>,
     pub(super) inbox: (mpsc::Sender<Heard>, mpsc::Receiver<Heard>),
     watch: Watch<Head>,
 }
@@ -82,7 +86,7 @@ pub(super) struct Heard {
 /// A speaker that runs.
 pub(super) struct Running {
     config: SpeakerConfig,
-    peers: BTreeMap<IpAddr, PeerConfig>,
+    pub(super) peers: BTreeMap<IpAddr, PeerConfig>,
     pub(super) handle: Handle,
     tasks: [JoinHandle<()>; 2],
 }
@@ -111,12 +115,14 @@ impl Bgp {
             site,
             config,
             speakers: BTreeMap::new(),
+            reception: Reception::default(),
             announced: Announced::default(),
             learned: BTreeMap::new(),
             bridged: Bridged::default(),
             awaited: Awaited::default(),
             imports: BTreeMap::new(),
             audit: Audit::default(),
+            srv6_neighbors: BTreeSet::new(),
             inbox: mpsc::channel(BATCHES_MAX),
             watch,
         };
@@ -150,9 +156,11 @@ impl Bgp {
                     }
                 },
                 touched = site.touched.take() => self.announce(touched).await,
+                accepted = self.reception.accept() => self.receive(accepted).await,
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
                     self.start_again().await;
+                    self.reception.retry();
                     self.tell_sessions().await;
                     let mut facts = self.bridged.thaw(Instant::now());
                     facts.retain(|fact| self.awaited.is_news(fact));
@@ -221,6 +229,7 @@ impl Bgp {
             }
             self.forget(id).await;
         }
+        self.listen(&wanted);
         for (id, wanted) in wanted {
             match self.speakers.get_mut(&id) {
                 Some(running) => running.set_peers(wanted.peers).await,
@@ -256,12 +265,11 @@ impl Bgp {
         let (imports, peers_of) = (self.imports.clone(), peers.clone());
         let config_of = SpeakerConfig { restarted, ..config.clone() };
         let beginning = Beginning { config: config_of, peers: peers_of, imports, announced };
-        // One can be listened for on an address.
-        let listen: &[SocketAddr] = if self.speakers.is_empty() { &self.config.listen } else { &[] };
         let started = beginning
             .speaker()
             .map_err(anyhow::Error::from)
-            .and_then(|speaker| Ok(Driver::new(speaker, listen)?));
+            // Connections are accepted for all speakers together.
+            .and_then(|speaker| Ok(Driver::new(speaker, &[])?));
         let (driver, handle) = match started {
             Ok(started) => started,
             Err(error) => {
@@ -367,6 +375,7 @@ impl Bgp {
                 }
                 None => continue,
             };
+            self.note_srv6(learned);
             let is_ours = |next_hop| endpoints.contains(&next_hop);
             let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();
@@ -382,6 +391,16 @@ impl Bgp {
             facts.extend(self.awaited.heard_all(heard.speaker));
         }
         self.tell(facts).await;
+    }
+
+    /// Says once of a neighbour that what it wants sent by SRv6 is not taken.
+    fn note_srv6(&mut self, learned: &Learned) {
+        for path in learned.paths.iter().filter(|path| routes::is_srv6(&path.attributes)) {
+            if self.srv6_neighbors.insert(path.neighbor) {
+                let destination = &learned.destination;
+                tracing::warn!(neighbor = %path.neighbor, %destination, "routes by SRv6 are not taken");
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod explain;
 mod history;
 mod http;
 mod places;
+mod reception;
 mod rollback;
 mod status;
 mod support;

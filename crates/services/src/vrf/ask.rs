@@ -89,10 +89,13 @@ pub fn destination_of(model: &Model, vrf: &Vrf, wanted: IpNet) -> Option<IpNet> 
 /// The ways to a destination that were asked for in the site, used or not.
 #[must_use]
 pub fn asked_paths(model: &Model, vrf: &Vrf, destination: IpNet) -> Vec<AskedPath> {
-    let used: BTreeSet<(Id, Id)> = match route::live(model, vrf, destination) {
-        route::Live::Ports(ports) => ports.iter().map(|to| (to.path.vrf, to.path.port)).collect(),
-        route::Live::Outside(_) => BTreeSet::new(),
+    // What was learned may be preferred on hosts that can send it, and on those alone.
+    let on_hosts = |sends| match route::live(model, vrf, destination, sends) {
+        route::Live::Ports(ports) => ports,
+        route::Live::Outside(_) => Vec::new(),
     };
+    let live = [route::Sends::Vxlan, route::Sends::Mpls].into_iter().flat_map(on_hosts);
+    let used: BTreeSet<(Id, Id)> = live.map(|to| (to.path.vrf, to.path.port)).collect();
     let paths = model.paths_to(vrf, destination).into_iter();
     let asked = paths.map(|path| {
         let own = model.vrfs.get(&path.vrf).map_or(vrf.local_pref, |own| own.local_pref);

@@ -10,19 +10,18 @@ use crate::compile::Compiled;
 use crate::network::compile::MAIN_TABLE;
 use crate::vrf::gateway::{bridged_gateway, gateway_addresses, own_gateway, subnets_of};
 use crate::vrf::objects::{self, Hop};
-use crate::vrf::route::{self, Live, ToPort};
+use crate::vrf::route::{self, Live, Sends, ToPort};
 use crate::vrf::{Vrf, outside};
 use crate::{Host, Id, Model};
 
 /// The routes to a prefix, on the hosts where ports are to which it leads, and on the others.
 pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let own = route::own(model, vrf, prefix);
-    let mut compiled = match route::live(model, vrf, prefix) {
-        Live::Ports(live) => to_ports(model, vrf, prefix, &live),
-        Live::Outside(routes) if !routes.is_empty() => outside::compile(model, vrf, prefix, routes),
+    let mut compiled = match along_live(model, vrf, prefix) {
+        Some(compiled) => compiled,
         // A leak of a port's own is in no table but that of what arrives.
-        Live::Outside(_) if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
-        Live::Outside(_) => return out_of_reach(model, vrf, prefix),
+        None if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
+        None => return out_of_reach(model, vrf, prefix),
     };
     // What comes from elsewhere goes no further than the host that it has come to.
     for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {
@@ -37,6 +36,31 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
         let route = objects::route(vrf.standard.id, INGRESS_TABLE, prefix, RouteTo::paths(arriving.paths));
         objects.push(route);
     }
+    Some(compiled)
+}
+
+/// The routes to a prefix along the paths that carry traffic, if there are any: on hosts that forward MPLS they may be others.
+fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let everywhere = match route::live(model, vrf, prefix, Sends::Vxlan) {
+        Live::Ports(live) => Some(to_ports(model, vrf, prefix, &live)),
+        Live::Outside(routes) if routes.is_empty() => None,
+        Live::Outside(routes) => {
+            Some(Compiled { at: BTreeMap::new(), elsewhere: outside::along(vrf, prefix, &routes) })
+        }
+    };
+    if !route::is_for_few(model, vrf, prefix) {
+        return everywhere;
+    }
+    // Where our own paths are better than all that was learned, they are so everywhere.
+    let routes = match route::live(model, vrf, prefix, Sends::Mpls) {
+        Live::Outside(routes) if routes.iter().any(|route| route.needs_mpls()) => routes,
+        Live::Outside(_) | Live::Ports(_) => return everywhere,
+    };
+    let objects = outside::along(vrf, prefix, &routes);
+    let hosts = model.hosts_of_vrf(vrf.standard.id).filter_map(|name| model.host(name));
+    let able = hosts.filter(|host| host.fact.has_mpls()).map(|host| (host.name.clone(), objects.clone()));
+    let mut compiled = everywhere.unwrap_or(Compiled { at: BTreeMap::new(), elsewhere: Vec::new() });
+    compiled.at.extend(able);
     Some(compiled)
 }
 

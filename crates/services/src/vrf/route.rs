@@ -10,13 +10,22 @@ use crate::bgpvpn::Multipath;
 use crate::core::ServicePort;
 use crate::facts::LearnedRoute;
 use crate::vrf::member::Path;
-use crate::vrf::{Vrf, compile, usable};
+use crate::vrf::{Vrf, compile, objects, usable};
 use crate::{Id, Model, Timestamp};
 
 /// The paths to a prefix in a VRF that carry traffic: all to ports of ours, or all to where somebody outside has told of.
 pub(super) enum Live<'m> {
     Ports(Vec<ToPort<'m>>),
     Outside(Vec<&'m LearnedRoute>),
+}
+
+/// What a host can send to the outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sends {
+    /// VXLAN, as every host can.
+    Vxlan,
+    /// MPLS as well.
+    Mpls,
 }
 
 /// A path to a port.
@@ -43,11 +52,11 @@ impl ToPort<'_> {
     }
 }
 
-/// The paths to a prefix in a VRF that carry traffic: those that are preferred most; of these our own rather than those that
+/// The paths to a prefix in a VRF that carry traffic on hosts that can send this: those that are preferred most; of these our own rather than those that
 /// were learned. Where one is to fail over to another, the first of them.
-pub(super) fn live<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Live<'m> {
+pub(super) fn live<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet, sends: Sends) -> Live<'m> {
     let ours = to_ports(model, vrf, prefix);
-    let (learned_preference, learned) = learned(model, vrf, prefix);
+    let (learned_preference, learned) = learned(model, vrf, prefix, sends);
     let is_ours_better = |to: &ToPort<'_>| to.rank() >= (learned_preference, true);
     if learned.is_empty() || ours.first().is_some_and(is_ours_better) {
         return if ours.is_empty() { Live::Outside(learned) } else { Live::Ports(ours) };
@@ -109,10 +118,20 @@ fn to_port(model: &Model, path: Path) -> Option<ToPort<'_>> {
     is_there.then_some(ToPort { path, port, network, host, preference })
 }
 
-/// The routes that were learned, and how much they are preferred.
-fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> (u32, Vec<&'m LearnedRoute>) {
-    let mut routes: Vec<&LearnedRoute> = usable::routes(model, vrf.standard.id, prefix).collect();
+/// Whether something was learned of a prefix that not every host can send.
+pub(super) fn is_for_few(model: &Model, vrf: &Vrf, prefix: IpNet) -> bool {
+    usable::routes(model, vrf.standard.id, prefix).any(LearnedRoute::needs_mpls)
+}
+
+/// The most preferred of the routes that were learned and can be sent, and how much they are preferred.
+fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet, sends: Sends) -> (u32, Vec<&'m LearnedRoute>) {
+    let can_send = |route: &&LearnedRoute| {
+        !route.needs_mpls() || sends == Sends::Mpls && objects::takes_label(prefix, route.next_hop)
+    };
+    let mut routes: Vec<&LearnedRoute> =
+        usable::routes(model, vrf.standard.id, prefix).filter(can_send).collect();
     let preference = routes.iter().map(|route| route.local_pref).max().unwrap_or(0);
+    routes.retain(|route| route.local_pref == preference);
     if vrf.multipath == Multipath::Failover {
         routes.truncate(1);
     }

@@ -10,7 +10,7 @@ use super::network::{Network, address, config, peer};
 use crate::speaker::{Learned, PeerConfig, Route};
 use crate::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, Family,
-    LabelField, Payload,
+    LabelField, Payload, VpnDestination,
 };
 
 const FAMILIES: [Family; 2] = [Family::Evpn, Family::RouteTarget];
@@ -125,6 +125,46 @@ fn only_routes_that_somebody_asks_for_are_sent() {
     network.speakers[3].set_instance("blue", targets(&[]));
     network.run(Duration::from_secs(2));
     assert_eq!([0, 1, 2, 3].map(|speaker| count(&network, speaker)), [0, 0, 1, 1]);
+}
+
+/// A prefix behind a gateway, with one distinguisher for all gateways.
+fn prefix_by(gateway: usize, of: RouteTarget) -> Route {
+    let destination = Destination::Vpnv4(VpnDestination {
+        distinguisher: "65000:77".parse().unwrap(),
+        prefix: "198.51.100.0/24".parse().unwrap(),
+    });
+    let label = LabelField::from_label(1000.try_into().unwrap());
+    let mut attributes = Attributes::new(address(gateway).into());
+    attributes.set_extended_communities([of.into()]);
+    Route { destination, payload: Payload::Label(label), attributes }
+}
+
+#[test]
+fn of_one_distinguisher_all_paths_count_that_are_imported() {
+    let mut network = Network::new(1, (0..4).map(|speaker| config(speaker, 65_000)).collect());
+    let now = network.now;
+    for gateway in [0, 2, 3] {
+        network.speakers[1].set_peer(peer(gateway, 65_000, &[Family::Vpnv4]), now).unwrap();
+        network.speakers[gateway].set_peer(peer(1, 65_000, &[Family::Vpnv4]), now).unwrap();
+    }
+    network.until_established();
+    network.speakers[1].set_instance("blue", targets(&[100]));
+    // The best of all has another target.
+    let mut better = prefix_by(0, target(200));
+    better.attributes.local_pref = Some(200);
+    network.speakers[0].originate(better);
+    network.speakers[2].originate(prefix_by(2, target(100)));
+    network.speakers[3].originate(prefix_by(3, target(100)));
+    let both = |mut places: Vec<IpAddr>| {
+        places.sort();
+        places
+    };
+    assert_eq!(both(places(&learned(&mut network))), [address(2), address(3)]);
+    assert!(network.speakers[2].withdraw(&prefix_by(2, target(100)).destination));
+    assert_eq!(places(&learned(&mut network)), [address(3)]);
+    network.speakers[3].originate(prefix_by(3, target(200)));
+    let seen = learned(&mut network);
+    assert_eq!((seen.len(), places(&seen).len()), (1, 0), "{seen:?}");
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! Where neighbours connect to: for one speaker, or for several that share the addresses.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::Poll;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::keys::Keys;
+use super::socket;
+use crate::speaker::Md5Key;
+
+/// Listens on some addresses; on none, nobody ever comes.
+#[derive(Debug, Default)]
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    keys: Keys,
+}
+
+/// A connection that a neighbour has made.
+#[derive(Debug)]
+pub struct Accepted {
+    pub(super) stream: TcpStream,
+    /// Its address.
+    pub remote: IpAddr,
+    /// It should be signed, if it is a neighbour's with a key, and may not be.
+    pub(super) is_unverified: bool,
+}
+
+impl Listener {
+    /// Listens on these addresses; of IPv6, not for IPv4 too.
+    ///
+    /// # Errors
+    /// When one of them cannot be listened on.
+    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let sockets = addresses.iter().map(|address| socket::listen(*address)).collect::<io::Result<_>>()?;
+        Ok(Self { sockets, keys: Keys::default() })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Whose packets must be signed from now on, and with which keys (RFC 2385), if that has changed; what could not be set is tried
+    /// again once it is time.
+    pub fn set_md5_keys(&mut self, wanted: Option<BTreeMap<IpNet, Md5Key>>, now: Instant) {
+        let Self { sockets, keys } = self;
+        keys.update(wanted, now, |prefix, key| {
+            sockets.iter().try_for_each(|listener| {
+                // A listener is of one address family alone.
+                let is_of = listener.local_addr()?.is_ipv4() == prefix.addr().is_ipv4();
+                if is_of { socket::set_md5_key(listener, prefix, key) } else { Ok(()) }
+            })
+        });
+    }
+
+    /// When [`Listener::set_md5_keys`] is to be asked at the latest.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.keys.retry_at()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// When the kernel has none to give: too many are open, or it went again.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        let (stream, remote) = poll_fn(|context| {
+            let mut sockets = self.sockets.iter().map(|socket| socket.poll_accept(context));
+            sockets.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await?;
+        let remote = remote.ip().to_canonical();
+        Ok(Accepted { stream, remote, is_unverified: self.keys.is_unverified(remote) })
+    }
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_system_tests::l3::{network, vpn, workload};
-use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, machine, run_again_in, until};
+use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -301,12 +301,4 @@ fn a_prefix_behind_three_ports_by_static_routes_of_the_vpn_shares_its_flows() {
     bench.await_rest();
     let mut instances = Instances::listen(&bench, &nodes(&vms));
     cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5"]);
-}
-
-mod machine {
-    #[test]
-    fn ports_share_flows_with_vrf_devices() {
-        let case = "ports_of_a_network_each_with_one_address_share_its_flows";
-        super::run_again_in(&super::machine("1,2"), &[case], &[case]);
-    }
 }

@@ -313,6 +313,7 @@ fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_i
     until("FRR's session ends", WITHIN, || (!gateway.daemons().is_established()).then_some(()));
     restart_controller(&bench);
     await_heard(&gateway, &all_routes(&bench));
+    await_in_kernel(&gateway, &blue_in_kernel(&bench));
     assert_reachable(&bench, &gateway);
     for monitor in monitors {
         assert_eq!(monitor.end(), [""; 0], "no route was touched");

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
@@ -14,11 +14,16 @@ use super::keys::Keys;
 use super::socket;
 use crate::speaker::Md5Key;
 
+/// How long nothing is accepted after the kernel had nothing to give: the one that waits would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Listens on some addresses; on none, nobody ever comes.
 #[derive(Debug, Default)]
 pub struct Listener {
     sockets: Vec<TcpListener>,
     keys: Keys,
+    /// Nothing is accepted until then: the kernel could not just now.
+    accepting_from: Option<tokio::time::Instant>,
 }
 
 /// A connection that a neighbour has made.
@@ -38,7 +43,7 @@ impl Listener {
     /// When one of them cannot be listened on.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
         let sockets = addresses.iter().map(|address| socket::listen(*address)).collect::<io::Result<_>>()?;
-        Ok(Self { sockets, keys: Keys::default() })
+        Ok(Self { sockets, ..Self::default() })
     }
 
     /// Where it listens.
@@ -52,7 +57,7 @@ impl Listener {
     /// Whose packets must be signed from now on, and with which keys (RFC 2385), if that has changed; what could not be set is tried
     /// again once it is time.
     pub fn set_md5_keys(&mut self, wanted: Option<BTreeMap<IpNet, Md5Key>>, now: Instant) {
-        let Self { sockets, keys } = self;
+        let Self { sockets, keys, .. } = self;
         keys.update(wanted, now, |prefix, key| {
             sockets.iter().try_for_each(|listener| {
                 // A listener is of one address family alone.
@@ -68,17 +73,32 @@ impl Listener {
         self.keys.retry_at()
     }
 
-    /// Waits for the next connection.
-    ///
-    /// # Errors
-    /// When the kernel has none to give: too many are open, or it went again.
-    pub async fn accept(&self) -> io::Result<Accepted> {
-        let (stream, remote) = poll_fn(|context| {
+    /// Waits for the next connection. When the kernel has none to give (too many are open, or it went again), goes on after a pause.
+    /// Whoever stops waiting has lost nothing.
+    pub async fn accept(&mut self) -> Accepted {
+        loop {
+            if let Some(from) = self.accepting_from {
+                tokio::time::sleep_until(from).await;
+                self.accepting_from = None;
+            }
+            match self.next().await {
+                Ok((stream, remote)) => {
+                    let remote = remote.ip().to_canonical();
+                    return Accepted { stream, remote, is_unverified: self.keys.is_unverified(remote) };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    self.accepting_from = Some(tokio::time::Instant::now() + ACCEPT_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|context| {
             let mut sockets = self.sockets.iter().map(|socket| socket.poll_accept(context));
             sockets.find(Poll::is_ready).unwrap_or(Poll::Pending)
         })
-        .await?;
-        let remote = remote.ip().to_canonical();
-        Ok(Accepted { stream, remote, is_unverified: self.keys.is_unverified(remote) })
+        .await
     }
 }

@@ -38,8 +38,6 @@ const COMMANDS_MAX: usize = 64;
 const ACCEPTED_MAX: usize = 64;
 /// How many slices of work are done before connections have their turn again.
 const SLICES_A_TURN: usize = 4;
-/// How long nothing is accepted after an error of accepting.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long the kernel is given to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 
@@ -105,8 +103,6 @@ pub struct Driver {
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
-    /// Nothing is accepted until then: the kernel could not just now.
-    accepting_from: Option<Instant>,
     /// Whether every neighbour has sent all that it had, once.
     had_heard_all: bool,
 }
@@ -123,17 +119,8 @@ impl Driver {
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
         let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
-        let driver = Self {
-            speaker,
-            listener,
-            accepted,
-            connections,
-            dialing,
-            commands,
-            learned,
-            accepting_from: None,
-            had_heard_all,
-        };
+        let driver =
+            Self { speaker, listener, accepted, connections, dialing, commands, learned, had_heard_all };
         Ok((driver, handle))
     }
 
@@ -158,12 +145,11 @@ impl Driver {
                 self.learned.notify_one();
             }
             let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
-            let is_accepting = self.is_accepting();
             let Self { speaker, listener, accepted, connections, dialing, commands, .. } = &mut self;
             let event = tokio::select! {
                 command = commands.recv() => Event::Command(command),
-                accepted = listener.accept(), if is_accepting => Event::Accepted(accepted),
-                Some(accepted) = accepted.recv() => Event::Accepted(Ok(accepted)),
+                accepted = listener.accept() => Event::Accepted(accepted),
+                Some(accepted) = accepted.recv() => Event::Accepted(accepted),
                 Some(dialed) = dialing.join_next() => Event::Dialed(dialed.ok()),
                 () = poll_fn(|context| turn(speaker, connections, &mut buffer, context)) => Event::Turned,
                 () = sleep_until(deadline), if deadline.is_some() => Event::Turned,
@@ -173,11 +159,7 @@ impl Driver {
                 Event::Command(None) => return,
                 Event::Command(Some(Command::End)) => return self.linger(&mut buffer).await,
                 Event::Command(Some(Command::Ask(ask))) => ask(&mut self.speaker, now()),
-                Event::Accepted(Ok(accepted)) => self.accepted(accepted),
-                Event::Accepted(Err(error)) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    self.accepting_from = Some(now() + ACCEPT_PAUSE);
-                }
+                Event::Accepted(accepted) => self.accepted(accepted),
                 Event::Dialed(dialed) => dialed.into_iter().for_each(|(id, result)| self.dialed(id, result)),
                 Event::Turned => {}
             }
@@ -224,16 +206,7 @@ impl Driver {
 
     /// When there is something to do at the latest.
     fn next_deadline(&self) -> Option<Instant> {
-        [self.speaker.next_deadline(), self.listener.retry_at(), self.accepting_from]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Whether it accepts connections again after one could not be: the one that waits would fail again at once.
-    fn is_accepting(&mut self) -> bool {
-        self.accepting_from = self.accepting_from.filter(|from| *from > now());
-        self.accepting_from.is_none()
+        [self.speaker.next_deadline(), self.listener.retry_at()].into_iter().flatten().min()
     }
 
     fn accepted(&mut self, Accepted { stream, remote, is_unverified }: Accepted) {
@@ -273,7 +246,7 @@ impl Driver {
 
 enum Event {
     Command(Option<Command>),
-    Accepted(io::Result<Accepted>),
+    Accepted(Accepted),
     Dialed(Option<(ConnectionId, io::Result<TcpStream>)>),
     Turned,
 }

@@ -1,8 +1,7 @@
 //! Where neighbours connect to: one listener for all speakers, which hands each connection to the speaker that has the neighbour.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use weft_bgp::io::{Accepted, Listener};
 use weft_bgp::speaker::PeerConfig;
@@ -10,9 +9,6 @@ use weft_services::Id;
 
 use super::config::Wanted;
 use super::speaker::Bgp;
-
-/// How long nothing is accepted after the kernel had nothing to give: it may be out of descriptors.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens for as long as there are speakers.
 #[derive(Default)]
@@ -22,8 +18,8 @@ pub(super) struct Reception {
 
 impl Reception {
     /// Waits for the next connection; for ever, if nothing is listened on.
-    pub(super) async fn accept(&self) -> io::Result<Accepted> {
-        match &self.listener {
+    pub(super) async fn accept(&mut self) -> Accepted {
+        match &mut self.listener {
             Some(listener) => listener.accept().await,
             None => std::future::pending().await,
         }
@@ -59,14 +55,7 @@ impl Bgp {
     }
 
     /// Hands a connection to the speaker that has the neighbour: the first, should two have it. Any of them refuses whom nobody has.
-    pub(super) async fn receive(&self, accepted: io::Result<Accepted>) {
-        let accepted = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                return tokio::time::sleep(PAUSE).await;
-            }
-        };
+    pub(super) fn receive(&self, accepted: Accepted) {
         let has_it = self.speakers.values().find(|running| running.peers.contains_key(&accepted.remote));
         if let Some(running) = has_it.or(self.speakers.values().next()) {
             running.handle.hand(accepted);

@@ -156,7 +156,7 @@ impl Bgp {
                     }
                 },
                 touched = site.touched.take() => self.announce(touched).await,
-                accepted = self.reception.accept() => self.receive(accepted).await,
+                accepted = self.reception.accept() => self.receive(accepted),
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
                     self.start_again().await;

@@ -228,6 +228,16 @@ impl Compiled {
         Self { at: BTreeMap::from([(home, objects)]), elsewhere: Vec::new() }
     }
 
+    /// What is the same on every host that follows the instance.
+    pub(crate) const fn everywhere(objects: Vec<Object>) -> Self {
+        Self { at: BTreeMap::new(), elsewhere: objects }
+    }
+
+    /// The objects on this host, which is a home from now on: at first with what every other host has.
+    pub(crate) fn home(&mut self, host: &HostName) -> &mut Vec<Object> {
+        self.at.entry(host.clone()).or_insert_with(|| self.elsewhere.clone())
+    }
+
     /// The objects on this host, which follows the instance.
     #[must_use]
     pub fn objects_on(&self, host: &HostName) -> &[Object] {

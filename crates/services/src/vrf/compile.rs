@@ -84,7 +84,9 @@ impl Service for Vrfs {
                 self.touch_all(model, *id, touched);
                 // Of a network: then its routers no longer have its subnets, or have them again.
                 touched_by_network(model, *id, touched);
-                touched_by_learning(model, *id, touched);
+                // What it has learned may be leaked, or no longer.
+                let learned: Vec<IpNet> = model.facts().destinations(*id).collect();
+                touched_by_learned(model, *id, learned, touched);
                 let vni = |model: &Model| model.vrfs.get(id).map(|vrf| vrf.vni);
                 let [was, is] = [vni(step.before), vni(step.after)];
                 let changed = [was, is].into_iter().flatten().filter(|_| was != is);
@@ -308,14 +310,6 @@ pub(super) fn touched_by_learned(
     }
 }
 
-/// What a VRF touches that imports something else than before: what it has learned may be leaked, or no longer.
-fn touched_by_learning(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
-    let Some(vrf) = model.vrfs.get(&id) else { return };
-    for leak in model.leaks_of_learned(vrf) {
-        touched_by_leak(model, leak, model.facts().destinations(id), touched);
-    }
-}
-
 /// What the gateways of a network touch, which may come or go with any of its ports: they answer for what is anycast there.
 fn touched_by_gateway(model: &Model, (vrf, network): (Id, Id), touched: &mut BTreeSet<FragmentKey>) {
     for port in model.anycast_ports(network) {
@@ -334,18 +328,18 @@ fn touched_by_network(model: &Model, network: Id, touched: &mut BTreeSet<Fragmen
 /// What a subnet touches: the gateways of its network, and the routes of its ports.
 fn touched_by_subnet(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
     let Some(subnet) = model.subnets.get(&id) else { return };
-    let ports = model.bindings_to(subnet.network_id).filter_map(|port| model.service_ports.get(&port));
-    let of_ports: BTreeSet<Id> = ports.flat_map(|port| model.vrfs_of(port)).collect();
-    for vrf in of_ports.into_iter().chain(model.vrfs_of_network(subnet.network_id)) {
+    let mut vrfs: BTreeSet<Id> = model.vrfs_of_network(subnet.network_id).into_iter().collect();
+    for id in model.bindings_to(subnet.network_id) {
+        let Some(port) = model.service_ports.get(&id) else { continue };
+        for vrf in model.vrfs_of(port) {
+            touched.insert(fragment(vrf, RowKey::Resource(RowKind::ServicePort, id)));
+            vrfs.insert(vrf);
+        }
+    }
+    for vrf in vrfs {
         touched.insert(fragment(vrf, Subject::Prefix(subnet.cidr.trunc())));
         let hosts = model.hosts_of_vrf(vrf).cloned();
         touched.extend(hosts.map(|host| fragment(vrf, RowKey::Host(host))));
-    }
-    let with_gateways = model.bindings_to(subnet.network_id);
-    for id in with_gateways {
-        let vrfs = model.service_ports.get(&id).map(|port| model.vrfs_of(port)).unwrap_or_default();
-        let subject = RowKey::Resource(RowKind::ServicePort, id);
-        touched.extend(vrfs.into_iter().map(|vrf| fragment(vrf, subject.clone())));
     }
 }
 

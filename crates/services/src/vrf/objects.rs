@@ -209,3 +209,12 @@ pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
 pub(super) fn route(vrf: Id, table: u32, destination: IpNet, to: RouteTo) -> Object {
     Object::Route(Route { namespace: Namespace::Vrf(names::vrf(vrf)), table, destination, to })
 }
+
+/// Adds what is not there yet.
+pub(super) fn add_new(objects: &mut Vec<Object>, more: Vec<Object>) {
+    for object in more {
+        if !objects.contains(&object) {
+            objects.push(object);
+        }
+    }
+}

@@ -18,9 +18,7 @@ pub(super) fn along(vrf: &Vrf, prefix: IpNet, routes: &[&LearnedRoute]) -> Vec<O
                 let hop = Hop::to_router(vrf, vni, (router_mac, route.next_hop), 1);
                 paths.push(hop.path);
                 // Two routes may be by the same router.
-                objects.extend(
-                    hop.objects.into_iter().filter(|object| !objects.contains(object)).collect::<Vec<_>>(),
-                );
+                objects::add_new(&mut objects, hop.objects);
             }
             LearnedEncapsulation::Mpls { label } => {
                 paths.push(Hop::by_label(label, route.next_hop, 1).path);

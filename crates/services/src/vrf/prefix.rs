@@ -1,6 +1,6 @@
 //! The routes to a prefix: what they are on each host of a VRF.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use weft_dataplane::{INGRESS_TABLE, LinkId, Neighbour, Object, Path, RouteTo};
@@ -20,7 +20,7 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
     let mut compiled = match along_live(model, vrf, prefix) {
         Some(compiled) => compiled,
         // A leak of a port's own is in no table but that of what arrives.
-        None if !own.is_empty() => Compiled { at: BTreeMap::new(), elsewhere: Vec::new() },
+        None if !own.is_empty() => Compiled::everywhere(Vec::new()),
         None => return out_of_reach(model, vrf, prefix),
     };
     // What comes from elsewhere goes no further than the host that it has come to.
@@ -29,10 +29,8 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
         if arriving.paths.is_empty() {
             continue;
         }
-        let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
-        let fresh = arriving.objects.into_iter().filter(|object| !objects.contains(object));
-        let fresh: Vec<Object> = fresh.collect();
-        objects.extend(fresh);
+        let objects = compiled.home(host);
+        objects::add_new(objects, arriving.objects);
         let route = objects::route(vrf.standard.id, INGRESS_TABLE, prefix, RouteTo::paths(arriving.paths));
         objects.push(route);
     }
@@ -44,9 +42,7 @@ fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let everywhere = match route::live(model, vrf, prefix, Sends::Vxlan) {
         Live::Ports(live) => Some(to_ports(model, vrf, prefix, &live)),
         Live::Outside(routes) if routes.is_empty() => None,
-        Live::Outside(routes) => {
-            Some(Compiled { at: BTreeMap::new(), elsewhere: outside::along(vrf, prefix, &routes) })
-        }
+        Live::Outside(routes) => Some(Compiled::everywhere(outside::along(vrf, prefix, &routes))),
     };
     if !route::is_for_few(model, vrf, prefix) {
         return everywhere;
@@ -59,7 +55,7 @@ fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let objects = outside::along(vrf, prefix, &routes);
     let hosts = model.hosts_of_vrf(vrf.standard.id).filter_map(|name| model.host(name));
     let able = hosts.filter(|host| host.fact.has_mpls()).map(|host| (host.name.clone(), objects.clone()));
-    let mut compiled = everywhere.unwrap_or(Compiled { at: BTreeMap::new(), elsewhere: Vec::new() });
+    let mut compiled = everywhere.unwrap_or_else(|| Compiled::everywhere(Vec::new()));
     compiled.at.extend(able);
     Some(compiled)
 }
@@ -161,8 +157,7 @@ fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]),
     for network in networks {
         for host in model.hosts_of_vrf(vrf.standard.id) {
             let Some(gateway) = bridged_gateway(model, vrf, host, network) else { continue };
-            let objects = compiled.at.entry(host.clone()).or_insert_with(|| compiled.elsewhere.clone());
-            objects.push(Object::ProxyNeighbour(gateway.link(), prefix.addr()));
+            compiled.home(host).push(Object::ProxyNeighbour(gateway.link(), prefix.addr()));
         }
     }
 }

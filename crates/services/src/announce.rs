@@ -2,7 +2,7 @@
 
 use weft_net::HostName;
 
-use crate::compile::FragmentKey;
+use crate::compile::{FragmentKey, Subject};
 use crate::{Model, RowKind, network, vrf};
 
 /// A route to be announced.
@@ -31,6 +31,16 @@ impl Announcement {
             Self::Routed(_) => None,
             Self::Bridged(one) => Some(&one.needs),
         }
+    }
+}
+
+/// Whether something may be announced because of a fragment: a route of a VRF, a host or a port of a network.
+#[must_use]
+pub fn may_announce(key: &FragmentKey) -> bool {
+    match (key.service.kind, &key.subject) {
+        (RowKind::Vrf, Subject::Prefix(_)) => true,
+        (RowKind::Network, Subject::Row(row)) => matches!(row.kind(), RowKind::Host | RowKind::ServicePort),
+        _ => false,
     }
 }
 

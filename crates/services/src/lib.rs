@@ -43,7 +43,7 @@ mod tables;
 mod timestamp;
 pub mod vrf;
 
-pub use announce::{Announcement, all_announcing, announcements, looked_at_with};
+pub use announce::{Announcement, all_announcing, announcements, looked_at_with, may_announce};
 pub use attribute::{Attribute, AttributeType, OnCreate, Operation};
 pub use change::{Change, Choices};
 pub use declare::{Action, Declaration, DeclareError, Declared, Difference, declare, in_set};

@@ -107,7 +107,8 @@ impl Model {
     }
 
     /// Whether this is the tunnel endpoint of a host.
-    pub(crate) fn is_own_endpoint(&self, endpoint: IpAddr) -> bool {
+    #[must_use]
+    pub fn is_own_endpoint(&self, endpoint: IpAddr) -> bool {
         self.index.endpoints.contains_key(&endpoint)
     }
 

@@ -10,7 +10,6 @@
 //! told anew, and looked at until it is right.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use weft_bgp::io::Handle;
 use weft_bgp::speaker::{LearnedPath, Mistold, Route, Speaker};
 use weft_bgp::wire::{Destination, Family};
 use weft_services::compile::FragmentKey;
-use weft_services::{Fact, Id};
+use weft_services::{Fact, Id, Model};
 
 use super::alarms::Comparison;
 use super::instance::Instance;
@@ -105,9 +104,9 @@ impl Bgp {
         self.audit_suspects().await;
         self.audit_announced().await;
         self.audit_tables().await;
-        let endpoints = self.tunnel_endpoints();
-        self.audit_speakers(&endpoints).await;
-        self.audit_learned(&endpoints).await;
+        let model = self.model();
+        self.audit_speakers(&model).await;
+        self.audit_learned(&model).await;
         self.audit_facts();
     }
 
@@ -116,7 +115,7 @@ impl Bgp {
             return;
         }
         let now = self.site.now();
-        let endpoints = self.tunnel_endpoints();
+        let model = self.model();
         let routes = self.announced.routes();
         let announced: ByDestination = routes.map(|route| (route.destination.clone(), route)).collect();
         for (suspect, is_known) in std::mem::take(&mut self.audit.suspects) {
@@ -124,7 +123,7 @@ impl Bgp {
                 self.audit.suspects.insert(suspect, is_known);
                 continue;
             }
-            if self.is_right(&suspect, &announced, &endpoints).await {
+            if self.is_right(&suspect, &announced, &model).await {
                 self.site.alarms.settle(suspect.comparison(), &suspect.route(), now);
                 continue;
             }
@@ -154,12 +153,7 @@ impl Bgp {
         }
     }
 
-    async fn is_right(
-        &self,
-        suspect: &Suspect,
-        announced: &ByDestination,
-        endpoints: &BTreeSet<IpAddr>,
-    ) -> bool {
+    async fn is_right(&self, suspect: &Suspect, announced: &ByDestination, model: &Model) -> bool {
         match suspect {
             Suspect::Announcement(key) => self.is_announced_rightly(key),
             Suspect::Originated(speaker, destination) => {
@@ -168,23 +162,18 @@ impl Bgp {
                 let has = running.handle.with(move |speaker, _| speaker.originated(&of)).await;
                 has.is_none_or(|has| has.as_ref() == announced.get(destination))
             }
-            Suspect::Learned(speaker, place) => self.is_learned_rightly(*speaker, *place, endpoints).await,
+            Suspect::Learned(speaker, place) => self.is_learned_rightly(*speaker, *place, model).await,
             Suspect::Fact(vrf, destination) => self.is_fact_right(*vrf, *destination),
         }
     }
 
-    async fn is_learned_rightly(
-        &self,
-        speaker: Id,
-        place: (Id, IpNet, By),
-        endpoints: &BTreeSet<IpAddr>,
-    ) -> bool {
+    async fn is_learned_rightly(&self, speaker: Id, place: (Id, IpNet, By), model: &Model) -> bool {
         let Some(running) = self.speakers.get(&speaker) else { return true };
         let (vrf, destination, by) = place;
-        let (instance, of) = (vrf.to_string(), routes::destination_of(destination, by));
+        let (instance, of) = (Instance::Vrf(vrf).to_string(), routes::destination_of(destination, by));
         let has = running.handle.with(move |speaker, _| speaker.imported(&instance, &of)).await;
         // While it has yet to tell of a change nothing can be said.
-        has.flatten().is_none_or(|has| self.is_known_rightly(speaker, place, &has, endpoints))
+        has.flatten().is_none_or(|has| self.is_known_rightly(speaker, place, &has, model))
     }
 
     /// Has it told anew.
@@ -204,7 +193,8 @@ impl Bgp {
             }
             Suspect::Learned(speaker, (vrf, destination, by)) => {
                 let Some(running) = self.speakers.get(speaker) else { return };
-                let (instance, of) = (vrf.to_string(), routes::destination_of(*destination, *by));
+                let (instance, of) =
+                    (Instance::Vrf(*vrf).to_string(), routes::destination_of(*destination, *by));
                 let _ended = running.handle.with(move |speaker, _| speaker.tell_again(&instance, &of)).await;
             }
             Suspect::Fact(vrf, destination) => {
@@ -223,8 +213,7 @@ impl Bgp {
     /// What is announced, and what speakers originate of it.
     async fn audit_announced(&mut self) {
         if self.audit.fragments.is_empty() {
-            let model = self.site.distribution.lock().model().0.clone();
-            self.audit.fragments = weft_services::all_announcing(&model);
+            self.audit.fragments = weft_services::all_announcing(&self.model());
         }
         let left = self.audit.fragments.len().saturating_sub(SLICE);
         let keys = self.audit.fragments.split_off(left);
@@ -286,7 +275,7 @@ impl Bgp {
     }
 
     /// What speakers have for some VRFs, and whether that is known here.
-    async fn audit_speakers(&mut self, endpoints: &BTreeSet<IpAddr>) {
+    async fn audit_speakers(&mut self, model: &Model) {
         let after = self.audit.vrf.map(Instance::Vrf).map_or(Bound::Unbounded, Bound::Excluded);
         let instances = self.imports.range((after, Bound::Unbounded)).map(|(instance, _)| *instance);
         let vrfs = instances.filter_map(|instance| match instance {
@@ -309,7 +298,7 @@ impl Bgp {
                         continue;
                     };
                     let place = (*vrf, prefix, by);
-                    if !self.is_known_rightly(*id, place, &paths, endpoints) {
+                    if !self.is_known_rightly(*id, place, &paths, model) {
                         suspects.push(Suspect::Learned(*id, place));
                     }
                 }
@@ -319,7 +308,7 @@ impl Bgp {
     }
 
     /// What is known here, and whether speakers have it still.
-    async fn audit_learned(&mut self, endpoints: &BTreeSet<IpAddr>) {
+    async fn audit_learned(&mut self, model: &Model) {
         let from = (self.audit.learned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
         let some: Vec<_> = self.learned.range(from).take(SLICE).collect();
         let last = some.last().filter(|_| some.len() == SLICE).map(|(key, _)| **key);
@@ -327,7 +316,7 @@ impl Bgp {
         for ((vrf, prefix), by_source) in some {
             for (by, speaker) in by_source.keys() {
                 let place = (*vrf, *prefix, *by);
-                if !self.is_learned_rightly(*speaker, place, endpoints).await {
+                if !self.is_learned_rightly(*speaker, place, model).await {
                     suspects.push(Suspect::Learned(*speaker, place));
                 }
             }
@@ -342,9 +331,9 @@ impl Bgp {
         speaker: Id,
         (vrf, prefix, by): (Id, IpNet, By),
         has: &[LearnedPath],
-        endpoints: &BTreeSet<IpAddr>,
+        model: &Model,
     ) -> bool {
-        let usable = routes::usable(by, has, |next_hop| endpoints.contains(&next_hop));
+        let usable = routes::usable(by, has, model);
         let known = self.learned.get(&(vrf, prefix)).and_then(|known| known.get(&(by, speaker)));
         known.map_or(&[][..], Vec::as_slice) == usable
     }
@@ -377,7 +366,7 @@ impl Bgp {
 type Imported = Vec<(Destination, Option<Vec<LearnedPath>>)>;
 
 async fn imported_after(handle: &Handle, vrf: Id, after: Option<Destination>) -> Imported {
-    let instance = vrf.to_string();
+    let instance = Instance::Vrf(vrf).to_string();
     let find = move |speaker: &mut Speaker, _| speaker.imported_after(&instance, after.as_ref(), SLICE);
     handle.with(find).await.unwrap_or_default()
 }

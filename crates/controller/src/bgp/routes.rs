@@ -11,7 +11,7 @@ use weft_bgp::wire::{
 };
 use weft_net::{Mac, MplsLabel, RouteDistinguisher};
 use weft_services::vrf::{self, LOCAL_PREF};
-use weft_services::{Announcement, LearnedEncapsulation, LearnedRoute};
+use weft_services::{Announcement, LearnedEncapsulation, LearnedRoute, Model};
 
 use super::bridged;
 
@@ -88,12 +88,9 @@ pub(super) enum By {
 
 /// The prefix that something was learned of, by which kind of route, and the routes as they are to be used; nothing of what is not
 /// about a prefix.
-pub(super) fn learned(
-    learned: &Learned,
-    is_ours: impl Fn(IpAddr) -> bool,
-) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
+pub(super) fn learned(learned: &Learned, model: &Model) -> Option<(IpNet, By, Vec<LearnedRoute>)> {
     let (prefix, by) = prefix_of(&learned.destination)?;
-    Some((prefix, by, usable(by, &learned.paths, is_ours)))
+    Some((prefix, by, usable(by, &learned.paths, model)))
 }
 
 /// To which destinations something is announced.
@@ -150,9 +147,9 @@ pub(super) fn is_host(address: IpAddr) -> bool {
 }
 
 /// Paths as they are to be used, without those that lead to hosts of ours or to what can be no host's.
-pub(super) fn usable(by: By, paths: &[LearnedPath], is_ours: impl Fn(IpAddr) -> bool) -> Vec<LearnedRoute> {
+pub(super) fn usable(by: By, paths: &[LearnedPath], model: &Model) -> Vec<LearnedRoute> {
     let leads_to = |path: &&LearnedPath| path.attributes.next_hop.address();
-    let paths = paths.iter().filter(|path| is_host(leads_to(path)) && !is_ours(leads_to(path)));
+    let paths = paths.iter().filter(|path| is_host(leads_to(path)) && !model.is_own_endpoint(leads_to(path)));
     let mut routes: Vec<LearnedRoute> =
         paths.filter_map(|path| learned_route(by, (&path.attributes, &path.payload))).collect();
     routes.retain(|route| can_be_reached(&route.encapsulation));

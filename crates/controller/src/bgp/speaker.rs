@@ -127,8 +127,7 @@ impl Bgp {
             watch,
         };
         bgp.begin(&snapshot.model.0, true).await;
-        let facts = bgp.site.distribution.lock().model().0.facts().clone();
-        bgp.awaited = Awaited::new(&facts, bgp.speakers.keys().copied().collect());
+        bgp.awaited = Awaited::new(bgp.model().facts(), bgp.speakers.keys().copied().collect());
         let gone = bgp.awaited.over();
         bgp.tell(gone).await;
         bgp
@@ -356,15 +355,13 @@ impl Bgp {
         announced
     }
 
-    /// Where our own hosts are reached.
-    pub(super) fn tunnel_endpoints(&self) -> BTreeSet<IpAddr> {
-        let distribution = self.site.distribution.lock();
-        let (model, _) = distribution.model();
-        model.hosts().filter_map(|host| host.fact.tunnel_endpoint).collect()
+    /// The model as it is distributed: with all facts.
+    pub(super) fn model(&self) -> Model {
+        self.site.distribution.lock().model().0.clone()
     }
 
     async fn hear(&mut self, heard: Heard) {
-        let endpoints = self.tunnel_endpoints();
+        let model = self.model();
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
             let vrf = match learned.instance.as_deref().and_then(Instance::named) {
@@ -376,8 +373,7 @@ impl Bgp {
                 None => continue,
             };
             self.note_srv6(learned);
-            let is_ours = |next_hop| endpoints.contains(&next_hop);
-            let Some((destination, by, routes)) = routes::learned(learned, is_ours) else { continue };
+            let Some((destination, by, routes)) = routes::learned(learned, &model) else { continue };
             let known = self.learned.entry((vrf, destination)).or_default();
             // What is still the best was asked of those that are awaited when it came to be that.
             let news = routes::take_over(known, (by, heard.speaker), routes);

@@ -4,17 +4,8 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use weft_services::RowKind;
-use weft_services::compile::{FragmentKey, Subject};
-
-/// Whether something may be announced because of a fragment: a route of a VRF, a host or a port of a network.
-fn may_announce(key: &FragmentKey) -> bool {
-    match (key.service.kind, &key.subject) {
-        (RowKind::Vrf, Subject::Prefix(_)) => true,
-        (RowKind::Network, Subject::Row(row)) => matches!(row.kind(), RowKind::Host | RowKind::ServicePort),
-        _ => false,
-    }
-}
+use weft_services::compile::FragmentKey;
+use weft_services::may_announce;
 
 /// A set of fragments, with a bell.
 #[derive(Default)]

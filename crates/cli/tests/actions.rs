@@ -1,7 +1,5 @@
 //! `do`, and what is below a resource of another: what they say, send and end with.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
-
 mod support;
 
 use expect_test::expect;

@@ -1,7 +1,7 @@
 //! Who may do what: the catalogue says the same as the default policies of Neutron and of its BGP VPNs, rule by rule, and of
 //! what is not Neutron's what is listed here.
 
-#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What VRFs tell others: of several instances of an address each by itself, extra routes, and addresses of ports, as far as
 //! associations say so; and that it is in the tables whether it is told or not.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

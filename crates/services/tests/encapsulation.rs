@@ -1,6 +1,6 @@
 //! In what hosts send each other what is routed: MPLS between those that prefer it, VXLAN between all others, in one VPN.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Hub and spoke: the tables of the NetReady use case, whom one spoke more concerns, and where the default route of hubs leads.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! BGP VPNs of type l2: what is announced of their networks, and what becomes of what others announce.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

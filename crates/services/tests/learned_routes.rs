@@ -1,6 +1,6 @@
 //! Routes that others tell, some of which cannot be used: one router in several places, and what is ours.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

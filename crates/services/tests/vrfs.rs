@@ -1,6 +1,6 @@
 //! VRFs, compiled: what is leaked from one VPN into another, and which of several paths is taken.
 
-#![allow(clippy::unwrap_used, reason = "these are tests")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod common;
 

@@ -1,28 +1,12 @@
 //! Tests that run once more in the virtual machine, whose kernel has VRF devices and MPLS: an executable runs itself there, with the
 //! shipped programs that were built beside it.
 
-use std::error::Error;
 use std::time::Duration;
 
-use weft_vm_tests::Machine;
+use weft_vm_tests::{DRIVER_MODULES, Machine};
 
 use crate::binaries;
 
-/// What the driver and the lab need of a kernel.
-const MODULES: &[&str] = &[
-    "act_mirred",
-    "act_skbedit",
-    "bridge",
-    "cls_bpf",
-    "cls_u32",
-    "mpls_iptunnel",
-    "mpls_router",
-    "sch_ingress",
-    "tun",
-    "veth",
-    "vrf",
-    "vxlan",
-];
 const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc"];
 /// So long it may take on a host that is busy with other things.
 const BOUND: Duration = Duration::from_secs(900);
@@ -32,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(900);
 pub fn machine(vrf_device_hosts: &str) -> Machine {
     let shipped = ["weft-agent", "weft-controller"].map(|name| binaries().join(name).display().to_string());
     Machine::default()
-        .modules(MODULES.iter().copied())
+        .modules(DRIVER_MODULES.iter().copied())
         .programs(PROGRAMS.iter().copied())
         .programs(shipped)
         .environment("WEFT_SLOWNESS", "6")
@@ -47,17 +31,9 @@ pub fn machine(vrf_device_hosts: &str) -> Machine {
 /// # Panics
 /// When one fails, or has not run.
 pub fn run_again_in(machine: &Machine, arguments: &[&str], cases: &[&str]) {
-    let own = std::env::current_exe().expect("a test knows where it is");
     let always = ["--include-ignored", "--test-threads=1", "--nocapture", "--skip", "machine::"];
     let all: Vec<String> = always.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
-    let mut heard = Vec::new();
-    let code = machine
-        .run(&own, &all, |line| {
-            println!("machine: {line}");
-            heard.push(line.to_owned());
-        })
-        .unwrap_or_else(|error| panic!("{error}; {:?}", error.source()));
-    assert_eq!(code, 0, "the tests in the machine");
+    let heard = machine.run_tests(&all);
     for case in cases {
         let began = |line: &String| line.starts_with(&format!("test {case}"));
         assert!(heard.iter().any(began), "{case} ran: {heard:?}");

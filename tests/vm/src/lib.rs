@@ -16,4 +16,4 @@ mod machine;
 mod qemu;
 
 pub use error::Error;
-pub use machine::Machine;
+pub use machine::{DRIVER_MODULES, Machine};

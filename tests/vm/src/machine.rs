@@ -15,6 +15,23 @@ const INIT: &str = include_str!("init.sh");
 /// What `init.sh` calls for everything: small, and linked statically.
 const BUSYBOX: &str = "busybox";
 
+/// The kernel modules that hold all that the driver and its tests make, in the order of the alphabet.
+pub const DRIVER_MODULES: &[&str] = &[
+    "8021q",
+    "act_mirred",
+    "act_skbedit",
+    "bridge",
+    "cls_bpf",
+    "cls_u32",
+    "mpls_iptunnel",
+    "mpls_router",
+    "sch_ingress",
+    "tun",
+    "veth",
+    "vrf",
+    "vxlan",
+];
+
 /// A machine that runs one program. It has two processors and no network; nothing in it outlives it.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -100,6 +117,23 @@ impl Machine {
         let kernel = Kernel::find()?;
         let archive = self.archive(&kernel, program, arguments)?;
         qemu::run(&kernel.image, archive, self.hardware, hear)
+    }
+
+    /// Runs the calling executable's tests once more, with these arguments, shows what they say, and answers the lines of it.
+    ///
+    /// # Panics
+    /// When one fails, or there is no machine.
+    #[must_use]
+    pub fn run_tests(&self, arguments: &[String]) -> Vec<String> {
+        let own = std::env::current_exe().expect("a process knows its executable");
+        let mut heard = Vec::new();
+        let shown = self.run(&own, arguments, |line| {
+            println!("machine: {line}");
+            heard.push(line.to_owned());
+        });
+        let code = shown.unwrap_or_else(|error| panic!("{error}; {:?}", std::error::Error::source(&error)));
+        assert_eq!(code, 0, "the tests in the machine");
+        heard
     }
 
     /// The machine's file system, in a file without a name.

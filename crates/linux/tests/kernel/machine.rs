@@ -2,27 +2,10 @@
 //!
 //! This executable runs itself there, so what is tested there is what was just built here.
 
-use std::error::Error;
 use std::time::Duration;
 
-use weft_vm_tests::Machine;
+use weft_vm_tests::{DRIVER_MODULES, Machine};
 
-/// What the driver needs of a kernel, and what its tests need beside it.
-const MODULES: &[&str] = &[
-    "8021q",
-    "act_mirred",
-    "act_skbedit",
-    "bridge",
-    "cls_bpf",
-    "cls_u32",
-    "mpls_iptunnel",
-    "mpls_router",
-    "sch_ingress",
-    "tun",
-    "veth",
-    "vrf",
-    "vxlan",
-];
 const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "tc"];
 /// Floods of events, what is done to VRFs that are namespaces and is done to devices as well, both slow under emulation, what
 /// counts milliseconds, and this test itself.
@@ -39,20 +22,14 @@ const BOUND: Duration = Duration::from_secs(400);
 
 #[test]
 fn all_of_this_holds_on_debians_kernel_and_with_vlan_devices() {
-    let own = std::env::current_exe().unwrap();
     let skipped = NOT_THERE.iter().flat_map(|name| ["--skip", name]);
     let arguments: Vec<String> =
         ["--include-ignored", "--test-threads=2"].into_iter().chain(skipped).map(str::to_owned).collect();
-    let machine =
-        Machine::default().modules(MODULES.iter().copied()).programs(PROGRAMS.iter().copied()).bound(BOUND);
-    let mut heard = Vec::new();
-    let code = machine
-        .run(&own, &arguments, |line| {
-            println!("machine: {line}");
-            heard.push(line.to_owned());
-        })
-        .unwrap_or_else(|error| panic!("{error}; {:?}", error.source()));
-    assert_eq!(code, 0, "the tests in the machine");
+    let machine = Machine::default()
+        .modules(DRIVER_MODULES.iter().copied())
+        .programs(PROGRAMS.iter().copied())
+        .bound(BOUND);
+    let heard = machine.run_tests(&arguments);
     let passed = |module: &str| {
         heard
             .iter()

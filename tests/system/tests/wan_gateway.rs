@@ -80,13 +80,16 @@ fn await_in_kernel(gateway: &WanGateway, routes: &BTreeSet<(String, String)>) {
     }
 }
 
-/// Packets take two hops between a workload and the client: its host and the gateway.
-fn assert_reachable(bench: &Bench, gateway: &WanGateway) {
+/// Packets take two hops between a workload and the client: its host and the gateway, which writes its table and the neighbours that it leads
+/// to one after the other.
+fn await_reachable(bench: &Bench, gateway: &WanGateway) {
+    let is_way = |ttl: Option<u8>| (ttl == Some(62)).then_some(());
     for (address, _) in BLUE {
-        assert_eq!(gateway.client().ttl(address), Some(62), "the client to {address}");
+        until(&format!("the client reaches {address}"), WITHIN, || is_way(gateway.client().ttl(address)));
     }
     for workload in ["host1.G1", "host1.G2", "host2.G3", "host2.G4"] {
-        assert_eq!(ttl(bench, workload, WanGateway::CLIENT), Some(62), "{workload} to the client");
+        let what = format!("{workload} reaches the client");
+        until(&what, WITHIN, || is_way(ttl(bench, workload, WanGateway::CLIENT)));
     }
     for workload in ["host1.G5", "host2.G6"] {
         assert_eq!(ttl(bench, workload, WanGateway::CLIENT), None, "{workload} is Red's");
@@ -105,7 +108,7 @@ fn frr_as_wan_gateway_reaches_the_workloads_of_its_vpn_and_no_others() {
     await_in_kernel(&gateway, &in_kernel);
     await_learned(&bench, &made["vpn1"], true);
     assert_eq!(learned(&bench, "host1", &made["vpn2"]), [Value::Null; 0], "Red imports nothing of Blue's");
-    assert_reachable(&bench, &gateway);
+    await_reachable(&bench, &gateway);
 
     // A port that goes takes its route along, one that comes brings its own.
     bench.http().delete("ports", &made["G3"]);
@@ -122,7 +125,8 @@ fn frr_as_wan_gateway_reaches_the_workloads_of_its_vpn_and_no_others() {
     let endpoint = bench.fabric_address("underlay", 1).to_string();
     in_kernel.insert((gone.0.to_owned(), endpoint));
     await_in_kernel(&gateway, &in_kernel);
-    assert_eq!(gateway.client().ttl(gone.0), Some(62));
+    let is_way = || (gateway.client().ttl(gone.0) == Some(62)).then_some(());
+    until("the client reaches it where it is now", WITHIN, is_way);
 
     // The gateway takes its network back, and announces it again.
     gateway.announce(false);
@@ -314,7 +318,7 @@ fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_i
     restart_controller(&bench);
     await_heard(&gateway, &all_routes(&bench));
     await_in_kernel(&gateway, &blue_in_kernel(&bench));
-    assert_reachable(&bench, &gateway);
+    await_reachable(&bench, &gateway);
     for monitor in monitors {
         assert_eq!(monitor.end(), [""; 0], "no route was touched");
     }

@@ -5,12 +5,14 @@
 //! agents ── carriers ───────────────────────────────┴─> Fact ── Model::learn ──> what compilation sees; compile::touched_by says which fragments
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
+use weft_dataplane::PATHS_MAX;
 use weft_net::{HostName, Mac, MplsLabel, Vni};
 
 use crate::{Id, Model};
@@ -263,7 +265,11 @@ impl Facts {
     fn set_routes(&mut self, key: (Id, IpNet), routes: &[LearnedRoute]) {
         let before = match routes {
             [] => self.routes.remove(&key),
-            _ => self.routes.insert(key, routes.into()),
+            _ => {
+                let known = self.routes(key.0, key.1);
+                let routes = in_order(known, routes);
+                self.routes.insert(key, routes)
+            }
         };
         self.routers.replace(key, before.as_deref().unwrap_or_default(), routes);
     }
@@ -348,4 +354,17 @@ impl Facts {
     pub fn without_carrier(&self) -> impl Iterator<Item = &(Id, HostName)> {
         self.without_carrier.iter()
     }
+}
+
+/// Routes in the order in which hosts take them, should there be more than a host's route has room for: those that were known
+/// already come first, so that they stay.
+fn in_order(known: &[LearnedRoute], routes: &[LearnedRoute]) -> Arc<[LearnedRoute]> {
+    let mut routes = routes.to_vec();
+    if routes.len() > PATHS_MAX {
+        let way = |route: &LearnedRoute| (route.next_hop, route.encapsulation);
+        let places = known.iter().enumerate().map(|(place, route)| (way(route), place));
+        let places: BTreeMap<_, usize> = places.collect();
+        routes.sort_by_key(|route| places.get(&way(route)).copied().unwrap_or(usize::MAX));
+    }
+    routes.into()
 }

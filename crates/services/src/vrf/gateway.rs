@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane::{LinkId, LinkKind, Object, Steering};
+use weft_dataplane::{LinkId, LinkKind, Object, STEERED_ADDRESSES_MAX, Steering};
 use weft_net::{HostName, IfName, Mac};
 
 use crate::compile::Compiled;
@@ -200,11 +200,28 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
         None => objects.push(Object::Steering(Steering {
             link: LinkId::on_host(core::link_name(model, port.interface_id)?),
             mac: gateway.mac,
-            addresses: addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            addresses: steered(model, vrf, port),
             to: gateway.port(),
         })),
     }
     Some(Compiled::only_at(host, objects))
+}
+
+/// The gateways' addresses that a port's questions for are steered: all, or as many as there is room for. Those of the subnets
+/// that the port has addresses of come first, then those of the older subnets, so that one more takes nobody's place.
+fn steered(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr> {
+    let is_own = |address: &IpNet| port.fixed_ips.iter().any(|own| address.contains(&own.ip_address));
+    let made = |address: &IpNet| {
+        let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
+        let of = subnets.filter(|subnet| subnet.cidr.contains(&address.addr()));
+        of.map(|subnet| (subnet.standard.created_at, subnet.standard.id)).min()
+    };
+    let mut addresses = gateway_addresses(model, vrf, port.service_id);
+    if addresses.len() > STEERED_ADDRESSES_MAX {
+        addresses.sort_by_cached_key(|address| (!is_own(address), made(address)));
+        addresses.truncate(STEERED_ADDRESSES_MAX);
+    }
+    addresses.into_iter().map(|address| address.addr()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The bridge of a port that no other port is on, with the port and what its workload is told.

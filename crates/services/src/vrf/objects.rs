@@ -10,12 +10,13 @@
 //! The next hop to a VRF on a host is the IPv6 link-local address made of that VRF's MAC address there (RFC 4291 appendix A),
 //! for either IP version (RFC 8950): one neighbour leads to it, whatever tunnel endpoint and VNI are beneath.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
 use weft_dataplane::{
-    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path,
-    PortRole, Route, RouteTo, VxlanFdb,
+    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, PATHS_MAX,
+    Path, PortRole, Route, RouteTo, VxlanFdb, WEIGHT_MAX,
 };
 use weft_net::{IfName, Mac, MplsLabel, Vni};
 
@@ -194,6 +195,14 @@ impl Hop {
         )
     }
 
+    /// By a link to a port of this host: to the address behind it, or to the port itself, which has this one and is so asked for no
+    /// more.
+    pub(super) fn to_port(link: LinkId, via: Option<IpAddr>, (address, mac): (IpAddr, Mac)) -> Self {
+        let path = path(via, link.name, 1);
+        let neighbour = || Object::Neighbour(Neighbour { link, address, mac });
+        Self { path, objects: via.is_none().then(neighbour).into_iter().collect() }
+    }
+
     fn by_neighbour(link: LinkId, mac: Mac, weight: u16) -> Self {
         let address = IpAddr::V6(mac.link_local());
         let path = path(Some(address), link.name, weight);
@@ -203,6 +212,46 @@ impl Hop {
 
 pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
     Path { weight, ..Path::on(link, via) }
+}
+
+/// The route of a VRF along hops, with what they need: as far as a route has room for them, which is for the first. Nothing along
+/// none.
+pub(super) fn along(
+    (vrf, table): (Id, u32),
+    prefix: IpNet,
+    hops: impl IntoIterator<Item = Hop>,
+) -> Vec<Object> {
+    let (mut objects, mut paths) = (Vec::new(), Vec::<Path>::new());
+    for hop in hops {
+        let is_known = paths.iter().any(|path| path.way() == hop.path.way());
+        if is_known || paths.len() < PATHS_MAX {
+            add_new(&mut objects, hop.objects);
+            paths.push(hop.path);
+        }
+    }
+    if !paths.is_empty() {
+        weigh(&mut paths);
+        objects.push(route(vrf, table, prefix, RouteTo::paths(paths)));
+    }
+    objects
+}
+
+/// How many of several ways a route has no room for.
+pub(super) fn left_out(hops: impl IntoIterator<Item = Hop>) -> usize {
+    let ways: BTreeSet<_> = hops.into_iter().map(|hop| Path { weight: 1, ..hop.path }).collect();
+    ways.len().saturating_sub(PATHS_MAX)
+}
+
+/// Where one has a larger share than a route has room for, all get less, and none nothing.
+fn weigh(paths: &mut [Path]) {
+    let largest = paths.iter().map(|path| path.weight).max().unwrap_or(1);
+    if largest <= WEIGHT_MAX {
+        return;
+    }
+    for path in paths {
+        let weight = u32::from(path.weight) * u32::from(WEIGHT_MAX) / u32::from(largest);
+        path.weight = u16::try_from(weight).unwrap_or(WEIGHT_MAX).max(1);
+    }
 }
 
 /// A route of a VRF: in its own table ([`MAIN_TABLE`]), or in the one for what comes from other VRFs and other hosts.

@@ -180,6 +180,7 @@ impl Asking<'_> {
             let (state, reason) = outcome(&self.api.site.distribution.lock(), &host, &key);
             told.push(json!({
                 "host": host, "is_home": compiled.as_ref().is_some_and(|compiled| compiled.is_home(&host)),
+                "ways_left_out": vrf::ways_left_out(self.model, self.vrf, self.destination, &host),
                 "objects": objects, "state": state, "reason": reason, "kernel": self.kernel(&host, &keys).await,
             }));
         }

@@ -198,7 +198,7 @@ impl FragmentKey {
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
             Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
-            Subject::Row(RowKey::Host(_) | RowKey::Departure(..))
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..) | RowKey::FreedHostNumber(_))
             | Subject::Prefix(_)
             | Subject::Mac(_)
             | Subject::Endpoint(_) => self.service.row_key(),

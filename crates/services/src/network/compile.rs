@@ -97,7 +97,7 @@ impl Service for LayerTwo {
                 model.bindings_in(*id).collect()
             }
             RowKey::Host(host) => bindings_on(model, host).collect(),
-            RowKey::Resource(..) => Vec::new(),
+            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => Vec::new(),
         };
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }

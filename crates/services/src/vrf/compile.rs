@@ -140,7 +140,7 @@ impl Service for Vrfs {
                     self.touch_all(model, owner.id, touched);
                 }
             }
-            RowKey::Resource(..) => {}
+            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => {}
         }
         self.touched_by_labels(model, step, &ports, touched);
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, true));

@@ -10,6 +10,7 @@ use weft_net::{HostFact, HostName};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::core::binding::mended;
+use crate::vrf::EndpointBits;
 use crate::{Change, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 
 /// A host that has said what it is. Kept when it goes away: forwarding outlives the control plane.
@@ -226,15 +227,17 @@ fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(),
     if endpoint.is_unspecified() || endpoint.is_multicast() || endpoint.is_loopback() {
         return Err(Refusal::attribute("tunnel_endpoint", format!("others cannot send to '{endpoint}'")));
     }
-    let is_same = |other: &&Arc<Host>| other.name != *name && other.fact.tunnel_endpoint == Some(endpoint);
-    match model.hosts.values().find(is_same) {
-        Some(other) => Err(Refusal::conflict(
-            "TunnelEndpointInUse",
-            format!(
-                "tunnel_endpoint: {endpoint} is that of host '{}' already; delete that host if it is gone.",
-                other.name
-            ),
-        )),
-        None => Ok(()),
-    }
+    let bits = EndpointBits::of(endpoint);
+    let is_alike = |other: &Host| other.fact.tunnel_endpoint.map(EndpointBits::of) == Some(bits);
+    let Some(other) = model.hosts.values().find(|other| other.name != *name && is_alike(other)) else {
+        return Ok(());
+    };
+    let (name, its) = (&other.name, other.fact.tunnel_endpoint.unwrap_or(endpoint));
+    let what = if its == endpoint {
+        format!("is that of host '{name}' already")
+    } else {
+        format!("comes to the same MAC addresses of routers as {its}, which is that of host '{name}'")
+    };
+    let message = format!("tunnel_endpoint: {endpoint} {what}; delete that host if it is gone.");
+    Err(Refusal::conflict("TunnelEndpointInUse", message))
 }

@@ -10,8 +10,7 @@ use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher,
 use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
-use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, VrfNumber, member, route};
+use crate::vrf::{Vrf, VrfNumber, member, route, router_mac};
 use crate::{Host, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
@@ -90,7 +89,7 @@ fn announcement(
         host: to.host.clone(),
         next_hop,
         vni: vrf.vni,
-        router_mac: router_mac(vrf.vni, host),
+        router_mac: router_mac(vrf.vni, next_hop),
         label: host.fact.has_mpls().then(|| vrf.number.label()),
         local_pref: to.preference,
     })

@@ -350,9 +350,10 @@ fn on_host(model: &Model, vrf: &Vrf, name: &HostName) -> Option<Compiled> {
         return None;
     }
     let host = model.host(name)?;
-    let mut objects = objects::vrf(vrf, host);
+    let endpoint = host.fact.tunnel_endpoint?;
+    let mut objects = objects::vrf(vrf, (host, endpoint));
     if model.peers_of(vrf).next().is_some() {
-        objects.extend(objects::leak(vrf, host));
+        objects.extend(objects::leak(vrf, endpoint));
     }
     for network in model.networks_in(id, name) {
         objects.extend(network_gateway(model, vrf, name, network));

@@ -123,7 +123,7 @@ fn hops_on(
     for ((of, host), place) in route::by_place(live.iter().filter(|live| !is_local(live))) {
         let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
         let hop = if Some(&host) == here {
-            Some(Hop::to_vrf(vrf, of.vni, there, place.weight))
+            there.fact.tunnel_endpoint.map(|here| Hop::to_vrf(vrf, of.vni, here, place.weight))
         } else {
             let here = here.and_then(|here| model.host(here));
             let labelled = here.is_some_and(|here| by_label(here, there, prefix));

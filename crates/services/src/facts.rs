@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -17,8 +16,10 @@ use weft_net::{HostName, Mac, MplsLabel, Vni};
 
 use crate::{Id, Model};
 
+mod about;
 mod routers;
 
+pub use about::{About, Onward};
 pub(crate) use routers::Place;
 use routers::Routers;
 
@@ -247,12 +248,6 @@ impl Facts {
     /// All learned routes.
     pub fn all_routes(&self) -> impl Iterator<Item = (&(Id, IpNet), &Arc<[LearnedRoute]>)> {
         self.routes.iter()
-    }
-
-    /// The VRFs and destinations after one to which something was learned, in order.
-    pub fn learned_after(&self, after: Option<(Id, IpNet)>) -> impl Iterator<Item = (Id, IpNet)> + use<'_> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.routes.range((from, Bound::Unbounded)).map(|(key, _)| *key)
     }
 
     /// Where learned routes from a VRF lead.

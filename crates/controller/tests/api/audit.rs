@@ -4,7 +4,7 @@ use std::net::{IpAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_bgp::io::Driver;
+use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::{
     Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, Family,
@@ -42,8 +42,8 @@ async fn start() -> Controller {
 }
 
 /// The same with a network in a BGP VPN of type l2, and a neighbour that tells where a MAC address of it is, and that it wants what is
-/// for everybody; answers the network.
-async fn start_with_neighbour() -> (Controller, Id) {
+/// for everybody; answers the network, and the neighbour, which is there for as long as that is held.
+async fn start_with_neighbour() -> (Controller, Id, Handle) {
     let controller = Controller::start().await;
     controller.host("host1", 1).await;
     let network = controller.network("blue").await;
@@ -72,13 +72,13 @@ async fn start_with_neighbour() -> (Controller, Id) {
         port: to.port(),
         local_address: Some([127, 79, 0, 2].into()),
         connect_retry_ms: 100,
-        ..PeerConfig::new(to.ip(), PeerAsn::Asn(64512.into()), &[Family::Evpn])
+        ..PeerConfig::new(to.ip(), PeerAsn::Exactly(64512.into()), &[Family::Evpn])
     };
     neighbour.set_peer(peer, Instant::now()).unwrap();
     told_of_the_network().into_iter().for_each(|route| neighbour.originate(route));
-    let (driver, _) = Driver::new(neighbour, &[]).unwrap();
+    let (driver, handle) = Driver::new(neighbour, &[]).unwrap();
     tokio::spawn(driver.run());
-    (controller, network.parse().unwrap())
+    (controller, network.parse().unwrap(), handle)
 }
 
 const FAR: [u8; 4] = [198, 51, 100, 200];
@@ -208,7 +208,7 @@ async fn a_speaker_that_has_ended_by_a_mistake_is_started_again() {
 
 #[tokio::test]
 async fn what_is_lost_or_made_up_of_a_network_is_learned_again_or_unlearned() {
-    let (controller, network) = start_with_neighbour().await;
+    let (controller, network, _neighbour) = start_with_neighbour().await;
     let (mac, endpoint) = (About::Mac(network, MAC, None), About::Endpoint(network, FAR.into()));
     let known = |about| controller.site.distribution.lock().model().0.facts().known(about);
     let both = async || [mac, endpoint].iter().all(|about| known(*about) != about.nothing()).then_some(());

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use weft_dataplane::{
-    BridgeFdb, Flood, Link, LinkId, Namespace, Neighbour, Object, PATHS_MAX, Plan, Step, StepError, StepOutcome,
-    VxlanFdb,
+    BridgeFdb, Flood, Link, LinkId, Namespace, Neighbour, Object, PATHS_MAX, Plan, Step, StepError,
+    StepOutcome, VxlanFdb,
 };
 use weft_net::{IfName, Mac};
 

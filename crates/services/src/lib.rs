@@ -49,7 +49,7 @@ pub use change::{Change, Choices};
 pub use declare::{Action, Declaration, DeclareError, Declared, Difference, declare, in_set};
 pub use departure::{Departure, confirm_departures, departures_after_restore};
 pub use exclusive::Exclusive;
-pub use facts::{About, Fact, Facts, Onward, LearnedEncapsulation, LearnedMac, LearnedRoute};
+pub use facts::{About, Fact, Facts, LearnedEncapsulation, LearnedMac, LearnedRoute, Onward};
 pub use host::{FreedHostNumber, Host, describe_host};
 pub use id::Id;
 pub use model::Model;

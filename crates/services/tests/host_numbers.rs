@@ -40,7 +40,8 @@ fn freed(number: u16, freed_at: i64) -> Row {
 }
 
 #[test]
-fn a_number_that_was_a_hosts_is_given_to_another_only_when_no_other_is_left_and_then_the_longest_free_first() {
+fn a_number_that_was_a_hosts_is_given_to_another_only_when_no_other_is_left_and_then_the_longest_free_first()
+{
     let mut site = Site::with_hosts(3, &[]);
     assert_eq!([1, 2, 3].map(|number| number_of(&site.model, number)), [1, 2, 3]);
     // What has been free for longest is neither the lowest nor the highest.

@@ -309,7 +309,11 @@ fn one_anycast_port_more_touches_what_leads_to_it_and_nothing_of_the_others() {
     };
     assert_eq!(port(5, true), ["10.1.1.5/32"]);
     assert_eq!(port(6, true), ["10.1.1.6/32"]);
-    assert_eq!(port(7, false), ["10.1.1.0/24", "10.1.1.5/32", "10.1.1.6/32", "10.1.1.7/32"], "with the gateway");
+    assert_eq!(
+        port(7, false),
+        ["10.1.1.0/24", "10.1.1.5/32", "10.1.1.6/32", "10.1.1.7/32"],
+        "with the gateway"
+    );
     assert_eq!(port(8, false), ["10.1.1.8/32"], "it is there already");
     assert_eq!(port(9, true), ["10.1.1.9/32"]);
 }

@@ -124,8 +124,7 @@ fn another_site_with_the_same_vnis_and_as_many_hosts_is_reached() {
         (!announcements(&there.model, &key).is_empty()).then_some(key)
     });
     let [announced] = &announcements(&there.model, &key.unwrap())[..] else { panic!() };
-    let encapsulation =
-        LearnedEncapsulation::Vxlan { vni: announced.vni, router_mac: announced.router_mac };
+    let encapsulation = LearnedEncapsulation::Vxlan { vni: announced.vni, router_mac: announced.router_mac };
     let route = LearnedRoute { next_hop: announced.next_hop, encapsulation, local_pref: 100 };
     learn(&mut here, "203.0.113.1/32", &[route]);
     assert_eq!(outside(&here), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.1"])));

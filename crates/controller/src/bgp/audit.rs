@@ -122,7 +122,9 @@ impl Bgp {
                     (family, originations, speaker.audit_told(family, told_from, SLICE))
                 })
             };
-            for (family, (found, next), (mistold, next_told)) in running.handle.with(find).await.into_iter().flatten() {
+            for (family, (found, next), (mistold, next_told)) in
+                running.handle.with(find).await.into_iter().flatten()
+            {
                 let place = (next.unwrap_or_default(), next_told.unwrap_or_default());
                 self.audit.tables.insert((*id, family), place);
                 self.site.alarms.checked(Comparison::AdjRibOut, found.len());
@@ -188,9 +190,9 @@ impl Bgp {
             let Some(running) = self.speakers.get(&id) else { continue };
             let asked = sources.clone();
             let ask = move |speaker: &mut Speaker, _| {
-                let has = asked.into_iter().map(|source| {
-                    speaker.imported(&source.instance().to_string(), &source.destination())
-                });
+                let has = asked
+                    .into_iter()
+                    .map(|source| speaker.imported(&source.instance().to_string(), &source.destination()));
                 has.collect::<Vec<_>>()
             };
             let has = running.handle.with(ask).await.unwrap_or_default();

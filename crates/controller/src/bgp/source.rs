@@ -71,7 +71,9 @@ impl fmt::Display for Source {
         match *self {
             Self::Prefix(vrf, prefix, _) => about(About::Destination(vrf, prefix)).fmt(f),
             Self::Mac(network, mac, address) => about(About::Mac(network, mac, address)).fmt(f),
-            Self::Everybody(network, originator) => write!(f, "everybody by {originator} in network {network}"),
+            Self::Everybody(network, originator) => {
+                write!(f, "everybody by {originator} in network {network}")
+            }
         }
     }
 }

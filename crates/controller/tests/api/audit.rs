@@ -89,10 +89,16 @@ fn told_of_the_network() -> [Route; 2] {
     let (tag, label) = (EthernetTag::default(), LabelField::from_vni(7000.try_into().unwrap()));
     let mut attributes = Attributes::new(IpAddr::from(FAR).into());
     attributes.local_pref = Some(100);
-    attributes.set_extended_communities([ExtendedCommunity::from("64512:5000".parse::<RouteTarget>().unwrap())]);
+    attributes
+        .set_extended_communities([ExtendedCommunity::from("64512:5000".parse::<RouteTarget>().unwrap())]);
     let payload = EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None };
     let mac = Route {
-        destination: Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac: MAC, address: None }),
+        destination: Destination::Evpn(EvpnDestination::MacIp {
+            distinguisher,
+            tag,
+            mac: MAC,
+            address: None,
+        }),
         payload: Payload::Evpn(Box::new(payload)),
         attributes: attributes.clone(),
     };
@@ -226,16 +232,25 @@ async fn what_is_lost_or_made_up_of_a_network_is_learned_again_or_unlearned() {
     ];
     controller.site.learn(facts.clone()).await;
     let abouts: Vec<About> = facts.iter().filter_map(About::of).collect();
-    until("it is known", async || abouts.iter().all(|about| facts.contains(&known(*about))).then_some(())).await;
+    until("it is known", async || abouts.iter().all(|about| facts.contains(&known(*about))).then_some(()))
+        .await;
     let is_gone = async || abouts.iter().all(|about| known(*about) == about.nothing()).then_some(());
     until("it is forgotten", is_gone).await;
     assert_eq!([mac, endpoint].map(known), learned, "and nothing else is");
     let four = async || Some(mended(&controller, "fact").await).filter(|alarms| alarms.len() == 4);
-    let mut routes: Vec<String> =
-        until("the alarms are over", four).await.iter().map(|alarm| alarm["route"].as_str().unwrap().to_owned()).collect();
+    let mut routes: Vec<String> = until("the alarms are over", four)
+        .await
+        .iter()
+        .map(|alarm| alarm["route"].as_str().unwrap().to_owned())
+        .collect();
     routes.sort();
     let of = |what: &str| format!("{what} in network {network}");
-    let wanted = ["02:00:00:00:99:01", "02:00:00:00:99:02", "everybody at 198.51.100.200", "everybody at 198.51.100.201"];
+    let wanted = [
+        "02:00:00:00:99:01",
+        "02:00:00:00:99:02",
+        "everybody at 198.51.100.200",
+        "everybody at 198.51.100.201",
+    ];
     assert_eq!(routes, wanted.map(of));
     assert!(mended(&controller, "learned").await.is_empty(), "what was learned was right all along");
 }

@@ -118,7 +118,8 @@ mod tests {
     fn whoever_goes_on_from_each_comes_to_all_and_knows_what_was_learned() {
         let id = |nth: u8| Id::from_random([nth; 16]);
         let encapsulation = LearnedEncapsulation::Mpls { label: 1000.try_into().unwrap() };
-        let routes = vec![LearnedRoute { next_hop: [198, 51, 100, 1].into(), encapsulation, local_pref: 100 }];
+        let routes =
+            vec![LearnedRoute { next_hop: [198, 51, 100, 1].into(), encapsulation, local_pref: 100 }];
         let vni = 7_u32.try_into().unwrap();
         let place = LearnedMac { endpoint: [198, 51, 100, 1].into(), vni, sequence: 0, is_sticky: false };
         let mut told = Vec::new();

@@ -353,9 +353,7 @@ fn bindings_within<'m>(
     let range = (host.clone(), namespace.clone(), Id::MIN)..=(host, namespace, Id::MAX);
     model.index.namespaces.range(range).filter_map(|(_, _, id)| {
         let vnic = model.instance_ports.get(id)?;
-        let untagged = model.untagged_interface(*id)?.standard.id;
-        let binding = model.bindings_of(untagged).next()?;
-        Some((&**vnic, binding))
+        Some((&**vnic, model.binding_of_port(*id)?.standard.id))
     })
 }
 

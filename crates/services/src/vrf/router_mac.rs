@@ -12,9 +12,9 @@ use std::net::IpAddr;
 
 use weft_net::{HostName, Mac, Vni};
 
+use crate::Model;
 use crate::index::replace;
 use crate::vrf::Vrf;
-use crate::Model;
 
 /// An odd number whose multiples are far from each other: 2^32 divided by the golden ratio.
 const SPREAD: u32 = 0x9e37_79b1;
@@ -38,9 +38,8 @@ impl EndpointBits {
             IpAddr::V4(address) => Self(address.to_bits()),
             IpAddr::V6(address) => {
                 let [a, b, c, d, e, f, lowest @ ..] = address.segments();
-                let fold = |bits: u32, segment: u16| {
-                    (bits.rotate_left(5) ^ u32::from(segment)).wrapping_mul(SPREAD)
-                };
+                let fold =
+                    |bits: u32, segment: u16| (bits.rotate_left(5) ^ u32::from(segment)).wrapping_mul(SPREAD);
                 let folded = [a, b, c, d, e, f].into_iter().fold(0, fold);
                 Self(folded ^ (u32::from(lowest[0]) << 16 | u32::from(lowest[1])))
             }
@@ -146,18 +145,24 @@ mod tests {
         let mut of_one_host = HashSet::new();
         assert!((1..200_000).all(|n| of_one_host.insert(router_mac(vni(n), endpoint(0xc000_0201)))));
         // Sites with addresses of their own, and hosts of one network.
-        let endpoints = (0..100_000).map(|n| endpoint(n * 40_503)).chain((0..1000).map(|n| endpoint(0x0a40_0001 + n)));
+        let endpoints =
+            (0..100_000).map(|n| endpoint(n * 40_503)).chain((0..1000).map(|n| endpoint(0x0a40_0001 + n)));
         let mut of_one_vni = HashSet::new();
         assert!(endpoints.clone().all(|endpoint| of_one_vni.insert(router_mac(vni(5001), endpoint))));
         // And what has neither in common.
         let mut all = HashSet::new();
         for number in [5000, 5001, 5000 + (1 << 14), 5001 + (3 << 14)] {
-            assert!(endpoints.clone().take(50_000).all(|endpoint| all.insert(router_mac(vni(number), endpoint))));
+            assert!(
+                endpoints.clone().take(50_000).all(|endpoint| all.insert(router_mac(vni(number), endpoint)))
+            );
         }
         let ipv6 = |n: u32| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, (n >> 16) as u16, n as u16]);
         let mut of_ipv6 = HashSet::new();
         assert!((0..100_000).all(|n| of_ipv6.insert(router_mac(vni(5001), ipv6(n)))));
-        assert_ne!(EndpointBits::of("2001:db8:1::1".parse().unwrap()), EndpointBits::of("2001:db8:2::1".parse().unwrap()));
+        assert_ne!(
+            EndpointBits::of("2001:db8:1::1".parse().unwrap()),
+            EndpointBits::of("2001:db8:2::1".parse().unwrap())
+        );
     }
 
     #[test]
@@ -166,7 +171,10 @@ mod tests {
             let (vni, endpoint) = (vni(number), endpoint.parse().unwrap());
             let mac = router_mac(vni, endpoint);
             let bits = Bits::of(mac).unwrap();
-            assert_eq!((bits.vni, EndpointBits(bits.rest ^ spread(vni))), (lower(vni), EndpointBits::of(endpoint)));
+            assert_eq!(
+                (bits.vni, EndpointBits(bits.rest ^ spread(vni))),
+                (lower(vni), EndpointBits::of(endpoint))
+            );
             let [first, last] = router_macs(vni);
             assert!(first <= mac && mac <= last);
         }

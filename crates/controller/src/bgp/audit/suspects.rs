@@ -141,7 +141,8 @@ impl Bgp {
         let mut wrong = Vec::new();
         for (id, suspects) in suspects {
             let Some(running) = self.speakers.get(&id) else { continue };
-            let asked: Vec<Destination> = suspects.iter().map(|(destination, _)| destination.clone()).collect();
+            let asked: Vec<Destination> =
+                suspects.iter().map(|(destination, _)| destination.clone()).collect();
             let ask = move |speaker: &mut Speaker, _| {
                 asked.iter().map(|destination| speaker.originated(destination)).collect::<Vec<_>>()
             };

@@ -5,7 +5,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{Driver, LinkKind, Namespace, Object, PATHS_MAX, Path, Route, RouteTo, State, WEIGHT_MAX};
+use weft_dataplane::{
+    Driver, LinkKind, Namespace, Object, PATHS_MAX, Path, Route, RouteTo, State, WEIGHT_MAX,
+};
 use weft_linux::VrfMode;
 
 use super::{Site, site};

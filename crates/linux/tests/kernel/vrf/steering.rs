@@ -66,7 +66,8 @@ fn as_many_addresses_are_steered_as_there_is_room_for_and_more_are_refused() {
     let with = |count: usize| {
         let mut all = wanted(true);
         let addresses = (0..count).map(|nth| format!("2001:db8:1::77:{nth:x}").parse().unwrap()).collect();
-        let steering = Steering { link: here("tap-a"), mac: MAC.parse().unwrap(), addresses, to: here("st0") };
+        let steering =
+            Steering { link: here("tap-a"), mac: MAC.parse().unwrap(), addresses, to: here("st0") };
         all.insert(Object::Steering(steering));
         all
     };

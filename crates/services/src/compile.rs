@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use weft_dataplane::{Fragment, FragmentId, Object};
 use weft_net::{HostName, Mac};
 
+use crate::announce::Announcement;
 use crate::core::compile::Vnics;
 use crate::departure::Presence;
 use crate::exclusive::Exclusive;
@@ -62,6 +63,26 @@ pub(crate) trait Service: Sync {
 
     /// Whether an instance is on a host.
     fn is_on(&self, model: &Model, instance: Id, host: &HostName) -> bool;
+
+    /// Whether something may be announced to BGP neighbours because of a subject.
+    fn may_announce(&self, _: &Subject) -> bool {
+        false
+    }
+
+    /// What is announced because of a subject, once its hosts have carried out the fragment.
+    fn announcements(&self, _: &Model, _: Id, _: &Subject) -> Vec<Announcement> {
+        Vec::new()
+    }
+
+    /// The subjects of which it has to be looked what is announced because of them when it has to be of this one.
+    fn looked_at_with(&self, _: &Model, _: Id, _: &Subject) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// Every fragment because of which something may be announced.
+    fn announcing(&self, _: &Model) -> Vec<FragmentKey> {
+        Vec::new()
+    }
 }
 
 /// A write to a row, with the models around the change that it is part of.

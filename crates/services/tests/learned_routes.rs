@@ -11,8 +11,11 @@ use serde_json::json;
 use weft_dataplane::{HostIntent, Object};
 use weft_net::{HostName, Mac};
 use weft_services::compile::{self, FragmentKey};
-use weft_services::vrf::{Vrf, announcements, router_mac};
-use weft_services::{Fact, LearnedEncapsulation, LearnedRoute, RowKind, Timestamp, describe_host};
+use weft_services::vrf::{Vrf, router_mac};
+use weft_services::{
+    Announcement, Fact, LearnedEncapsulation, LearnedRoute, RowKind, Timestamp, all_announcing,
+    announcements, describe_host,
+};
 
 /// A VPN with a port on host 1 of 2.
 fn site() -> Site {
@@ -119,11 +122,9 @@ fn another_site_with_the_same_vnis_and_as_many_hosts_is_reached() {
         writes.iter().for_each(|write| there.model.apply(write));
     }
     assert_eq!(vrf(&here).vni, vrf(&there).vni);
-    let key = compile::intent_of(&there.model, &host(1)).into_iter().find_map(|fragment| {
-        let key = FragmentKey::from_id(&fragment.id)?;
-        (!announcements(&there.model, &key).is_empty()).then_some(key)
-    });
-    let [announced] = &announcements(&there.model, &key.unwrap())[..] else { panic!() };
+    let keys = all_announcing(&there.model);
+    let announced: Vec<Announcement> = keys.iter().flat_map(|key| announcements(&there.model, key)).collect();
+    let [Announcement::Routed(announced)] = &announced[..] else { panic!("{announced:?}") };
     let encapsulation = LearnedEncapsulation::Vxlan { vni: announced.vni, router_mac: announced.router_mac };
     let route = LearnedRoute { next_hop: announced.next_hop, encapsulation, local_pref: 100 };
     learn(&mut here, "203.0.113.1/32", &[route]);

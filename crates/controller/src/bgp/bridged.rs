@@ -6,10 +6,7 @@ use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use weft_bgp::speaker::{Learned, LearnedPath, Route};
-use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
-    Payload, PmsiTunnel,
-};
+use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, LabelField, Payload, PmsiTunnel};
 use weft_net::{Mac, Vni};
 use weft_services::network::{Announcement, Reach};
 use weft_services::{About, Fact, Id, LearnedMac, Onward};
@@ -24,7 +21,6 @@ const FROZEN_FOR: Duration = Duration::from_secs(180);
 /// The route by which something of a network is announced: EVPN type 2 (RFC 7432 §7.2) or 3 (§7.3), over VXLAN (RFC 8365 §5.1).
 pub(super) fn route(announcement: &Announcement) -> Route {
     let distinguisher = announcement.route_distinguisher;
-    let (tag, label) = (EthernetTag::default(), LabelField::from_vni(announcement.vni));
     let mut attributes = Attributes::new(announcement.next_hop.into());
     attributes.local_pref = Some(announcement.local_pref);
     let targets = announcement.targets.iter().copied().map(ExtendedCommunity::from);
@@ -32,20 +28,19 @@ pub(super) fn route(announcement: &Announcement) -> Route {
     match announcement.reach {
         Reach::Everybody => {
             let originator = announcement.next_hop;
+            let label = LabelField::from_vni(announcement.vni);
             let tunnel = PmsiTunnel::ingress_replication(label, originator);
             attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(tunnel));
             attributes.set_extended_communities(targets.chain([vxlan]));
-            let destination = EvpnDestination::InclusiveMulticast { distinguisher, tag, originator };
-            Route { destination: Destination::Evpn(destination), payload: Payload::None, attributes }
+            let destination = Destination::evpn_inclusive_multicast(distinguisher, originator);
+            Route { destination, payload: Payload::None, attributes }
         }
         Reach::Station { mac, address, sequence } => {
             // What has never moved is told without (RFC 7432 §15).
             let moved = (sequence > 0).then(|| ExtendedCommunity::mac_mobility(sequence, false));
             attributes.set_extended_communities(targets.chain([vxlan]).chain(moved));
-            let destination = EvpnDestination::MacIp { distinguisher, tag, mac, address };
-            let payload = EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None };
-            let payload = Payload::Evpn(Box::new(payload));
-            Route { destination: Destination::Evpn(destination), payload, attributes }
+            let destination = Destination::evpn_mac_ip(distinguisher, mac, address);
+            Route { destination, payload: Payload::vni(announcement.vni), attributes }
         }
     }
 }

@@ -53,14 +53,11 @@ impl Source {
 
     /// The destination under which the instance has it: without a route distinguisher.
     pub(super) fn destination(self) -> Destination {
-        let (distinguisher, tag) = (RouteDistinguisher::ZERO, EthernetTag::default());
         match self {
             Self::Prefix(_, prefix, by) => routes::destination_of(prefix, by),
-            Self::Mac(_, mac, address) => {
-                Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac, address })
-            }
+            Self::Mac(_, mac, address) => Destination::evpn_mac_ip(RouteDistinguisher::ZERO, mac, address),
             Self::Everybody(_, originator) => {
-                Destination::Evpn(EvpnDestination::InclusiveMulticast { distinguisher, tag, originator })
+                Destination::evpn_inclusive_multicast(RouteDistinguisher::ZERO, originator)
             }
         }
     }

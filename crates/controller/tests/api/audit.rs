@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
-use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, Family,
-    LabelField, Payload, PmsiTunnel,
-};
+use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, Family, LabelField, Payload, PmsiTunnel};
 use weft_controller::agents;
 use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_net::{Mac, RouteTarget};
@@ -86,27 +83,18 @@ const MAC: Mac = Mac::new([2, 0, 0, 0, 0x99, 1]);
 
 fn told_of_the_network() -> [Route; 2] {
     let distinguisher = "198.51.100.200:1".parse().unwrap();
-    let (tag, label) = (EthernetTag::default(), LabelField::from_vni(7000.try_into().unwrap()));
+    let vni = 7000.try_into().unwrap();
     let mut attributes = Attributes::new(IpAddr::from(FAR).into());
     attributes.local_pref = Some(100);
-    attributes
-        .set_extended_communities([ExtendedCommunity::from("64512:5000".parse::<RouteTarget>().unwrap())]);
-    let payload = EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None };
-    let mac = Route {
-        destination: Destination::Evpn(EvpnDestination::MacIp {
-            distinguisher,
-            tag,
-            mac: MAC,
-            address: None,
-        }),
-        payload: Payload::Evpn(Box::new(payload)),
-        attributes: attributes.clone(),
-    };
+    let target: RouteTarget = "64512:5000".parse().unwrap();
+    attributes.set_extended_communities([ExtendedCommunity::from(target)]);
+    let destination = Destination::evpn_mac_ip(distinguisher, MAC, None);
+    let mac = Route { destination, payload: Payload::vni(vni), attributes: attributes.clone() };
     let originator = IpAddr::from(FAR);
-    attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(PmsiTunnel::ingress_replication(label, originator)));
-    let everybody = EvpnDestination::InclusiveMulticast { distinguisher, tag, originator };
-    let everybody = Route { destination: Destination::Evpn(everybody), payload: Payload::None, attributes };
-    [mac, everybody]
+    let tunnel = PmsiTunnel::ingress_replication(LabelField::from_vni(vni), originator);
+    attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(tunnel));
+    let destination = Destination::evpn_inclusive_multicast(distinguisher, originator);
+    [mac, Route { destination, payload: Payload::None, attributes }]
 }
 
 /// Waits until something is so.

@@ -18,10 +18,11 @@ use weft_dataplane::{
 };
 use weft_net::{HostName, IfName, NamespaceName, Vni};
 
+use crate::announce::Announcement;
 use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::departure::{Presence, waits};
-use crate::network::{Encapsulation, HostRoute, Network, learned, mac_vrf};
+use crate::network::{Encapsulation, HostRoute, Network, announce, learned, mac_vrf};
 use crate::{Exclusive, Fact, Id, Model, RowKey, RowKind, names, vrf};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
@@ -127,6 +128,22 @@ impl Service for LayerTwo {
 
     fn is_on(&self, model: &Model, network: Id, host: &HostName) -> bool {
         model.is_on(network, host)
+    }
+
+    fn may_announce(&self, subject: &Subject) -> bool {
+        announce::may_announce(subject)
+    }
+
+    fn announcements(&self, model: &Model, network: Id, subject: &Subject) -> Vec<Announcement> {
+        announce::announcements(model, network, subject).into_iter().map(Announcement::Bridged).collect()
+    }
+
+    fn looked_at_with(&self, model: &Model, network: Id, subject: &Subject) -> Vec<Subject> {
+        announce::looked_at_with(model, network, subject)
+    }
+
+    fn announcing(&self, model: &Model) -> Vec<FragmentKey> {
+        announce::fragments_of_all(model)
     }
 }
 

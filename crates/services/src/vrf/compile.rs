@@ -15,9 +15,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use weft_net::{Capability, HostName};
 
+use crate::announce::Announcement;
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
+use crate::vrf::announce::{announcements, routes_of_all};
 use crate::vrf::gateway::{gateway_changes, network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
@@ -178,6 +180,19 @@ impl Service for Vrfs {
 
     fn is_on(&self, model: &Model, vrf: Id, host: &HostName) -> bool {
         model.vrf_is_on(vrf, host)
+    }
+
+    fn may_announce(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Prefix(_))
+    }
+
+    fn announcements(&self, model: &Model, vrf: Id, subject: &Subject) -> Vec<Announcement> {
+        let Subject::Prefix(prefix) = subject else { return Vec::new() };
+        announcements(model, vrf, *prefix).into_iter().map(Announcement::Routed).collect()
+    }
+
+    fn announcing(&self, model: &Model) -> Vec<FragmentKey> {
+        routes_of_all(model)
     }
 }
 

@@ -44,7 +44,7 @@ use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::Announcement;
 pub use announce::announcements;
-pub(crate) use announce::{distinguisher_of, routes_of_all};
+pub(crate) use announce::distinguisher_of;
 pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row, ways_left_out};
 pub(crate) use member::{Members, around};
 pub(crate) use router_mac::EndpointBits;

@@ -133,7 +133,7 @@ impl Asking<'_> {
     /// What neighbours are told, and who of them was.
     async fn announced(&self) -> Vec<Value> {
         let mut announced = Vec::new();
-        for announcement in vrf::announcements(self.model, &self.key()) {
+        for announcement in vrf::announcements(self.model, self.vrf.standard.id, self.destination) {
             let carried_out = self.api.site.distribution.lock().forwards(&announcement.host, &self.key());
             let told = self.told_to(&announcement).await;
             announced.push(json!({

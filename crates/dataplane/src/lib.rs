@@ -23,7 +23,8 @@ pub use intent::{Fragment, FragmentId, HostIntent};
 pub use memory::Memory;
 pub use object::{
     BridgeFdb, BridgePort, Flood, INGRESS_TABLE, Key, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace,
-    Neighbour, Object, Path, PortRole, Route, RouteTo, Steering, Vrf, VxlanFdb,
+    Neighbour, Object, PATHS_MAX, Path, PortRole, Route, RouteTo, STEERED_ADDRESSES_MAX, Steering, Vrf,
+    VxlanFdb, WEIGHT_MAX,
 };
 pub use plan::{Blocked, Plan, Step, Waiting};
 pub use state::State;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use weft_net::{IfName, Mac, MplsLabel, NamespaceName, ParseError, Vni};
 
-pub use route::{INGRESS_TABLE, Path, Route, RouteTo};
+pub use route::{INGRESS_TABLE, PATHS_MAX, Path, Route, RouteTo, WEIGHT_MAX};
 
 mod display;
 mod route;
@@ -305,6 +305,9 @@ pub struct Neighbour {
     pub mac: Mac,
 }
 
+/// The most IP addresses of a [`Steering`]: a driver looks for them by a program that the kernel keeps short.
+pub const STEERED_ADDRESSES_MAX: usize = 100;
+
 /// What comes in from a bridge port for a MAC address of our own goes out of another link instead of into the bridge, with
 /// the questions for some IP addresses; what comes in from the other link goes out of the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,7 +316,8 @@ pub struct Steering {
     pub link: LinkId,
     /// The MAC address for which frames are taken out.
     pub mac: Mac,
-    /// The IP addresses of which the ARP requests and neighbour solicitations are taken out, in ascending order.
+    /// The IP addresses of which the ARP requests and neighbour solicitations are taken out, in ascending order: at most
+    /// [`STEERED_ADDRESSES_MAX`].
     pub addresses: Vec<IpAddr>,
     /// The link, of the same namespace, out of which they go.
     pub to: LinkId,

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use weft_dataplane::{
-    BridgeFdb, Flood, Link, LinkId, Namespace, Neighbour, Object, Plan, Step, StepError, StepOutcome,
-    VxlanFdb,
+    BridgeFdb, Flood, Link, LinkId, Namespace, Neighbour, Object, PATHS_MAX, Plan, Step, StepError,
+    StepOutcome, VxlanFdb,
 };
 use weft_net::{IfName, Mac};
 
@@ -32,7 +32,7 @@ mod routes;
 
 /// What a single step writes at most; a batch is sent before it could grow beyond its bounds.
 const STEP_BYTES_MAX: usize = 16 * 1024;
-const STEP_MESSAGES_MAX: usize = routes::PATHS_MAX + 16;
+const STEP_MESSAGES_MAX: usize = PATHS_MAX + 16;
 
 /// An IPv6 setting of a link, and its value.
 type Setting = (&'static str, &'static str);

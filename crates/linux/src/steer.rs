@@ -22,8 +22,6 @@ use crate::wire::{Message, Received, attributes, text_of, u32_at};
 const PRIORITY: u32 = crate::wire::PROTOCOL as u32;
 const PRIORITY_AND_PROTOCOL: u32 = (PRIORITY << 16) | (libc::ETH_P_ALL as u16).to_be() as u32;
 const HANDLE: u32 = 1;
-/// More addresses would not fit a program.
-pub(crate) const ADDRESSES_MAX: usize = 100;
 /// The length of an instruction, in bytes.
 const INSTRUCTION: usize = 8;
 

@@ -1,9 +1,10 @@
-//! What is announced to BGP neighbours: each host's routes, once it has carried out what they are of.
+//! What is announced to BGP neighbours: each host's routes, once it has carried out what they are of. Which those are is said by
+//! each service.
 
 use weft_net::HostName;
 
-use crate::compile::{FragmentKey, Subject};
-use crate::{Model, RowKind, network, vrf};
+use crate::compile::{FragmentKey, SERVICES};
+use crate::{Model, network, vrf};
 
 /// A route to be announced.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,41 +35,28 @@ impl Announcement {
     }
 }
 
-/// Whether something may be announced because of a fragment: a route of a VRF, a host or a port of a network.
+/// Whether something may be announced because of a fragment.
 #[must_use]
 pub fn may_announce(key: &FragmentKey) -> bool {
-    match (key.service.kind, &key.subject) {
-        (RowKind::Vrf, Subject::Prefix(_)) => true,
-        (RowKind::Network, Subject::Row(row)) => matches!(row.kind(), RowKind::Host | RowKind::ServicePort),
-        _ => false,
-    }
+    key.service.service().may_announce(&key.subject)
 }
 
 /// What is announced because of a fragment.
 #[must_use]
 pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
-    match key.service.kind {
-        RowKind::Vrf => vrf::announcements(model, key).into_iter().map(Announcement::Routed).collect(),
-        RowKind::Network => {
-            network::announcements(model, key).into_iter().map(Announcement::Bridged).collect()
-        }
-        _ => Vec::new(),
-    }
+    key.service.service().announcements(model, key.service.id, &key.subject)
 }
 
 /// The fragments of which it has to be looked what is announced because of them, when it has to be of one of them.
 #[must_use]
 pub fn looked_at_with(model: &Model, key: &FragmentKey) -> Vec<FragmentKey> {
-    match key.service.kind {
-        RowKind::Network => network::looked_at_with(model, key),
-        _ => Vec::new(),
-    }
+    let service = key.service;
+    let subjects = service.service().looked_at_with(model, service.id, &key.subject).into_iter();
+    subjects.map(|subject| FragmentKey { service, subject }).collect()
 }
 
 /// Every fragment because of which something may be announced.
 #[must_use]
 pub fn all_announcing(model: &Model) -> Vec<FragmentKey> {
-    let mut fragments = vrf::routes_of_all(model);
-    fragments.extend(network::fragments_of_all(model));
-    fragments
+    SERVICES.iter().flat_map(|service| service.announcing(model)).collect()
 }

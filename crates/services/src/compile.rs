@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use weft_dataplane::{Fragment, FragmentId, Object};
 use weft_net::{HostName, Mac};
 
+use crate::announce::Announcement;
 use crate::core::compile::Vnics;
 use crate::departure::Presence;
 use crate::exclusive::Exclusive;
@@ -23,7 +24,7 @@ use crate::{Fact, Id, Model, RowKey, RowKind, Write};
 
 /// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
 /// that resumes would otherwise go on with what it has.
-pub const FORM: u64 = 7;
+pub const FORM: u64 = 8;
 
 /// Every service that puts something on hosts. A new one is a line here.
 pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo, &Vrfs];
@@ -62,6 +63,26 @@ pub(crate) trait Service: Sync {
 
     /// Whether an instance is on a host.
     fn is_on(&self, model: &Model, instance: Id, host: &HostName) -> bool;
+
+    /// Whether something may be announced to BGP neighbours because of a subject.
+    fn may_announce(&self, _: &Subject) -> bool {
+        false
+    }
+
+    /// What is announced because of a subject, once its hosts have carried out the fragment.
+    fn announcements(&self, _: &Model, _: Id, _: &Subject) -> Vec<Announcement> {
+        Vec::new()
+    }
+
+    /// The subjects of which it has to be looked what is announced because of them when it has to be of this one.
+    fn looked_at_with(&self, _: &Model, _: Id, _: &Subject) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// Every fragment because of which something may be announced.
+    fn announcing(&self, _: &Model) -> Vec<FragmentKey> {
+        Vec::new()
+    }
 }
 
 /// A write to a row, with the models around the change that it is part of.
@@ -200,7 +221,7 @@ impl FragmentKey {
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
             Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
-            Subject::Row(RowKey::Host(_) | RowKey::Departure(..))
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..) | RowKey::FreedHostNumber(_))
             | Subject::Prefix(_)
             | Subject::Mac(_)
             | Subject::Endpoint(_) => self.service.row_key(),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use weft_net::HostName;
 
 use crate::compile::{SERVICES, Service, ServiceKey};
+use crate::host::hosts_after_restore;
 use crate::{Change, Exclusive, Model, Row, RowKey, Write};
 
 /// A host that is no longer concerned by an instance of a service but has not yet confirmed that it has removed it.
@@ -94,9 +95,7 @@ pub fn confirm_departures(model: &Model, confirmed: &[Departure]) -> Vec<Write> 
 /// these departures from all before.
 #[must_use]
 pub fn departures_after_restore(lost: &Model, restored: &Model, occasion: u64) -> Vec<Write> {
-    // What is known of hosts is a fact, and no snapshot's to take back.
-    let hosts = lost.hosts.values().filter(|host| !restored.hosts.contains_key(&host.name));
-    let hosts = hosts.map(|host| Write::Put(Row::Host(host.clone())));
+    let hosts = hosts_after_restore(lost, restored).into_iter();
     let noted = lost.departures().map(|gone| (gone.what.clone(), gone.host.clone(), gone.of));
     // What waited for such a departure has not been on the host.
     let present = present(lost).filter(|(what, host, _)| lost.departure(what, host).is_none());

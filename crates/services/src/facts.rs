@@ -5,18 +5,21 @@
 //! agents ── carriers ───────────────────────────────┴─> Fact ── Model::learn ──> what compilation sees; compile::touched_by says which fragments
 //! ```
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
+use weft_dataplane::PATHS_MAX;
 use weft_net::{HostName, Mac, MplsLabel, Vni};
 
 use crate::{Id, Model};
 
+mod about;
 mod routers;
 
+pub use about::{About, Onward};
 pub(crate) use routers::Place;
 use routers::Routers;
 
@@ -128,8 +131,8 @@ pub struct Facts {
     routes: OrdMap<(Id, IpNet), Arc<[LearnedRoute]>>,
     /// The routers that they lead to.
     routers: Routers,
-    /// vNICs without a carrier, and the host that said so.
-    without_carrier: OrdSet<(Id, HostName)>,
+    /// vNICs without a carrier, behind the host that said so.
+    without_carrier: OrdSet<(HostName, Id)>,
     /// By network, MAC address and IP address.
     macs: OrdMap<(Id, Mac, Option<IpAddr>), LearnedMac>,
     /// The same MAC addresses by network and IP address.
@@ -141,9 +144,9 @@ pub struct Facts {
 }
 
 impl Model {
-    /// Takes facts over. No row changes by it.
-    pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
-        self.facts.learn(facts);
+    /// Takes facts over. No row changes by it. Answers whether that is news.
+    pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) -> bool {
+        self.facts.learn(facts)
     }
 
     /// Of these facts those about what there is: VRFs, networks in VPNs, ports on hosts.
@@ -161,7 +164,7 @@ impl Model {
         for key in gone.copied().collect::<Vec<_>>() {
             facts.endpoints.remove(&key);
         }
-        let is_there = |(port, host): &&(Id, HostName)| {
+        let is_there = |(host, port): &&(HostName, Id)| {
             self.instance_ports.contains_key(port) && self.host(host).is_some()
         };
         facts.without_carrier = facts.without_carrier.iter().filter(is_there).cloned().collect();
@@ -183,31 +186,33 @@ impl Model {
 
     /// Whether a vNIC has a carrier, as far as its host has said.
     pub(crate) fn has_carrier(&self, port: Id, host: &HostName) -> bool {
-        self.facts.without_carrier.is_empty() || !self.facts.without_carrier.contains(&(port, host.clone()))
+        self.facts.without_carrier.is_empty() || !self.facts.without_carrier.contains(&(host.clone(), port))
     }
 }
 
 impl Facts {
-    /// Takes facts over.
-    pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) {
+    /// Takes facts over; answers whether that is news.
+    pub fn learn<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) -> bool {
+        let mut is_news = false;
         for fact in facts {
-            match fact {
+            is_news |= match fact {
                 Fact::Routes { vrf, destination, routes } => self.set_routes((*vrf, *destination), routes),
                 Fact::Carrier { port, host, is_there: true } => {
-                    self.without_carrier.remove(&(*port, host.clone()));
+                    self.without_carrier.remove(&(host.clone(), *port)).is_some()
                 }
                 Fact::Carrier { port, host, is_there: false } => {
-                    self.without_carrier.insert((*port, host.clone()));
+                    self.without_carrier.insert((host.clone(), *port)).is_none()
                 }
                 Fact::Mac { network, mac, address, at } => self.set_mac((*network, *mac, *address), *at),
                 Fact::Endpoint { network, endpoint, vni: Some(vni) } => {
-                    self.endpoints.insert((*network, *endpoint), *vni);
+                    self.endpoints.insert((*network, *endpoint), *vni) != Some(*vni)
                 }
                 Fact::Endpoint { network, endpoint, vni: None } => {
-                    self.endpoints.remove(&(*network, *endpoint));
+                    self.endpoints.remove(&(*network, *endpoint)).is_some()
                 }
-            }
+            };
         }
+        is_news
     }
 
     /// All of them, one by one: who learns them has the same.
@@ -217,7 +222,7 @@ impl Facts {
             destination: *destination,
             routes: routes.to_vec(),
         });
-        let carrier = |(port, host): &(Id, HostName)| Fact::Carrier {
+        let carrier = |(host, port): &(HostName, Id)| Fact::Carrier {
             port: *port,
             host: host.clone(),
             is_there: false,
@@ -247,12 +252,6 @@ impl Facts {
         self.routes.iter()
     }
 
-    /// The VRFs and destinations after one to which something was learned, in order.
-    pub fn learned_after(&self, after: Option<(Id, IpNet)>) -> impl Iterator<Item = (Id, IpNet)> + use<'_> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.routes.range((from, Bound::Unbounded)).map(|(key, _)| *key)
-    }
-
     /// Where learned routes from a VRF lead.
     pub(crate) fn destinations(&self, vrf: Id) -> impl Iterator<Item = IpNet> + use<'_> {
         let everything = IpNet::new(IpAddr::from([0, 0, 0, 0]), 0).expect("zero is the length of a prefix");
@@ -260,12 +259,17 @@ impl Facts {
         of_vrf.map(|(key, _)| key.1)
     }
 
-    fn set_routes(&mut self, key: (Id, IpNet), routes: &[LearnedRoute]) {
+    fn set_routes(&mut self, key: (Id, IpNet), routes: &[LearnedRoute]) -> bool {
         let before = match routes {
             [] => self.routes.remove(&key),
-            _ => self.routes.insert(key, routes.into()),
+            _ => {
+                let known = self.routes(key.0, key.1);
+                let routes = in_order(known, routes);
+                self.routes.insert(key, routes)
+            }
         };
         self.routers.replace(key, before.as_deref().unwrap_or_default(), routes);
+        before.as_deref().unwrap_or_default() != self.routes(key.0, key.1)
     }
 
     /// The routers that learned routes lead to by VXLAN.
@@ -273,19 +277,20 @@ impl Facts {
         &self.routers
     }
 
-    fn set_mac(&mut self, key: (Id, Mac, Option<IpAddr>), at: Option<LearnedMac>) {
+    fn set_mac(&mut self, key: (Id, Mac, Option<IpAddr>), at: Option<LearnedMac>) -> bool {
         let (network, mac, address) = key;
         let Some(at) = at else {
-            self.macs.remove(&key);
+            let before = self.macs.remove(&key);
             address.and_then(|address| self.macs_at.remove(&(network, address, mac)));
             if self.stations(network, mac).next().is_none() {
                 self.networks_with.remove(&(mac, network));
             }
-            return;
+            return before.is_some();
         };
-        self.macs.insert(key, at);
+        let before = self.macs.insert(key, at);
         self.networks_with.insert((mac, network));
         address.and_then(|address| self.macs_at.insert((network, address, mac)));
+        before != Some(at)
     }
 
     /// Whether anything was learned of networks.
@@ -344,8 +349,22 @@ impl Facts {
         self.endpoints.get(&(network, endpoint)).copied()
     }
 
-    /// The vNICs that have lost their carrier, each with the host that said so.
-    pub fn without_carrier(&self) -> impl Iterator<Item = &(Id, HostName)> {
-        self.without_carrier.iter()
+    /// The vNICs that have lost their carrier, as a host has said.
+    pub fn without_carrier(&self, host: &HostName) -> impl Iterator<Item = Id> + use<'_> {
+        let on_host = self.without_carrier.range((host.clone(), Id::MIN)..=(host.clone(), Id::MAX));
+        on_host.map(|(_, port)| *port)
     }
+}
+
+/// Routes in the order in which hosts take them, should there be more than a host's route has room for: those that were known
+/// already come first, so that they stay.
+fn in_order(known: &[LearnedRoute], routes: &[LearnedRoute]) -> Arc<[LearnedRoute]> {
+    let mut routes = routes.to_vec();
+    if routes.len() > PATHS_MAX {
+        let way = |route: &LearnedRoute| (route.next_hop, route.encapsulation);
+        let places = known.iter().enumerate().map(|(place, route)| (way(route), place));
+        let places: BTreeMap<_, usize> = places.collect();
+        routes.sort_by_key(|route| places.get(&way(route)).copied().unwrap_or(usize::MAX));
+    }
+    routes.into()
 }

@@ -7,13 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use weft_net::{HostName, Mac, NamespaceName, RouteDistinguisher, RouteTarget};
+use weft_net::{HostName, Mac, NamespaceName, RouteDistinguisher, RouteTarget, Vni};
 
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, FreeNumbers};
 use crate::network::FreeAddresses;
 use crate::stored::Stored;
-use crate::vrf::Members;
+use crate::vrf::{EndpointBits, Members};
 use crate::{Id, RowKind};
 
 /// What is derived from the rows.
@@ -31,6 +31,10 @@ pub(crate) struct Index {
     pub(crate) free_numbers: FreeNumbers,
     /// Tunnel endpoints, and whose they are.
     pub(crate) endpoints: OrdMap<IpAddr, HostName>,
+    /// What of tunnel endpoints is in the MAC addresses of VRFs, and whose they are.
+    pub(crate) endpoint_bits: OrdSet<(EndpointBits, HostName)>,
+    /// The VNIs of VRFs, behind what of them is in their MAC addresses as it is.
+    pub(crate) vrf_vnis: OrdSet<(u16, Vni)>,
     /// Instance ports of a host.
     pub(crate) by_host: OrdSet<(HostName, Id)>,
     /// Instance ports of a device, of those that have one.
@@ -93,6 +97,8 @@ impl Index {
         same("exclusives", &self.exclusives, &other.exclusives)?;
         same("free_numbers", &self.free_numbers, &other.free_numbers)?;
         same("endpoints", &self.endpoints, &other.endpoints)?;
+        same("endpoint_bits", &self.endpoint_bits, &other.endpoint_bits)?;
+        same("vrf_vnis", &self.vrf_vnis, &other.vrf_vnis)?;
         same("by_host", &self.by_host, &other.by_host)?;
         same("by_device", &self.by_device, &other.by_device)?;
         same("addresses", &self.addresses, &other.addresses)?;

@@ -14,12 +14,12 @@ use crate::bgp::{BgpPeer, BgpSpeaker};
 use crate::departure::Departure;
 use crate::facts::Facts;
 use crate::host::Host;
-use crate::index::{Index, reclaim};
+use crate::index::{Index, reclaim, replace};
 use crate::network::MacVrf;
 use crate::row::each_kind;
 use crate::stored::Indexed;
 use crate::tables::Tables;
-use crate::vrf::Vrf;
+use crate::vrf::{EndpointBits, Vrf};
 use crate::{Id, Row, RowKind, Write};
 
 /// Everything that has been asked for, and what has been learned besides. It is read as its [`Tables`].
@@ -58,6 +58,7 @@ macro_rules! define_reindex {
                     (Some(Row::Departure(row)), _) | (None, Some(Row::Departure(row))) => {
                         self.index_free(&row.what);
                     }
+                    (Some(Row::FreedHostNumber(_)), _) | (None, Some(Row::FreedHostNumber(_))) => {}
                     (Some(Row::Host(_)) | None, _) => self.index_host([before, after]),
                 }
             }
@@ -92,6 +93,8 @@ impl Model {
         let [before, after] = around.map(host);
         let Some(name) = before.as_ref().or(after.as_ref()).map(|host| host.name.clone()) else { return };
         let [had, has] = [before, after].map(|host| host?.fact.tunnel_endpoint);
+        let bits = |endpoint| (EndpointBits::of(endpoint), name.clone());
+        replace(&mut self.index.endpoint_bits, had.map(bits), has.map(bits));
         reclaim(&mut self.index.endpoints, name, had, has);
     }
 

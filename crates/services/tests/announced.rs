@@ -11,9 +11,9 @@ use common::{Site, check, everything, host_name, id, objects_of_prefix};
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
 use weft_net::{HostName, RouteDistinguisher};
-use weft_services::compile::{self, FragmentKey, Subject};
+use weft_services::Id;
+use weft_services::compile::{self, FragmentKey};
 use weft_services::vrf::{Announcement, announcements};
-use weft_services::{Id, RowKind};
 
 const MAIN_TABLE: u32 = 254;
 
@@ -89,8 +89,7 @@ impl Bench {
     }
 
     fn announced(&self, vrf: Id, prefix: &str) -> Vec<Announcement> {
-        let key = FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap()));
-        let announced = announcements(&self.site.model, &key);
+        let announced = announcements(&self.site.model, vrf, prefix.parse().unwrap());
         let targets = BTreeSet::from(["64512:100".parse().unwrap()]);
         assert!(announced.iter().all(|one| one.targets == targets), "{announced:?}");
         announced

@@ -112,8 +112,7 @@ impl Bench {
 
     fn distinguishers(&self, vrf: Id, prefix: &str) -> Vec<RouteDistinguisher> {
         let prefix: IpNet = prefix.parse().unwrap();
-        let announced =
-            announcements(&self.site.model, &FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix)));
+        let announced = announcements(&self.site.model, vrf, prefix);
         announced.iter().map(|one| one.route_distinguisher).collect()
     }
 }

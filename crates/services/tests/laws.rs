@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use serde_json::json;
 use weft_dataplane::{Fragment, FragmentId, HostIntent, Object};
 use weft_net::HostName;
-use weft_services::compile::{self, HostDelta};
-use weft_services::{Model, Row, RowKey, Write};
+use weft_services::catalogue::by_any_name;
+use weft_services::compile::{self, HostDelta, Subject};
+use weft_services::{Change, Model, Row, RowKey, Write};
 
 type Intents = BTreeMap<HostName, BTreeMap<FragmentId, Vec<Object>>>;
 
@@ -261,6 +262,60 @@ fn a_gateway_answers_for_what_is_anycast_whichever_of_the_two_comes_first() {
         carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
         assert_eq!((&intents, proxies(&intents)), (&whole(&site.model), left));
     }
+    // Two at a time: neither of them brings the gateway, or takes it away, by itself.
+    let ports = by_any_name("ports").unwrap();
+    let mut made = Vec::new();
+    let mut all_at_once = |site: &mut Site, done: &mut dyn FnMut(&mut Change), left| {
+        let before = site.model.clone();
+        let mut change = site.change();
+        done(&mut change);
+        site.commit(change);
+        carry_out(&mut intents, &site.model, deltas(&before, &site.model, &site.writes));
+        assert_eq!((&intents, proxies(&intents)), (&whole(&site.model), left));
+    };
+    let create = &mut |change: &mut Change| {
+        for (address, name) in [("10.1.1.8", "v5"), ("10.1.1.9", "v6")] {
+            let port = port("host1", address, name, false);
+            made.push(ports.create(change, port.as_object().unwrap()).unwrap());
+        }
+    };
+    all_at_once(&mut site, create, 1);
+    let delete = &mut |change: &mut Change| {
+        made.iter().for_each(|gone| ports.delete(change, gone, None).unwrap());
+    };
+    all_at_once(&mut site, delete, 0);
+}
+
+#[test]
+fn one_anycast_port_more_touches_what_leads_to_it_and_nothing_of_the_others() {
+    let mut site = Site::with_hosts(1, &[]);
+    let network = id(&site.create("networks", json!({})).unwrap());
+    let subnet = json!({"network_id": network, "ip_version": 4, "cidr": "10.1.1.0/24"});
+    site.create("subnets", subnet).unwrap();
+    let vpn = id(&site.create("bgpvpns", json!({"route_targets": ["64512:4"]})).unwrap());
+    let association = json!({"bgpvpn_id": vpn, "network_id": network});
+    site.create("bgpvpn_network_associations", association).unwrap();
+    let mut port = |last: u8, anycast: bool| {
+        let port = json!({"network_id": network, "binding:host_id": "host1", "anycast": anycast,
+            "binding:profile": {"namespace": format!("v{last}")}, "fixed_ips": [{"ip_address": format!("10.1.1.{last}")}]});
+        let before = site.model.clone();
+        site.create("ports", port).unwrap();
+        let touched = compile::touched(&before, &site.model, &site.writes).into_iter();
+        let prefixes = touched.filter_map(|key| match key.subject {
+            Subject::Prefix(prefix) => Some(prefix.to_string()),
+            _ => None,
+        });
+        prefixes.collect::<Vec<String>>()
+    };
+    assert_eq!(port(5, true), ["10.1.1.5/32"]);
+    assert_eq!(port(6, true), ["10.1.1.6/32"]);
+    assert_eq!(
+        port(7, false),
+        ["10.1.1.0/24", "10.1.1.5/32", "10.1.1.6/32", "10.1.1.7/32"],
+        "with the gateway"
+    );
+    assert_eq!(port(8, false), ["10.1.1.8/32"], "it is there already");
+    assert_eq!(port(9, true), ["10.1.1.9/32"]);
 }
 
 /// The port with this address.

@@ -11,7 +11,11 @@ use serde_json::json;
 use weft_dataplane::{HostIntent, Object};
 use weft_net::{HostName, Mac};
 use weft_services::compile::{self, FragmentKey};
-use weft_services::{Fact, LearnedEncapsulation, LearnedRoute, RowKind, vrf::Vrf};
+use weft_services::vrf::{Vrf, router_mac};
+use weft_services::{
+    Announcement, Fact, LearnedEncapsulation, LearnedRoute, RowKind, Timestamp, all_announcing,
+    announcements, describe_host,
+};
 
 /// A VPN with a port on host 1 of 2.
 fn site() -> Site {
@@ -93,10 +97,9 @@ fn a_router_that_is_said_to_be_in_two_places_is_in_the_lowest_for_every_destinat
 #[test]
 fn nobody_takes_the_place_of_a_host_of_ours_and_when_that_is_gone_it_is_others() {
     let mut site = site();
-    let number = site.model.host(&host(2)).unwrap().number.to_be_bytes();
-    let [_, a, b, c] = vrf(&site).vni.get().to_be_bytes();
-    let of_host_2 = Mac::new([2, a, b, c, number[0], number[1]]);
-    let of_none = Mac::new([2, a, b, c, 0xff, 0xff]);
+    let vni = vrf(&site).vni;
+    let of_host_2 = router_mac(vni, [192, 0, 2, 2].into());
+    let of_none = router_mac(vni, [192, 0, 2, 3].into());
     learn(&mut site, "203.0.113.1/32", &[by([198, 51, 100, 1], of_host_2)]);
     learn(&mut site, "203.0.113.2/32", &[by([192, 0, 2, 2], "0a:00:00:00:00:01".parse().unwrap())]);
     learn(&mut site, "203.0.113.3/32", &[by([198, 51, 100, 3], of_none)]);
@@ -107,4 +110,23 @@ fn nobody_takes_the_place_of_a_host_of_ours_and_when_that_is_gone_it_is_others()
     let touched = compile::touched(&before, &site.model, &site.writes);
     let prefixes = touched.iter().filter(|key| key.service.kind == RowKind::Vrf);
     assert_eq!(prefixes.count(), 2, "{touched:?}");
+}
+
+#[test]
+fn another_site_with_the_same_vnis_and_as_many_hosts_is_reached() {
+    let (mut here, mut there) = (site(), site());
+    for number in [1, 2] {
+        let mut fact = there.model.host(&host(number)).unwrap().fact.clone();
+        fact.tunnel_endpoint = Some([198, 51, 100, number].into());
+        let writes = describe_host(&there.model, &host(number), &fact, Timestamp(1)).unwrap();
+        writes.iter().for_each(|write| there.model.apply(write));
+    }
+    assert_eq!(vrf(&here).vni, vrf(&there).vni);
+    let keys = all_announcing(&there.model);
+    let announced: Vec<Announcement> = keys.iter().flat_map(|key| announcements(&there.model, key)).collect();
+    let [Announcement::Routed(announced)] = &announced[..] else { panic!("{announced:?}") };
+    let encapsulation = LearnedEncapsulation::Vxlan { vni: announced.vni, router_mac: announced.router_mac };
+    let route = LearnedRoute { next_hop: announced.next_hop, encapsulation, local_pref: 100 };
+    learn(&mut here, "203.0.113.1/32", &[route]);
+    assert_eq!(outside(&here), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.1"])));
 }

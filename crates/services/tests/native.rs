@@ -255,6 +255,9 @@ fn an_endpoint_that_others_cannot_use_or_that_another_host_has_is_refused() {
     }
     let taken = describe("host3", "192.0.2.1").unwrap_err();
     assert!(taken.message.contains("192.0.2.1 is that of host 'host1' already"), "{taken}");
+    let alike = describe("host3", "2001:db8::cbe9:f98e").unwrap_err();
+    assert!(alike.message.contains("the same MAC addresses of routers as 192.0.2.1"), "{alike}");
+    assert_eq!(describe("host3", "2001:db8::cbe9:f98f").unwrap().len(), 1);
     assert_eq!(describe("host1", "192.0.2.1").unwrap(), [], "it is its own");
     assert_eq!(describe("host3", "192.0.2.3").unwrap().len(), 1);
 }

@@ -105,7 +105,7 @@ impl Bench {
 
     fn announced(&self, vrf: Id, prefix: &str) -> Vec<Announcement> {
         let prefix: IpNet = prefix.parse().unwrap();
-        announcements(&self.site.model, &FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix)))
+        announcements(&self.site.model, vrf, prefix)
     }
 
     fn learn(&mut self, fact: &Fact) -> BTreeSet<FragmentKey> {

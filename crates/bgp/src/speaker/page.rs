@@ -127,7 +127,7 @@ impl Speaker {
             if filter.admits(destination, paths) {
                 let paths = self.seen(view, destination, paths);
                 if !paths.is_empty() {
-                    routes.push(RouteStatus { destination: destination.to_string(), paths });
+                    routes.push(RouteStatus { destination: destination.clone(), paths });
                 }
             }
             routes.len() < size.routes_max && looked_at < size.looked_at_max

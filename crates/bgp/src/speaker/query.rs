@@ -1,5 +1,6 @@
 //! What an operator can ask.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use super::Speaker;
 use super::peer::{Life, Peer, Stale};
 use crate::rib::{Decision, PathView, Step};
 use crate::session::{FsmState, Statistics};
-use crate::wire::{Attributes, Capability, Destination, ExtendedCommunity, Family, Payload};
+use crate::wire::{Attributes, Capability, Destination, ExtendedCommunity, Family, NextHop, Payload};
 
 /// The speaker as a whole.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -82,7 +83,8 @@ pub struct FamilyStatus {
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct RouteStatus {
     /// The destination.
-    pub destination: String,
+    #[serde(serialize_with = "as_text")]
+    pub destination: Destination,
     /// The best first.
     pub paths: Vec<PathStatus>,
 }
@@ -99,7 +101,8 @@ pub struct PathStatus {
     pub is_stale: bool,
     /// MPLS label or VNI, as 24 bits.
     pub label: Option<u32>,
-    pub next_hop: String,
+    #[serde(serialize_with = "as_text")]
+    pub next_hop: NextHop,
     pub origin: String,
     pub as_path: String,
     pub local_pref: Option<u32>,
@@ -109,6 +112,10 @@ pub struct PathStatus {
     pub route_targets: Vec<String>,
     pub originator_id: Option<Ipv4Addr>,
     pub cluster_list: Vec<Ipv4Addr>,
+}
+
+fn as_text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Why a path is the best.
@@ -257,7 +264,7 @@ impl Speaker {
                 Payload::Label(label) => Some(label.bits()),
                 Payload::Evpn(payload) => Some(payload.label.bits()),
             },
-            next_hop: attributes.next_hop.to_string(),
+            next_hop: attributes.next_hop,
             origin: format!("{:?}", attributes.origin).to_lowercase(),
             as_path: attributes.as_path.to_string(),
             local_pref: attributes.local_pref,

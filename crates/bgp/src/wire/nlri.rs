@@ -5,11 +5,12 @@
 //! [`VpnDestination<Ipv4Net>`] 13. What a route carries besides takes no space for unicast, and 16 octets at most elsewhere.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use ipnet::{Ipv4Net, Ipv6Net};
-use weft_net::{Asn, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use weft_net::{Asn, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
-use super::evpn::{EvpnDestination, EvpnPayload};
+use super::evpn::{Esi, EthernetTag, EvpnDestination, EvpnPayload};
 use super::family::Family;
 
 /// Distinguishes several paths to one destination (RFC 7911).
@@ -56,6 +57,35 @@ impl Destination {
             Self::Evpn(_) => Family::Evpn,
             Self::RouteTarget(_) => Family::RouteTarget,
         }
+    }
+}
+
+impl Destination {
+    /// A prefix of a VPN, of either IP version (RFC 4364 §4.1, RFC 4659 §2).
+    #[must_use]
+    pub const fn vpn(distinguisher: RouteDistinguisher, prefix: IpNet) -> Self {
+        match prefix {
+            IpNet::V4(prefix) => Self::Vpnv4(VpnDestination { distinguisher, prefix }),
+            IpNet::V6(prefix) => Self::Vpnv6(VpnDestination { distinguisher, prefix }),
+        }
+    }
+
+    /// A MAC address of the one broadcast domain of an instance (RFC 7432 §6.1), with an address of its station or none (§7.2).
+    #[must_use]
+    pub const fn evpn_mac_ip(distinguisher: RouteDistinguisher, mac: Mac, address: Option<IpAddr>) -> Self {
+        Self::Evpn(EvpnDestination::MacIp { distinguisher, tag: EthernetTag(0), mac, address })
+    }
+
+    /// Everybody in the one broadcast domain of an instance, who is behind this originator (RFC 7432 §7.3).
+    #[must_use]
+    pub const fn evpn_inclusive_multicast(distinguisher: RouteDistinguisher, originator: IpAddr) -> Self {
+        Self::Evpn(EvpnDestination::InclusiveMulticast { distinguisher, tag: EthernetTag(0), originator })
+    }
+
+    /// A prefix of a VRF (RFC 9136 §3.1).
+    #[must_use]
+    pub const fn evpn_ip_prefix(distinguisher: RouteDistinguisher, prefix: IpNet) -> Self {
+        Self::Evpn(EvpnDestination::IpPrefix { distinguisher, tag: EthernetTag(0), prefix })
     }
 }
 
@@ -162,6 +192,22 @@ pub enum Payload {
     Evpn(Box<EvpnPayload>),
 }
 
+impl Payload {
+    /// What a VPN route carries (RFC 8277 §2.2).
+    #[must_use]
+    pub const fn label(label: MplsLabel) -> Self {
+        Self::Label(LabelField::from_label(label))
+    }
+
+    /// What an EVPN route of type 2 or 5 carries over VXLAN, without a segment and without an overlay gateway (RFC 8365 §5.1,
+    /// RFC 9136 §4.4.1).
+    #[must_use]
+    pub fn vni(vni: Vni) -> Self {
+        let label = LabelField::from_vni(vni);
+        Self::Evpn(Box::new(EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None }))
+    }
+}
+
 /// The 24 bits in which an NLRI carries a label, a VNI, or the part of an SRv6 SID that is transposed (RFC 9252 §4).
 ///
 /// A VPN route has exactly one: several need a capability that is not announced here (RFC 8277 §2.1), and then the bottom-of-stack bit
@@ -242,6 +288,33 @@ mod tests {
         assert_eq!(prefix(64).unwrap().target(), [0, 2, 0xfd, 0xe8, 0, 0, 0, 0]);
         assert_eq!(prefix(0), Some(Membership::DEFAULT));
         assert_eq!((prefix(31), prefix(97)), (None, None));
+    }
+
+    #[test]
+    fn destinations_of_each_sort_are_made_of_what_tells_them_apart() {
+        let distinguisher = "192.0.2.1:7".parse().unwrap();
+        let (mac, address) = (Mac::new([2, 0, 0, 0, 0, 1]), IpAddr::from([10, 0, 0, 1]));
+        for (made, text) in [
+            (Destination::vpn(distinguisher, "10.0.0.0/8".parse().unwrap()), "192.0.2.1:7 10.0.0.0/8"),
+            (Destination::vpn(distinguisher, "2001:db8::/32".parse().unwrap()), "192.0.2.1:7 2001:db8::/32"),
+            (
+                Destination::evpn_mac_ip(distinguisher, mac, Some(address)),
+                "[2]:[192.0.2.1:7]:[0]:[02:00:00:00:00:01]:[10.0.0.1]",
+            ),
+            (Destination::evpn_mac_ip(distinguisher, mac, None), "[2]:[192.0.2.1:7]:[0]:[02:00:00:00:00:01]"),
+            (
+                Destination::evpn_inclusive_multicast(distinguisher, address),
+                "[3]:[192.0.2.1:7]:[0]:[10.0.0.1]",
+            ),
+            (
+                Destination::evpn_ip_prefix(distinguisher, "10.0.0.0/8".parse().unwrap()),
+                "[5]:[192.0.2.1:7]:[0]:[10.0.0.0/8]",
+            ),
+        ] {
+            assert_eq!(made.to_string(), text);
+        }
+        let Payload::Evpn(payload) = Payload::vni(7000.try_into().unwrap()) else { panic!() };
+        assert_eq!((payload.label.bits(), payload.label2), (7000, None));
     }
 
     #[test]

@@ -151,24 +151,28 @@ impl Advance {
         &self.model
     }
 
-    /// Works out what these facts are to hosts; they lead to this turn.
+    /// Works out what these facts are to hosts; they lead to this turn. Nothing, if they are no news.
     #[must_use]
-    pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Self {
+    pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Option<Self> {
         let mut model = before.clone();
-        model.learn(&facts);
+        if !model.learn(&facts) {
+            return None;
+        }
         let changed = Changed::Facts(facts);
         let (encoded, deltas) = work_out(before, &model, &changed);
         let reached = Reached { version: from.version, turn };
-        Self { gone: Vec::new(), model, reached, encoded, deltas, changed }
+        Some(Self { gone: Vec::new(), model, reached, encoded, deltas, changed })
     }
 }
+
+type Encodings = Vec<(FragmentKey, Option<Encoded>)>;
 
 /// The touched fragments, encoded, and what each host is to be sent of them.
 fn work_out(
     before: &Model,
     after: &Model,
     changed: &Changed,
-) -> (Vec<(FragmentKey, Option<Encoded>)>, BTreeMap<HostName, HostDelta>) {
+) -> (Encodings, BTreeMap<HostName, HostDelta>) {
     let Deltas { hosts, compiled } = compile::deltas(before, after, changed.touched(before, after));
     let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
         let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
@@ -298,7 +302,8 @@ impl Distribution {
 
     /// Takes facts over, likewise.
     pub fn learn(&mut self, facts: Vec<Fact>) -> Vec<Delivery> {
-        self.hand_out(Advance::prepare_facts(self.model(), facts, self.next_turn()))
+        let advance = Advance::prepare_facts(self.model(), facts, self.next_turn());
+        advance.map(|advance| self.hand_out(advance)).unwrap_or_default()
     }
 
     /// Takes over a commit that was prepared on the model as it is now.
@@ -468,8 +473,7 @@ impl Distribution {
 
     /// What is to be learned of the carriers on a host, for what is known of them to be what it said last.
     pub(crate) fn carrier_facts(&self, host: &HostName) -> Vec<Fact> {
-        let known = self.model.facts().without_carrier().filter(|(_, of)| of == host).map(|(port, _)| *port);
-        let known: BTreeSet<Id> = known.collect();
+        let known: BTreeSet<Id> = self.model.facts().without_carrier(host).collect();
         let said = self.without_carrier(host).into_iter().flatten();
         let said: BTreeSet<Id> = said.filter_map(|link| self.model.port_with_link(host, *link)).collect();
         let fact = |port: &Id, is_there| Fact::Carrier { port: *port, host: host.clone(), is_there };

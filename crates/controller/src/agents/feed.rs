@@ -77,7 +77,7 @@ impl Feed {
     fn learn(&self, facts: Vec<Fact>) {
         let (before, from) = self.now();
         let turn = self.site.distribution.lock().next_turn();
-        let advance = Advance::prepare_facts((&before, from), facts, turn);
+        let Some(advance) = Advance::prepare_facts((&before, from), facts, turn) else { return };
         let announcing: Vec<&FragmentKey> =
             advance.touched().filter(|key| may_be_announced(key, [&before, advance.model()])).collect();
         let mut distribution = self.site.distribution.lock();

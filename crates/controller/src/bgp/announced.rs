@@ -61,6 +61,16 @@ impl Announced {
         self.of.keys().flat_map(|key| self.routes_of(key))
     }
 
+    /// The route that speakers originate to a destination, because of a fragment that announces it.
+    pub(super) fn route_of(&self, key: &FragmentKey, destination: &Destination) -> Option<Route> {
+        self.routes_of(key).into_iter().find(|route| route.destination == *destination)
+    }
+
+    /// Whether some fragment announces a destination.
+    pub(super) fn announces(&self, destination: &Destination) -> bool {
+        self.counts.contains_key(&self.hasher.hash_one(destination))
+    }
+
     /// From now on this is announced because of fragments.
     pub(super) fn set(&mut self, all: Vec<(FragmentKey, Vec<Announcement>)>) -> Told {
         let mut changed: BTreeMap<Destination, Option<Route>> = BTreeMap::new();
@@ -186,11 +196,14 @@ mod tests {
         hear(&mut heard, announced.set(vec![(one.clone(), vec![by("64512:77", 1)])]));
         assert_eq!(next_hops(&heard), ["192.0.2.1"], "the first has it, whoever came last");
         assert_eq!((announced.routes_of(&one).len(), announced.routes_of(&other).len()), (1, 0));
-        assert_eq!(announced.routes().count(), 1, "and an audit expects that");
+        let destination = announced.routes_of(&one)[0].destination.clone();
+        assert_eq!(announced.route_of(&other, &destination), None, "and an audit expects that");
+        assert!(announced.route_of(&one, &destination).is_some() && announced.announces(&destination));
         hear(&mut heard, announced.set(vec![(one.clone(), vec![])]));
         assert_eq!(next_hops(&heard), ["192.0.2.2"], "not withdrawn, and not with a next hop that is gone");
         hear(&mut heard, announced.set(vec![(other.clone(), vec![])]));
         assert!(heard.is_empty() && announced.shared.is_empty() && announced.counts.is_empty());
+        assert!(!announced.announces(&destination));
     }
 
     #[test]

@@ -6,76 +6,38 @@
 //!  model       ─ Fact ───────── learned ─── Learned ─ speakers
 //! ```
 //!
-//! What differs may be on its way. It is looked at again a little later, and only what differs still is an alarm; then it is
-//! told anew, and looked at until it is right.
+//! What differs may be on its way. It is looked at again a little later (`suspects.rs`), and only what differs still is an alarm;
+//! then it is told anew, and looked at until it is right. A speaker is asked all at once of what is compared at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use weft_bgp::io::Handle;
 use weft_bgp::speaker::{LearnedPath, Mistold, Route, Speaker};
 use weft_bgp::wire::{Destination, Family};
 use weft_services::compile::FragmentKey;
-use weft_services::{Fact, Id, Model};
+use weft_services::{About, Fact, Id, Model};
 
+use self::suspects::Suspect;
 use super::alarms::Comparison;
 use super::instance::Instance;
-use super::routes::{self, By};
+use super::routes;
+use super::source::Source;
 use super::speaker::Bgp;
+
+mod suspects;
 
 /// How often some routes are compared.
 pub(super) const AUDIT_INTERVAL: Duration = Duration::from_millis(500);
 /// How many of each kind at a time.
 const SLICE: usize = 512;
-/// Of how many VRFs it is looked at a time what speakers have.
-const VRFS_MAX: usize = 32;
+/// Of how many instances it is looked at a time what speakers have.
+const INSTANCES_MAX: usize = 32;
 /// How many routes are suspicious at a time; whatever more there are come up again.
 const SUSPECTS_MAX: usize = 4096;
 /// The families of what a site announces.
 const FAMILIES: [Family; 3] = [Family::Vpnv4, Family::Vpnv6, Family::Evpn];
-
-/// Something that was not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Suspect {
-    Announcement(FragmentKey),
-    Originated(Id, Destination),
-    Learned(Id, (Id, IpNet, By)),
-    Fact(Id, IpNet),
-}
-
-impl Suspect {
-    const fn comparison(&self) -> Comparison {
-        match self {
-            Self::Announcement(_) => Comparison::Announcement,
-            Self::Originated(..) => Comparison::LocRib,
-            Self::Learned(..) => Comparison::Learned,
-            Self::Fact(..) => Comparison::Fact,
-        }
-    }
-
-    /// The route, and where it is not right.
-    fn route(&self) -> String {
-        match self {
-            Self::Announcement(key) => key.id().to_string(),
-            Self::Originated(speaker, destination) => format!("{destination} of speaker {speaker}"),
-            Self::Learned(speaker, (vrf, destination, _)) => {
-                format!("{destination} in VRF {vrf} from speaker {speaker}")
-            }
-            Self::Fact(vrf, destination) => format!("{destination} in VRF {vrf}"),
-        }
-    }
-
-    const fn finding(&self) -> &'static str {
-        match self {
-            Self::Announcement(_) => "what is announced is not what its hosts have carried out",
-            Self::Originated(..) => "what the speaker originates is not what is announced",
-            Self::Learned(..) => "what was learned is not what the speaker has",
-            Self::Fact(..) => "what the model has is not what was learned",
-        }
-    }
-}
 
 /// How far the audit is.
 #[derive(Default)]
@@ -84,19 +46,14 @@ pub(super) struct Audit {
     suspects: BTreeMap<Suspect, bool>,
     /// The fragments of this round that are yet to be looked at.
     fragments: Vec<FragmentKey>,
-    /// What is announced, as it was when it was last gathered, and for how many turns that is good.
-    announced: (HashSet<Destination>, usize),
-    learned: Option<(Id, IpNet)>,
-    fact: Option<(Id, IpNet)>,
+    learned: Option<About>,
+    fact: Option<About>,
     /// Of each speaker and family: what it originates, what neighbours were told.
     tables: HashMap<(Id, Family), (u32, u32)>,
-    /// The last VRF of which it was looked what speakers have.
-    vrf: Option<Id>,
-    imported: HashMap<(Id, Id), Destination>,
+    /// The last instance of which it was looked what speakers have.
+    instance: Option<Instance>,
+    imported: HashMap<(Id, Instance), Destination>,
 }
-
-/// Routes by what they lead to.
-type ByDestination = HashMap<Destination, Route>;
 
 impl Bgp {
     /// Looks again at what was suspicious, and at some more.
@@ -110,97 +67,10 @@ impl Bgp {
         self.audit_facts();
     }
 
-    async fn audit_suspects(&mut self) {
-        if self.audit.suspects.is_empty() {
-            return;
-        }
-        let now = self.site.now();
-        let model = self.model();
-        let routes = self.announced.routes();
-        let announced: ByDestination = routes.map(|route| (route.destination.clone(), route)).collect();
-        for (suspect, is_known) in std::mem::take(&mut self.audit.suspects) {
-            if self.is_on_its_way(&suspect) {
-                self.audit.suspects.insert(suspect, is_known);
-                continue;
-            }
-            if self.is_right(&suspect, &announced, &model).await {
-                self.site.alarms.settle(suspect.comparison(), &suspect.route(), now);
-                continue;
-            }
-            if !is_known {
-                self.site.alarms.raise(suspect.comparison(), &suspect.route(), suspect.finding(), now);
-            }
-            self.mend(&suspect, &announced).await;
-            self.audit.suspects.insert(suspect, true);
-        }
-    }
-
-    /// Whether what it is compared with may still be changed by what is known already: however long that takes, it is no alarm.
-    fn is_on_its_way(&self, suspect: &Suspect) -> bool {
-        match suspect {
-            Suspect::Announcement(key) => self.site.touched.contains(key),
-            Suspect::Originated(..) => false,
-            Suspect::Learned(..) => !self.inbox.1.is_empty(),
-            Suspect::Fact(..) => !self.inbox.1.is_empty() || self.site.has_facts_on_their_way(),
-        }
-    }
-
     fn suspect(&mut self, suspects: impl IntoIterator<Item = Suspect>) {
         for suspect in suspects {
             if self.audit.suspects.len() < SUSPECTS_MAX {
                 self.audit.suspects.entry(suspect).or_insert(false);
-            }
-        }
-    }
-
-    async fn is_right(&self, suspect: &Suspect, announced: &ByDestination, model: &Model) -> bool {
-        match suspect {
-            Suspect::Announcement(key) => self.is_announced_rightly(key),
-            Suspect::Originated(speaker, destination) => {
-                let Some(running) = self.speakers.get(speaker) else { return true };
-                let of = destination.clone();
-                let has = running.handle.with(move |speaker, _| speaker.originated(&of)).await;
-                has.is_none_or(|has| has.as_ref() == announced.get(destination))
-            }
-            Suspect::Learned(speaker, place) => self.is_learned_rightly(*speaker, *place, model).await,
-            Suspect::Fact(vrf, destination) => self.is_fact_right(*vrf, *destination),
-        }
-    }
-
-    async fn is_learned_rightly(&self, speaker: Id, place: (Id, IpNet, By), model: &Model) -> bool {
-        let Some(running) = self.speakers.get(&speaker) else { return true };
-        let (vrf, destination, by) = place;
-        let (instance, of) = (Instance::Vrf(vrf).to_string(), routes::destination_of(destination, by));
-        let has = running.handle.with(move |speaker, _| speaker.imported(&instance, &of)).await;
-        // While it has yet to tell of a change nothing can be said.
-        has.flatten().is_none_or(|has| self.is_known_rightly(speaker, place, &has, model))
-    }
-
-    /// Has it told anew.
-    async fn mend(&self, suspect: &Suspect, announced: &ByDestination) {
-        match suspect {
-            Suspect::Announcement(key) => self.site.touched.note([key]),
-            Suspect::Originated(speaker, destination) => {
-                let Some(running) = self.speakers.get(speaker) else { return };
-                let (wanted, of) = (announced.get(destination).cloned(), destination.clone());
-                let mend = move |speaker: &mut Speaker, _| match wanted {
-                    Some(route) => speaker.originate(route),
-                    None => {
-                        speaker.withdraw(&of);
-                    }
-                };
-                let _ended = running.handle.with(mend).await;
-            }
-            Suspect::Learned(speaker, (vrf, destination, by)) => {
-                let Some(running) = self.speakers.get(speaker) else { return };
-                let (instance, of) =
-                    (Instance::Vrf(*vrf).to_string(), routes::destination_of(*destination, *by));
-                let _ended = running.handle.with(move |speaker, _| speaker.tell_again(&instance, &of)).await;
-            }
-            Suspect::Fact(vrf, destination) => {
-                let (vrf, destination) = (*vrf, *destination);
-                let routes = self.learned.get(&(vrf, destination)).map(routes::best).unwrap_or_default();
-                self.site.learn(vec![Fact::Routes { vrf, destination, routes }]).await;
             }
         }
     }
@@ -219,15 +89,21 @@ impl Bgp {
         let keys = self.audit.fragments.split_off(left);
         let wrong = keys.iter().filter(|key| !self.is_announced_rightly(key)).cloned();
         let mut suspects: Vec<Suspect> = wrong.map(Suspect::Announcement).collect();
-        let wanted: Vec<Route> = keys.iter().flat_map(|key| self.announced.routes_of(key)).collect();
+        let routes_of = |key: &FragmentKey| -> Vec<(FragmentKey, Route)> {
+            self.announced.routes_of(key).into_iter().map(|route| (key.clone(), route)).collect()
+        };
+        let wanted: Vec<(FragmentKey, Route)> = keys.iter().flat_map(routes_of).collect();
         for (id, running) in &self.speakers {
             let wanted = wanted.clone();
             let find = move |speaker: &mut Speaker, _| {
-                let is_wrong = |route: &Route| speaker.originated(&route.destination).as_ref() != Some(route);
-                wanted.into_iter().filter(is_wrong).map(|route| route.destination).collect::<Vec<_>>()
+                let is_wrong = |(_, route): &(FragmentKey, Route)| {
+                    speaker.originated(&route.destination).as_ref() != Some(route)
+                };
+                wanted.into_iter().filter(is_wrong).collect::<Vec<_>>()
             };
             let wrong = running.handle.with(find).await.unwrap_or_default();
-            suspects.extend(wrong.into_iter().map(|destination| Suspect::Originated(*id, destination)));
+            let wrong = wrong.into_iter();
+            suspects.extend(wrong.map(|(key, route)| Suspect::Originated(*id, route.destination, Some(key))));
         }
         self.site.alarms.checked(Comparison::Announcement, keys.len());
         self.site.alarms.checked(Comparison::LocRib, wanted.len() * self.speakers.len());
@@ -236,31 +112,24 @@ impl Bgp {
 
     /// What speakers originate that is not announced, and what neighbours were told.
     async fn audit_tables(&mut self) {
-        let (announced, turns) = &mut self.audit.announced;
-        if *turns == 0 {
-            let routes = self.announced.routes();
-            *announced = routes.map(|route| route.destination).collect();
-            *turns = announced.len() / SLICE;
-        } else {
-            *turns -= 1;
-        }
         let mut suspects = Vec::new();
         for (id, running) in &self.speakers {
-            for family in FAMILIES {
-                let (from, told_from) = self.audit.tables.get(&(*id, family)).copied().unwrap_or_default();
-                let find = move |speaker: &mut Speaker, _| {
+            let places = FAMILIES.map(|family| (family, self.audit.tables.get(&(*id, family)).copied()));
+            let find = move |speaker: &mut Speaker, _| {
+                places.map(|(family, place)| {
+                    let (from, told_from) = place.unwrap_or_default();
                     let originations = speaker.originations(family, from, SLICE);
-                    (originations, speaker.audit_told(family, told_from, SLICE))
-                };
-                let Some(((found, next), (mistold, next_told))) = running.handle.with(find).await else {
-                    continue;
-                };
+                    (family, originations, speaker.audit_told(family, told_from, SLICE))
+                })
+            };
+            for (family, (found, next), (mistold, next_told)) in
+                running.handle.with(find).await.into_iter().flatten()
+            {
                 let place = (next.unwrap_or_default(), next_told.unwrap_or_default());
                 self.audit.tables.insert((*id, family), place);
-                let strays =
-                    found.iter().filter(|destination| !self.audit.announced.0.contains(*destination));
-                suspects.extend(strays.map(|destination| Suspect::Originated(*id, destination.clone())));
                 self.site.alarms.checked(Comparison::AdjRibOut, found.len());
+                let strays = found.into_iter().filter(|destination| !self.announced.announces(destination));
+                suspects.extend(strays.map(|destination| Suspect::Originated(*id, destination, None)));
                 mistold.iter().for_each(|one| self.note_mistold(one));
             }
         }
@@ -274,32 +143,27 @@ impl Bgp {
         self.site.alarms.mended(Comparison::AdjRibOut, &route, finding, self.site.now());
     }
 
-    /// What speakers have for some VRFs, and whether that is known here.
+    /// What speakers have for some instances, and whether that is known here.
     async fn audit_speakers(&mut self, model: &Model) {
-        let after = self.audit.vrf.map(Instance::Vrf).map_or(Bound::Unbounded, Bound::Excluded);
+        let after = self.audit.instance.map_or(Bound::Unbounded, Bound::Excluded);
         let instances = self.imports.range((after, Bound::Unbounded)).map(|(instance, _)| *instance);
-        let vrfs = instances.filter_map(|instance| match instance {
-            Instance::Vrf(vrf) => Some(vrf),
-            Instance::MacVrf(_) => None,
-        });
-        let vrfs: Vec<Id> = vrfs.take(VRFS_MAX).collect();
-        self.audit.vrf = vrfs.last().filter(|_| vrfs.len() == VRFS_MAX).copied();
+        let instances: Vec<Instance> = instances.take(INSTANCES_MAX).collect();
+        self.audit.instance = instances.last().filter(|_| instances.len() == INSTANCES_MAX).copied();
         let mut suspects = Vec::new();
         for (id, running) in &self.speakers {
-            for vrf in &vrfs {
-                let after = self.audit.imported.remove(&(*id, *vrf));
-                let has = imported_after(&running.handle, *vrf, after).await;
+            let from = |instance: &Instance| (*instance, self.audit.imported.remove(&(*id, *instance)));
+            let from: Vec<(Instance, Option<Destination>)> = instances.iter().map(from).collect();
+            for (instance, has) in imported_after(&running.handle, from).await {
                 self.site.alarms.checked(Comparison::Learned, has.len());
                 if let Some((last, _)) = has.last().filter(|_| has.len() == SLICE) {
-                    self.audit.imported.insert((*id, *vrf), last.clone());
+                    self.audit.imported.insert((*id, instance), last.clone());
                 }
                 for (destination, paths) in has {
-                    let (Some((prefix, by)), Some(paths)) = (routes::prefix_of(&destination), paths) else {
+                    let (Some(source), Some(paths)) = (Source::of(instance, &destination), paths) else {
                         continue;
                     };
-                    let place = (*vrf, prefix, by);
-                    if !self.is_known_rightly(*id, place, &paths, model) {
-                        suspects.push(Suspect::Learned(*id, place));
+                    if !self.is_known_rightly(*id, source, &paths, model) {
+                        suspects.push(Suspect::Learned(*id, source));
                     }
                 }
             }
@@ -309,64 +173,94 @@ impl Bgp {
 
     /// What is known here, and whether speakers have it still.
     async fn audit_learned(&mut self, model: &Model) {
-        let from = (self.audit.learned.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let some: Vec<_> = self.learned.range(from).take(SLICE).collect();
-        let last = some.last().filter(|_| some.len() == SLICE).map(|(key, _)| **key);
-        let mut suspects = Vec::new();
-        for ((vrf, prefix), by_source) in some {
-            for (by, speaker) in by_source.keys() {
-                let place = (*vrf, *prefix, *by);
-                if !self.is_learned_rightly(*speaker, place, model).await {
-                    suspects.push(Suspect::Learned(*speaker, place));
+        let some: Vec<About> = self.known_after(self.audit.learned).take(SLICE).collect();
+        self.audit.learned = some.last().filter(|_| some.len() == SLICE).copied();
+        let mut sources: BTreeMap<Id, Vec<Source>> = BTreeMap::new();
+        for (speaker, source) in some.into_iter().flat_map(|about| self.sources_of(about)) {
+            sources.entry(speaker).or_default().push(source);
+        }
+        let wrong = self.learned_wrongly(sources, model).await;
+        self.suspect(wrong);
+    }
+
+    /// Of what speakers have learned something that is not known so here. While one has yet to tell of a change nothing can be said.
+    async fn learned_wrongly(&self, sources: BTreeMap<Id, Vec<Source>>, model: &Model) -> Vec<Suspect> {
+        let mut wrong = Vec::new();
+        for (id, sources) in sources {
+            let Some(running) = self.speakers.get(&id) else { continue };
+            let asked = sources.clone();
+            let ask = move |speaker: &mut Speaker, _| {
+                let has = asked
+                    .into_iter()
+                    .map(|source| speaker.imported(&source.instance().to_string(), &source.destination()));
+                has.collect::<Vec<_>>()
+            };
+            let has = running.handle.with(ask).await.unwrap_or_default();
+            for (source, has) in sources.into_iter().zip(has) {
+                if has.is_some_and(|has| !self.is_known_rightly(id, source, &has, model)) {
+                    wrong.push(Suspect::Learned(id, source));
                 }
             }
         }
-        self.audit.learned = last;
-        self.suspect(suspects);
+        wrong
     }
 
-    /// Whether what a speaker has of a destination is what is known to have been learned from it.
-    fn is_known_rightly(
-        &self,
-        speaker: Id,
-        (vrf, prefix, by): (Id, IpNet, By),
-        has: &[LearnedPath],
-        model: &Model,
-    ) -> bool {
-        let usable = routes::usable(by, has, model);
-        let known = self.learned.get(&(vrf, prefix)).and_then(|known| known.get(&(by, speaker)));
-        known.map_or(&[][..], Vec::as_slice) == usable
+    /// Whether what a speaker has of something is what is known to have been learned from it.
+    fn is_known_rightly(&self, speaker: Id, source: Source, has: &[LearnedPath], model: &Model) -> bool {
+        match source {
+            Source::Prefix(vrf, prefix, by) => {
+                let usable = routes::usable(by, has, model);
+                let known = self.learned.get(&(vrf, prefix)).and_then(|known| known.get(&(by, speaker)));
+                known.map_or(&[][..], Vec::as_slice) == usable
+            }
+            Source::Mac(network, mac, address) => self.bridged.has_mac(speaker, (network, mac, address), has),
+            Source::Everybody(network, originator) => {
+                self.bridged.has_originator(speaker, (network, originator), has)
+            }
+        }
     }
 
     /// What the model has of what was learned: in both directions.
     fn audit_facts(&mut self) {
         let after = self.audit.fact;
-        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let learned = self.learned.range(from).take(SLICE).map(|(key, _)| *key);
-        let mut some: BTreeSet<(Id, IpNet)> = learned.collect();
-        some.extend(self.site.distribution.lock().model().0.facts().learned_after(after).take(SLICE));
-        let some: Vec<(Id, IpNet)> = some.into_iter().take(SLICE).collect();
+        let mut some: BTreeSet<About> = self.known_after(after).take(SLICE).collect();
+        some.extend(self.site.distribution.lock().model().0.facts().known_after(after).take(SLICE));
+        let some: Vec<About> = some.into_iter().take(SLICE).collect();
         self.audit.fact = some.last().filter(|_| some.len() == SLICE).copied();
         self.site.alarms.checked(Comparison::Fact, some.len());
-        let wrong = some.into_iter().filter(|(vrf, destination)| !self.is_fact_right(*vrf, *destination));
-        let wrong: Vec<Suspect> = wrong.map(|(vrf, destination)| Suspect::Fact(vrf, destination)).collect();
+        let wrong = some.into_iter().filter(|about| !self.is_fact_right(*about));
+        let wrong: Vec<Suspect> = wrong.map(Suspect::Fact).collect();
         self.suspect(wrong);
     }
 
-    fn is_fact_right(&self, vrf: Id, destination: IpNet) -> bool {
-        if self.awaited.is_stale((vrf, destination)) {
+    fn is_fact_right(&self, about: About) -> bool {
+        if self.awaited.is_stale(about) {
             return true;
         }
-        let known = self.learned.get(&(vrf, destination)).map(routes::best).unwrap_or_default();
-        let distribution = self.site.distribution.lock();
-        distribution.model().0.facts().routes(vrf, destination) == known
+        let fact = self.site.distribution.lock().model().0.facts().known(about);
+        match (fact, self.known(about)) {
+            // Of very many the model has those first that it has had for longer.
+            (Fact::Routes { mut routes, .. }, Fact::Routes { routes: mut known, .. }) => {
+                routes.sort();
+                known.sort();
+                routes == known
+            }
+            (fact, known) => fact == known,
+        }
     }
 }
 
 type Imported = Vec<(Destination, Option<Vec<LearnedPath>>)>;
 
-async fn imported_after(handle: &Handle, vrf: Id, after: Option<Destination>) -> Imported {
-    let instance = Instance::Vrf(vrf).to_string();
-    let find = move |speaker: &mut Speaker, _| speaker.imported_after(&instance, after.as_ref(), SLICE);
+async fn imported_after(
+    handle: &Handle,
+    from: Vec<(Instance, Option<Destination>)>,
+) -> Vec<(Instance, Imported)> {
+    let find = move |speaker: &mut Speaker, _| {
+        let has = from.into_iter().map(|(instance, after)| {
+            (instance, speaker.imported_after(&instance.to_string(), after.as_ref(), SLICE))
+        });
+        has.collect()
+    };
     handle.with(find).await.unwrap_or_default()
 }

@@ -8,45 +8,14 @@
 //! Hosts go on with it meanwhile: RFC 4724 §4.1 asks that of whoever restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
-use ipnet::IpNet;
-use weft_net::Mac;
-use weft_services::{Fact, Facts, Id};
+use weft_services::{About, Fact, Facts, Id};
 
 /// Facts that are stale, and the speakers that have not yet heard all.
 #[derive(Debug, Default)]
 pub(super) struct Awaited {
     stale: BTreeMap<About, Fact>,
     speakers: BTreeSet<Id>,
-}
-
-/// What a fact is about that speakers learn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum About {
-    Destination(Id, IpNet),
-    Mac(Id, Mac, Option<IpAddr>),
-    Endpoint(Id, IpAddr),
-}
-
-impl About {
-    const fn of(fact: &Fact) -> Option<Self> {
-        match fact {
-            Fact::Routes { vrf, destination, .. } => Some(Self::Destination(*vrf, *destination)),
-            Fact::Mac { network, mac, address, .. } => Some(Self::Mac(*network, *mac, *address)),
-            Fact::Endpoint { network, endpoint, .. } => Some(Self::Endpoint(*network, *endpoint)),
-            Fact::Carrier { .. } => None,
-        }
-    }
-
-    /// That nothing is known of it.
-    const fn nothing(self) -> Fact {
-        match self {
-            Self::Destination(vrf, destination) => Fact::Routes { vrf, destination, routes: Vec::new() },
-            Self::Mac(network, mac, address) => Fact::Mac { network, mac, address, at: None },
-            Self::Endpoint(network, endpoint) => Fact::Endpoint { network, endpoint, vni: None },
-        }
-    }
 }
 
 impl Awaited {
@@ -70,9 +39,9 @@ impl Awaited {
         }
     }
 
-    /// Whether what is known of a destination is stale: nobody has told it again yet.
-    pub(super) fn is_stale(&self, (vrf, destination): (Id, IpNet)) -> bool {
-        self.stale.contains_key(&About::Destination(vrf, destination))
+    /// Whether what is known of this is stale: nobody has told it again yet.
+    pub(super) fn is_stale(&self, about: About) -> bool {
+        self.stale.contains_key(&about)
     }
 
     /// A speaker has heard all, or is gone. If it was the last that was awaited: what nobody has told again is gone.
@@ -92,6 +61,10 @@ impl Awaited {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use ipnet::IpNet;
+    use weft_net::Mac;
     use weft_services::{LearnedEncapsulation, LearnedMac, LearnedRoute};
 
     use super::*;

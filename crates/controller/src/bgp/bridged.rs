@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use weft_bgp::speaker::{Learned, LearnedPath, Route};
-use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
-    Payload, PmsiTunnel,
-};
+use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, LabelField, Payload, PmsiTunnel};
 use weft_net::{Mac, Vni};
 use weft_services::network::{Announcement, Reach};
-use weft_services::{Fact, Id, LearnedMac};
+use weft_services::{About, Fact, Id, LearnedMac, Onward};
 
+use super::instance::Instance;
 use super::routes::is_host;
+use super::source::Source;
 
 /// How long a MAC address stays where it is after two places have claimed it in turn (RFC 7432 §15.1).
 const FROZEN_FOR: Duration = Duration::from_secs(180);
@@ -21,7 +21,6 @@ const FROZEN_FOR: Duration = Duration::from_secs(180);
 /// The route by which something of a network is announced: EVPN type 2 (RFC 7432 §7.2) or 3 (§7.3), over VXLAN (RFC 8365 §5.1).
 pub(super) fn route(announcement: &Announcement) -> Route {
     let distinguisher = announcement.route_distinguisher;
-    let (tag, label) = (EthernetTag::default(), LabelField::from_vni(announcement.vni));
     let mut attributes = Attributes::new(announcement.next_hop.into());
     attributes.local_pref = Some(announcement.local_pref);
     let targets = announcement.targets.iter().copied().map(ExtendedCommunity::from);
@@ -29,37 +28,36 @@ pub(super) fn route(announcement: &Announcement) -> Route {
     match announcement.reach {
         Reach::Everybody => {
             let originator = announcement.next_hop;
+            let label = LabelField::from_vni(announcement.vni);
             let tunnel = PmsiTunnel::ingress_replication(label, originator);
             attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(tunnel));
             attributes.set_extended_communities(targets.chain([vxlan]));
-            let destination = EvpnDestination::InclusiveMulticast { distinguisher, tag, originator };
-            Route { destination: Destination::Evpn(destination), payload: Payload::None, attributes }
+            let destination = Destination::evpn_inclusive_multicast(distinguisher, originator);
+            Route { destination, payload: Payload::None, attributes }
         }
         Reach::Station { mac, address, sequence } => {
             // What has never moved is told without (RFC 7432 §15).
             let moved = (sequence > 0).then(|| ExtendedCommunity::mac_mobility(sequence, false));
             attributes.set_extended_communities(targets.chain([vxlan]).chain(moved));
-            let destination = EvpnDestination::MacIp { distinguisher, tag, mac, address };
-            let payload = EvpnPayload { segment: Esi::ZERO, gateway: None, label, label2: None };
-            let payload = Payload::Evpn(Box::new(payload));
-            Route { destination: Destination::Evpn(destination), payload, attributes }
+            let destination = Destination::evpn_mac_ip(distinguisher, mac, address);
+            Route { destination, payload: Payload::vni(announcement.vni), attributes }
         }
     }
 }
 
 /// A MAC address of a network, with an address of its station.
-type MacKey = (Id, Mac, Option<IpAddr>);
+pub(super) type MacKey = (Id, Mac, Option<IpAddr>);
 
 /// What was learned of networks, by which speaker.
 #[derive(Default)]
 pub(super) struct Bridged {
-    macs: HashMap<MacKey, BTreeMap<Id, LearnedMac>>,
+    macs: BTreeMap<MacKey, BTreeMap<Id, LearnedMac>>,
     /// What two places claim in turn, and stays where a speaker had it first.
     frozen: HashMap<(Id, MacKey), Frozen>,
     /// The endpoint that an originator has told of.
     originators: HashMap<(Id, Id, IpAddr), IpAddr>,
     /// Of each endpoint, who has told of it.
-    endpoints: HashMap<(Id, IpAddr), BTreeMap<(Id, IpAddr), Vni>>,
+    endpoints: BTreeMap<(Id, IpAddr), BTreeMap<(Id, IpAddr), Vni>>,
 }
 
 /// Where a MAC address is said to be that is kept where it was.
@@ -72,25 +70,83 @@ impl Bridged {
     /// Takes over what a speaker has learned of a network; answers what that changes. What is no route to a MAC address or to
     /// everybody is left aside, and so is what cannot be used.
     pub(super) fn hear(&mut self, speaker: Id, network: Id, learned: &Learned, now: Instant) -> Vec<Fact> {
-        match &learned.destination {
-            Destination::Evpn(EvpnDestination::MacIp { tag, mac, address, .. })
-                if *tag == EthernetTag::default() && mac.is_unicast() && address.is_none_or(is_host) =>
-            {
+        match Source::of(Instance::MacVrf(network), &learned.destination) {
+            Some(Source::Mac(network, mac, address)) => {
                 let at = learned.paths.iter().find_map(place);
-                let key = (network, *mac, *address);
+                let key = (network, mac, address);
                 if self.is_kept(speaker, key, (at, learned.is_duplicate_mac), now) {
                     return Vec::new();
                 }
                 self.set_mac(speaker, key, at).into_iter().collect()
             }
-            Destination::Evpn(EvpnDestination::InclusiveMulticast { tag, originator, .. })
-                if *tag == EthernetTag::default() =>
-            {
+            Some(Source::Everybody(network, originator)) => {
                 let endpoint = learned.paths.iter().find_map(endpoint);
-                self.set_endpoint((network, speaker, *originator), endpoint)
+                self.set_endpoint((network, speaker, originator), endpoint)
             }
-            _ => Vec::new(),
+            Some(Source::Prefix(..)) | None => Vec::new(),
         }
+    }
+
+    /// Whether what is known to have been learned of a MAC address from a speaker is what the speaker has.
+    pub(super) fn has_mac(&self, speaker: Id, key: MacKey, paths: &[LearnedPath]) -> bool {
+        self.is_at(speaker, key, paths.iter().find_map(place))
+    }
+
+    /// It may be another place while two claim it.
+    fn is_at(&self, speaker: Id, key: MacKey, at: Option<LearnedMac>) -> bool {
+        let known = self.macs.get(&key).and_then(|by| by.get(&speaker)).copied();
+        known == at || self.frozen.contains_key(&(speaker, key))
+    }
+
+    /// Whether what is known to have been learned from a speaker of where an originator wants what is for everybody is what the
+    /// speaker has.
+    pub(super) fn has_originator(
+        &self,
+        speaker: Id,
+        (network, originator): (Id, IpAddr),
+        paths: &[LearnedPath],
+    ) -> bool {
+        self.wants_at((network, speaker, originator)) == paths.iter().find_map(endpoint)
+    }
+
+    fn wants_at(&self, key: (Id, Id, IpAddr)) -> Option<(IpAddr, Vni)> {
+        let (network, speaker, originator) = key;
+        let endpoint = *self.originators.get(&key)?;
+        let vni = self.endpoints.get(&(network, endpoint))?.get(&(speaker, originator))?;
+        Some((endpoint, *vni))
+    }
+
+    /// What was learned after this, in order.
+    pub(super) fn known_after(&self, onward: Onward) -> impl Iterator<Item = About> + use<'_> {
+        let Onward { macs, endpoints, .. } = onward;
+        let macs = macs.into_iter().flat_map(|from| self.macs.range((from, Bound::Unbounded)));
+        let endpoints = endpoints.into_iter().flat_map(|from| self.endpoints.range((from, Bound::Unbounded)));
+        let macs = macs.map(|((network, mac, address), _)| About::Mac(*network, *mac, *address));
+        macs.chain(endpoints.map(|((network, endpoint), _)| About::Endpoint(*network, *endpoint)))
+    }
+
+    /// What was learned of a MAC address, by all speakers together.
+    pub(super) fn mac(&self, key: MacKey) -> Option<LearnedMac> {
+        self.macs.get(&key).and_then(last)
+    }
+
+    /// The VNI that an endpoint wants what is for everybody under, by all speakers together.
+    pub(super) fn endpoint(&self, network: Id, endpoint: IpAddr) -> Option<Vni> {
+        self.endpoints.get(&(network, endpoint)).and_then(|by| by.values().min().copied())
+    }
+
+    /// Who has learned something of a MAC address.
+    pub(super) fn speakers_of_mac(&self, key: MacKey) -> impl Iterator<Item = Id> + use<'_> {
+        self.macs.get(&key).into_iter().flat_map(|by| by.keys().copied())
+    }
+
+    /// Who has learned of an endpoint, and from which originators.
+    pub(super) fn originators_of(
+        &self,
+        network: Id,
+        endpoint: IpAddr,
+    ) -> impl Iterator<Item = (Id, IpAddr)> + use<'_> {
+        self.endpoints.get(&(network, endpoint)).into_iter().flat_map(|by| by.keys().copied())
     }
 
     /// Whether a MAC address stays where it is whatever a speaker says now: two places claim it (RFC 7432 §15.1). That nobody has it
@@ -241,6 +297,34 @@ mod tests {
         assert_eq!(moved, [told(near, None), told(far, Some(vni(9)))]);
         assert_eq!(bridged.forget(two), [told(far, None)]);
         assert!(bridged.originators.is_empty() && bridged.endpoints.is_empty());
+    }
+
+    #[test]
+    fn what_a_speaker_has_of_a_network_and_is_not_known_so_is_seen() {
+        let (network, speaker) = (id(1), id(2));
+        let [near, far] = [address("192.0.2.1"), address("192.0.2.2")];
+        let at = |endpoint| Some(LearnedMac { endpoint, vni: vni(7), sequence: 0, is_sticky: false });
+        let mac = Mac::new([2, 0, 0, 0, 0, 1]);
+        let key = (network, mac, None);
+        let mut bridged = Bridged::default();
+        assert!(bridged.is_at(speaker, key, None) && !bridged.is_at(speaker, key, at(near)));
+        bridged.set_mac(speaker, key, at(near));
+        assert_eq!([None, at(near), at(far)].map(|at| bridged.is_at(speaker, key, at)), [false, true, false]);
+        assert!(bridged.is_kept(speaker, key, (at(far), true), Instant::now()));
+        assert!(bridged.is_at(speaker, key, at(far)), "it stays where it is while two claim it");
+        let origin = (network, speaker, near);
+        assert_eq!(bridged.wants_at(origin), None);
+        bridged.set_endpoint(origin, Some((far, vni(7))));
+        assert_eq!(bridged.wants_at(origin), Some((far, vni(7))));
+        let known: Vec<About> = bridged.known_after(About::onward(None)).collect();
+        assert_eq!(known, [About::Mac(network, mac, None), About::Endpoint(network, far)]);
+        let from_mac = About::onward(Some(known[0]));
+        assert_eq!(bridged.known_after(from_mac).collect::<Vec<_>>(), known[1..]);
+        assert_eq!((bridged.mac(key), bridged.endpoint(network, far)), (at(near), Some(vni(7))));
+        assert_eq!(bridged.speakers_of_mac(key).collect::<Vec<_>>(), [speaker]);
+        assert_eq!(bridged.originators_of(network, far).collect::<Vec<_>>(), [(speaker, near)]);
+        bridged.forget(speaker);
+        assert_eq!(bridged.known_after(About::onward(None)).next(), None);
     }
 
     #[test]

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use weft_bgp::speaker::{Learned, LearnedPath, Route};
 use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
-    Payload, PrefixSid, VpnDestination,
+    Attributes, Destination, EthernetTag, EvpnDestination, ExtendedCommunity, Payload, PrefixSid,
 };
 use weft_net::{Mac, MplsLabel, RouteDistinguisher};
 use weft_services::vrf::{self, LOCAL_PREF};
@@ -32,17 +31,8 @@ fn routed(announcement: &vrf::Announcement) -> Vec<Route> {
 }
 
 fn ip_prefix(announcement: &vrf::Announcement) -> Route {
-    let destination = Destination::Evpn(EvpnDestination::IpPrefix {
-        distinguisher: announcement.route_distinguisher,
-        tag: EthernetTag::default(),
-        prefix: announcement.destination,
-    });
-    let payload = Payload::Evpn(Box::new(EvpnPayload {
-        segment: Esi::ZERO,
-        gateway: None,
-        label: LabelField::from_vni(announcement.vni),
-        label2: None,
-    }));
+    let destination = Destination::evpn_ip_prefix(announcement.route_distinguisher, announcement.destination);
+    let payload = Payload::vni(announcement.vni);
     let tunnel = [
         ExtendedCommunity::encapsulation(ExtendedCommunity::ENCAPSULATION_VXLAN),
         ExtendedCommunity::routers_mac(announcement.router_mac),
@@ -51,12 +41,8 @@ fn ip_prefix(announcement: &vrf::Announcement) -> Route {
 }
 
 fn vpn(announcement: &vrf::Announcement, label: MplsLabel) -> Route {
-    let distinguisher = announcement.route_distinguisher;
-    let destination = match announcement.destination {
-        IpNet::V4(prefix) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
-        IpNet::V6(prefix) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
-    };
-    let payload = Payload::Label(LabelField::from_label(label));
+    let destination = Destination::vpn(announcement.route_distinguisher, announcement.destination);
+    let payload = Payload::label(label);
     let mut attributes = attributes(announcement, []);
     if announcement.destination.addr().is_ipv6() {
         attributes.next_hop = attributes.next_hop.to_ipv6();
@@ -126,16 +112,10 @@ pub(super) fn prefix_of(destination: &Destination) -> Option<(IpNet, By)> {
 /// The destination under which an instance has a prefix that is told by a kind of route: without a route distinguisher.
 pub(super) fn destination_of(prefix: IpNet, by: By) -> Destination {
     let distinguisher = RouteDistinguisher::ZERO;
-    match (by, prefix) {
-        (By::Evpn, prefix) => {
-            Destination::Evpn(EvpnDestination::IpPrefix { distinguisher, tag: EthernetTag(0), prefix })
-        }
-        (By::Station(mac), prefix) => {
-            let (tag, address) = (EthernetTag(0), Some(prefix.addr()));
-            Destination::Evpn(EvpnDestination::MacIp { distinguisher, tag, mac, address })
-        }
-        (By::Vpn, IpNet::V4(prefix)) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
-        (By::Vpn, IpNet::V6(prefix)) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
+    match by {
+        By::Evpn => Destination::evpn_ip_prefix(distinguisher, prefix),
+        By::Station(mac) => Destination::evpn_mac_ip(distinguisher, mac, Some(prefix.addr())),
+        By::Vpn => Destination::vpn(distinguisher, prefix),
     }
 }
 

@@ -60,7 +60,7 @@ pub struct Bgp {
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
     /// What was learned of networks.
-    bridged: Bridged,
+    pub(super) bridged: Bridged,
     /// What was learned in an earlier life.
     pub(super) awaited: Awaited,
     /// Which targets each instance imports.
@@ -302,7 +302,7 @@ impl Bgp {
         self.tell(facts).await;
     }
 
-    async fn tell(&self, facts: Vec<Fact>) {
+    pub(super) async fn tell(&self, facts: Vec<Fact>) {
         for facts in facts.chunks(LEARNED_MAX) {
             self.site.learn(facts.to_vec()).await;
         }

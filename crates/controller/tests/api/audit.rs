@@ -1,13 +1,16 @@
 //! The audit of routes: what is lost or made up somewhere is found, told, and mended.
 
-use std::time::Duration;
+use std::net::{IpAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_bgp::speaker::{Route, Speaker};
-use weft_bgp::wire::{Attributes, Destination, Family, Payload};
+use weft_bgp::io::{Driver, Handle};
+use weft_bgp::speaker::{PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
+use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, Family, LabelField, Payload, PmsiTunnel};
 use weft_controller::agents;
 use weft_controller::bgp::{Bgp, BgpConfig};
-use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute};
+use weft_net::{Mac, RouteTarget};
+use weft_services::{About, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute};
 
 use crate::support::Controller;
 
@@ -33,6 +36,65 @@ async fn start() -> Controller {
     let config = BgpConfig { listen: Vec::new(), router_id: [192, 0, 2, 250].into(), deferral_time_s: 1 };
     tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
     controller
+}
+
+/// The same with a network in a BGP VPN of type l2, and a neighbour that tells where a MAC address of it is, and that it wants what is
+/// for everybody; answers the network, and the neighbour, which is there for as long as that is held.
+async fn start_with_neighbour() -> (Controller, Id, Handle) {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    let network = controller.network("blue").await;
+    controller.port(&network, "host1", "G1").await;
+    let vpn = json!({"type": "l2", "route_targets": ["64512:5000"]});
+    let vpn = controller.create("bgpvpn/bgpvpns", "bgpvpn", vpn).await;
+    let place = format!("bgpvpn/bgpvpns/{vpn}/network_associations");
+    controller.create(&place, "network_association", json!({"network_id": network})).await;
+    let speaker = json!({"name": "site", "local_as": 64512, "ip_version": 4});
+    let speaker = controller.create("bgp-speakers", "bgp_speaker", speaker).await;
+    let peer = json!({"peer_ip": "127.79.0.2", "remote_as": 64512, "passive": true});
+    let peer = controller.create("bgp-peers", "bgp_peer", peer).await;
+    let place = format!("/v2.0/bgp-speakers/{speaker}/add_bgp_peer");
+    assert_eq!(controller.ask("PUT", &place, json!({"bgp_peer_id": peer})).await.status, 200);
+    let snapshot = controller.site.durable();
+    controller.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
+    tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
+    let free = TcpListener::bind("127.79.0.1:0").unwrap();
+    let to = free.local_addr().unwrap();
+    drop(free);
+    let config = BgpConfig { listen: vec![to], router_id: [192, 0, 2, 250].into(), deferral_time_s: 0 };
+    tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
+    let config = SpeakerConfig::new(64512.into(), [198, 51, 100, 200].into());
+    let mut neighbour = Speaker::new(config, Instant::now(), 1).unwrap();
+    let peer = PeerConfig {
+        port: to.port(),
+        local_address: Some([127, 79, 0, 2].into()),
+        connect_retry_ms: 100,
+        ..PeerConfig::new(to.ip(), PeerAsn::Exactly(64512.into()), &[Family::Evpn])
+    };
+    neighbour.set_peer(peer, Instant::now()).unwrap();
+    told_of_the_network().into_iter().for_each(|route| neighbour.originate(route));
+    let (driver, handle) = Driver::new(neighbour, &[]).unwrap();
+    tokio::spawn(driver.run());
+    (controller, network.parse().unwrap(), handle)
+}
+
+const FAR: [u8; 4] = [198, 51, 100, 200];
+const MAC: Mac = Mac::new([2, 0, 0, 0, 0x99, 1]);
+
+fn told_of_the_network() -> [Route; 2] {
+    let distinguisher = "198.51.100.200:1".parse().unwrap();
+    let vni = 7000.try_into().unwrap();
+    let mut attributes = Attributes::new(IpAddr::from(FAR).into());
+    attributes.local_pref = Some(100);
+    let target: RouteTarget = "64512:5000".parse().unwrap();
+    attributes.set_extended_communities([ExtendedCommunity::from(target)]);
+    let destination = Destination::evpn_mac_ip(distinguisher, MAC, None);
+    let mac = Route { destination, payload: Payload::vni(vni), attributes: attributes.clone() };
+    let originator = IpAddr::from(FAR);
+    let tunnel = PmsiTunnel::ingress_replication(LabelField::from_vni(vni), originator);
+    attributes.edit_rare(|rare| rare.pmsi_tunnel = Some(tunnel));
+    let destination = Destination::evpn_inclusive_multicast(distinguisher, originator);
+    [mac, Route { destination, payload: Payload::None, attributes }]
 }
 
 /// Waits until something is so.
@@ -136,4 +198,47 @@ async fn a_speaker_that_has_ended_by_a_mistake_is_started_again() {
     let own = until("the port is announced", async || originated(&controller).await.pop()).await;
     assert_eq!(with(&controller, |_| -> () { panic!("as if by a mistake") }).await, None);
     until("it is announced again", async || originated(&controller).await.contains(&own).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_is_lost_or_made_up_of_a_network_is_learned_again_or_unlearned() {
+    let (controller, network, _neighbour) = start_with_neighbour().await;
+    let (mac, endpoint) = (About::Mac(network, MAC, None), About::Endpoint(network, FAR.into()));
+    let known = |about| controller.site.distribution.lock().model().0.facts().known(about);
+    let both = async || [mac, endpoint].iter().all(|about| known(*about) != about.nothing()).then_some(());
+    until("the neighbour is heard", both).await;
+    let learned = [mac, endpoint].map(known);
+    controller.site.learn(vec![mac.nothing(), endpoint.nothing()]).await;
+    until("it is lost", async || (known(mac) == mac.nothing()).then_some(())).await;
+    until("it is known again", async || ([mac, endpoint].map(known) == learned).then_some(())).await;
+    let vni = 7001.try_into().unwrap();
+    let at = LearnedMac { endpoint: FAR.into(), vni, sequence: 0, is_sticky: false };
+    let (made_up, nowhere) = (Mac::new([2, 0, 0, 0, 0x99, 2]), IpAddr::from([198, 51, 100, 201]));
+    let facts = vec![
+        Fact::Mac { network, mac: made_up, address: None, at: Some(at) },
+        Fact::Endpoint { network, endpoint: nowhere, vni: Some(vni) },
+    ];
+    controller.site.learn(facts.clone()).await;
+    let abouts: Vec<About> = facts.iter().filter_map(About::of).collect();
+    until("it is known", async || abouts.iter().all(|about| facts.contains(&known(*about))).then_some(()))
+        .await;
+    let is_gone = async || abouts.iter().all(|about| known(*about) == about.nothing()).then_some(());
+    until("it is forgotten", is_gone).await;
+    assert_eq!([mac, endpoint].map(known), learned, "and nothing else is");
+    let four = async || Some(mended(&controller, "fact").await).filter(|alarms| alarms.len() == 4);
+    let mut routes: Vec<String> = until("the alarms are over", four)
+        .await
+        .iter()
+        .map(|alarm| alarm["route"].as_str().unwrap().to_owned())
+        .collect();
+    routes.sort();
+    let of = |what: &str| format!("{what} in network {network}");
+    let wanted = [
+        "02:00:00:00:99:01",
+        "02:00:00:00:99:02",
+        "everybody at 198.51.100.200",
+        "everybody at 198.51.100.201",
+    ];
+    assert_eq!(routes, wanted.map(of));
+    assert!(mended(&controller, "learned").await.is_empty(), "what was learned was right all along");
 }

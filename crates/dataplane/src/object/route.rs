@@ -11,6 +11,13 @@ use super::{Key, LinkId, Namespace, namespace_key};
 /// local to the VRF on this host, and so no further.
 pub const INGRESS_TABLE: u32 = 217;
 
+/// The most paths of a route. A driver makes what leads along each of them, and the route, in one step, which has to fit a batch;
+/// and flows are told apart by that many parts of a hash, so that a further path would have no share.
+pub const PATHS_MAX: usize = 128;
+
+/// The largest share of a path beside those of the others: a kernel may have one octet for it, less the value of all ones.
+pub const WEIGHT_MAX: u16 = 255;
+
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -27,8 +34,8 @@ pub struct Route {
 /// Where a route leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteTo {
-    /// Along one of these paths, by a hash of the flow's addresses and ports. At least one, in the order that
-    /// [`RouteTo::paths`] makes; none is only ever observed: what no intent says.
+    /// Along one of these paths, by a hash of the flow's addresses and ports. At least one and at most [`PATHS_MAX`], in the
+    /// order that [`RouteTo::paths`] makes; none is only ever observed: what no intent says.
     Paths(Vec<Path>),
     /// Nowhere, and the sender is told so.
     Unreachable,
@@ -47,7 +54,7 @@ pub struct Path {
     pub link: Option<IfName>,
     /// The MPLS labels that packets get, the first of them outermost (RFC 3032).
     pub labels: Vec<MplsLabel>,
-    /// Its share, beside those of the other paths; at least 1, and 1 where there is no other.
+    /// Its share, beside those of the other paths: 1 to [`WEIGHT_MAX`], and 1 where there is no other.
     pub weight: u16,
 }
 
@@ -56,6 +63,12 @@ impl Path {
     #[must_use]
     pub const fn on(link: IfName, via: Option<IpAddr>) -> Self {
         Self { via, link: Some(link), labels: Vec::new(), weight: 1 }
+    }
+
+    /// Where it leads, whatever its share.
+    #[must_use]
+    pub fn way(&self) -> (Option<IpAddr>, Option<IfName>, &[MplsLabel]) {
+        (self.via, self.link, &self.labels)
     }
 }
 
@@ -71,7 +84,7 @@ impl RouteTo {
     pub fn paths(paths: impl IntoIterator<Item = Path>) -> Self {
         let mut paths: Vec<Path> = paths.into_iter().collect();
         paths.sort();
-        paths.dedup_by(|a, b| (a.via, a.link, &a.labels) == (b.via, b.link, &b.labels));
+        paths.dedup_by(|a, b| a.way() == b.way());
         if let [only] = &mut paths[..] {
             only.weight = 1;
         }

@@ -1,6 +1,6 @@
 //! Bridge ports, and what is steered past bridges.
 
-use weft_dataplane::{BridgePort, LinkId, Steering, StepOutcome};
+use weft_dataplane::{BridgePort, LinkId, STEERED_ADDRESSES_MAX, Steering, StepOutcome};
 
 use super::{At, Care, Run, refuse};
 use crate::host::LinuxHost;
@@ -73,8 +73,8 @@ impl LinuxHost {
         if steering.link.namespace != steering.to.namespace {
             return refuse("what is steered stays in its namespace");
         }
-        if steering.addresses.len() > steer::ADDRESSES_MAX {
-            return refuse(format!("at most {} addresses are steered", steer::ADDRESSES_MAX));
+        if steering.addresses.len() > STEERED_ADDRESSES_MAX {
+            return refuse(format!("at most {STEERED_ADDRESSES_MAX} addresses are steered"));
         }
         let (to, _) = self.any(run, step, &steering.to)?;
         let (link, at) = self.any(run, step, &steering.link)?;

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane::{INGRESS_TABLE, LinkId, Namespace, Path, Route, RouteTo, StepError, StepOutcome};
+use weft_dataplane::{
+    INGRESS_TABLE, LinkId, Namespace, PATHS_MAX, Path, Route, RouteTo, StepError, StepOutcome, WEIGHT_MAX,
+};
 use weft_net::Capability;
 
 use super::{At, Care, Run, refuse};
@@ -19,9 +21,6 @@ use crate::parse::{self, Family, RawHop};
 use crate::steer;
 use crate::vrf::{self, VrfMode};
 use crate::wire::number::{AF_INET, AF_INET6};
-
-/// The most paths of one route: each is a message of its step.
-pub(super) const PATHS_MAX: usize = 128;
 
 /// A route being set: where, in which table, and how.
 struct Setting<'a> {
@@ -61,6 +60,9 @@ impl LinuxHost {
         let Setting { at, route, key, change } = *setting;
         if paths.is_empty() || paths.len() > PATHS_MAX {
             return refuse(format!("a route has 1 to {PATHS_MAX} paths"));
+        }
+        if paths.iter().any(|path| path.weight > WEIGHT_MAX) {
+            return refuse(format!("the weight of a path is {WEIGHT_MAX} at most"));
         }
         // What most routes are, without another look at what is there.
         if let ([path], RouteChange::Create) = (paths, change) {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::resource::{Bgpvpn, BgpvpnType, VrfPolicy};
 use crate::attribute::{Attribute, AttributeType};
-use crate::change::{Change, Named};
-use crate::{Id, Model, Refusal, RowKey, RowKind, Standard};
+use crate::change::{Change, Named, typed};
+use crate::stored::Stored;
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard};
 
 /// The part of a member where the policy is hub and spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -40,29 +43,113 @@ pub(super) const ROLE: Attribute =
 
 /// What a request says of every association.
 #[derive(serde::Deserialize)]
-pub(super) struct Common {
+struct Common {
     #[serde(flatten)]
-    pub(super) named: Named,
-    pub(super) bgpvpn_id: Id,
+    named: Named,
+    bgpvpn_id: Id,
+    role: Option<Role>,
+}
+
+/// A kind of association: what it has besides that of all.
+pub(super) trait Association: Stored + Clone + 'static {
+    /// What is associated, as messages call it.
+    const TARGET: &'static str;
+    /// What a request says besides that of every association.
+    type Given: DeserializeOwned;
+
+    /// The rows.
+    fn table(model: &Model) -> &OrdMap<Id, Arc<Self>>;
+    /// What a request names that is to be associated, and whose it is.
+    fn target(model: &Model, given: &Self::Given) -> Result<(Id, Arc<str>), Refusal>;
+    /// A new one, of what all have and what is given.
+    fn new(model: &Model, member: Member<'_>, given: Self::Given) -> Result<Self, Refusal>;
+    /// Takes over what is given and may be changed.
+    fn set(&mut self, model: &Model, bgpvpn: &Bgpvpn, given: Self::Given) -> Result<(), Refusal>;
+    /// The BGP VPN, and the role.
+    fn membership(&self) -> (Id, Option<Role>);
+    /// The role, to be changed.
+    fn role_mut(&mut self) -> &mut Option<Role>;
+    /// Adds what it shows besides that of every association.
+    fn show(&self, map: &mut Map<String, Value>);
+    /// As a row.
+    fn row(self) -> Row;
+}
+
+/// What every new association has.
+pub(super) struct Member<'a> {
+    pub(super) standard: Standard,
+    pub(super) bgpvpn: &'a Bgpvpn,
     pub(super) role: Option<Role>,
 }
 
-/// What is associated: what a message calls it, its identifier, and whose it is.
-pub(super) struct Target<'a> {
-    pub(super) what: &'static str,
-    pub(super) id: Id,
-    pub(super) project_id: &'a str,
+/// What a request says.
+#[derive(serde::Deserialize)]
+struct Spec<G> {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(flatten)]
+    given: G,
+}
+
+/// Makes an association; answers its identifier.
+pub(super) fn create<A: Association>(
+    change: &mut Change,
+    merged: Map<String, Value>,
+) -> Result<String, Refusal> {
+    let Spec { common, given } = typed::<Spec<A::Given>>(merged)?;
+    let target = A::target(change.model(), &given)?;
+    let id = change.choose_id();
+    let (bgpvpn, standard) = begin::<A>(change, id, &common, target)?;
+    let role = role(&bgpvpn, common.role)?;
+    let row = A::new(change.model(), Member { standard, bgpvpn: &bgpvpn, role }, given)?;
+    row.check_claims(change.model())?;
+    change.put(row.row());
+    Ok(id.to_string())
+}
+
+/// Changes an association; nothing, if there is none.
+pub(super) fn update<A: Association>(
+    change: &mut Change,
+    id: &str,
+    merged: Map<String, Value>,
+) -> Result<Option<()>, Refusal> {
+    let Some(stored) = find::<A>(change.model(), id) else { return Ok(None) };
+    let Spec { common, given } = typed::<Spec<A::Given>>(merged)?;
+    let mut row = stored.clone();
+    row.standard_mut().rename(common.named, change.now());
+    if let Some(bgpvpn) = change.model().bgpvpns.get(&row.membership().0) {
+        *row.role_mut() = role(bgpvpn, common.role)?;
+        row.set(change.model(), bgpvpn, given)?;
+    }
+    change.put(row.row());
+    Ok(Some(()))
+}
+
+/// What an association shows.
+pub(super) fn render<A: Association>(model: &Model, id: &str) -> Option<Map<String, Value>> {
+    let row = find::<A>(model, id)?;
+    let mut map = Map::new();
+    row.standard().render(&mut map);
+    let (bgpvpn, role) = row.membership();
+    map.insert("bgpvpn_id".into(), json!(bgpvpn));
+    map.insert("role".into(), json!(role));
+    row.show(&mut map);
+    Some(map)
+}
+
+fn find<'m, A: Association>(model: &'m Model, id: &str) -> Option<&'m A> {
+    A::table(model).get(&id.parse::<Id>().ok()?).map(|row| &**row)
 }
 
 /// The BGP VPN of a new association, and the standard attributes of that: of its project, if it names none.
 ///
 /// # Errors
 /// If one of the three is another project's.
-pub(super) fn begin(
+fn begin<A: Association>(
     change: &Change,
     id: Id,
     common: &Common,
-    target: &Target<'_>,
+    (target_id, project_id): (Id, Arc<str>),
 ) -> Result<(Arc<Bgpvpn>, Standard), Refusal> {
     let Some(bgpvpn) = change.model().bgpvpns.get(&common.bgpvpn_id).cloned() else {
         return Err(Refusal::not_found("BGPVPNNotFound", "BGPVPN", common.bgpvpn_id));
@@ -73,9 +160,9 @@ pub(super) fn begin(
         ..common.named.clone()
     };
     let standard = change.standard(id, named);
-    let (what, target_id) = (target.what, target.id);
+    let what = A::TARGET;
     let refuse = |message: String| Err(Refusal::forbidden("NotAuthorized", message));
-    if *target.project_id != *owner {
+    if project_id != owner {
         return refuse(format!(
             "Not authorized: {what} {target_id} is not of the project of BGPVPN {}.",
             common.bgpvpn_id
@@ -91,7 +178,7 @@ pub(super) fn begin(
 }
 
 /// The role of a member: that of a spoke where the policy has roles and none is asked for.
-pub(super) fn role(bgpvpn: &Bgpvpn, asked: Option<Role>) -> Result<Option<Role>, Refusal> {
+fn role(bgpvpn: &Bgpvpn, asked: Option<Role>) -> Result<Option<Role>, Refusal> {
     match (bgpvpn.vrf_policy, asked) {
         (Some(VrfPolicy::HubAndSpoke), asked) => Ok(Some(asked.unwrap_or(Role::Spoke))),
         (_, None) => Ok(None),
@@ -101,15 +188,6 @@ pub(super) fn role(bgpvpn: &Bgpvpn, asked: Option<Role>) -> Result<Option<Role>,
             Err(Refusal::attribute("role", rule))
         }
     }
-}
-
-/// Adds what every association shows.
-pub(super) fn render(standard: &Standard, bgpvpn: Id, role: Option<Role>) -> Map<String, Value> {
-    let mut map = Map::new();
-    standard.render(&mut map);
-    map.insert("bgpvpn_id".into(), json!(bgpvpn));
-    map.insert("role".into(), json!(role));
-    map
 }
 
 /// The associations of a kind by the attribute that names what they refer to.
@@ -174,8 +252,9 @@ pub(super) fn containing(model: &Model, attribute: &str, value: &str) -> Option<
         "routers" => (RowKind::BgpvpnRouterAssociation, id.map(|id| (RowKind::Router, id))),
         // A port is referred to by its binding.
         "ports" => {
-            let binding = id.and_then(|id| super::port::binding(model, id));
-            (RowKind::BgpvpnPortAssociation, binding.map(|(binding, _)| (RowKind::ServicePort, binding)))
+            let binding = id.and_then(|id| model.binding_of_port(id));
+            let binding = binding.map(|binding| (RowKind::ServicePort, binding.standard.id));
+            (RowKind::BgpvpnPortAssociation, binding)
         }
         _ => return None,
     };

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use serde_json::{Map, Value, json};
 
-use super::association::{self, Common, Role, Target};
+use super::association::{self, Association, Member, Role};
 use super::bad_request;
-use super::resource::BgpvpnType;
+use super::resource::{Bgpvpn, BgpvpnType};
 use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
-use crate::change::{Change, typed};
+use crate::change::Change;
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKind, Standard};
@@ -47,10 +48,9 @@ impl Indexed for BgpvpnNetworkAssociation {
     fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
 }
 
+/// What a request says besides.
 #[derive(serde::Deserialize)]
-struct Spec {
-    #[serde(flatten)]
-    common: Common,
+pub(super) struct Given {
     network_id: Id,
 }
 
@@ -71,6 +71,46 @@ impl NetworkAssociations {
     ];
 }
 
+impl Association for BgpvpnNetworkAssociation {
+    const TARGET: &'static str = "network";
+    type Given = Given;
+
+    fn table(model: &Model) -> &OrdMap<Id, Arc<Self>> {
+        &model.bgpvpn_network_associations
+    }
+
+    fn target(model: &Model, given: &Given) -> Result<(Id, Arc<str>), Refusal> {
+        let id = given.network_id;
+        let network = model.networks.get(&id).ok_or_else(|| Refusal::no_network(id))?;
+        Ok((id, network.standard.project_id.clone()))
+    }
+
+    fn new(_: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
+        let Member { standard, bgpvpn, role } = member;
+        Ok(Self { standard, bgpvpn_id: bgpvpn.standard.id, network_id: given.network_id, role })
+    }
+
+    fn set(&mut self, _: &Model, _: &Bgpvpn, _: Given) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn membership(&self) -> (Id, Option<Role>) {
+        (self.bgpvpn_id, self.role)
+    }
+
+    fn role_mut(&mut self) -> &mut Option<Role> {
+        &mut self.role
+    }
+
+    fn show(&self, map: &mut Map<String, Value>) {
+        map.insert("network_id".into(), json!(self.network_id));
+    }
+
+    fn row(self) -> Row {
+        Row::BgpvpnNetworkAssociation(Arc::new(self))
+    }
+}
+
 impl Resource for NetworkAssociations {
     fn kind(&self) -> Option<RowKind> {
         Some(KIND)
@@ -81,38 +121,15 @@ impl Resource for NetworkAssociations {
     }
 
     fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
-        let row = model.bgpvpn_network_associations.get(&id.parse::<Id>().ok()?)?;
-        let mut map = association::render(&row.standard, row.bgpvpn_id, row.role);
-        map.insert("network_id".into(), json!(row.network_id));
-        Some(map)
+        association::render::<BgpvpnNetworkAssociation>(model, id)
     }
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
-        let Spec { common, network_id } = typed(merged)?;
-        let Some(network) = change.model().networks.get(&network_id).cloned() else {
-            return Err(Refusal::no_network(network_id));
-        };
-        let id = change.choose_id();
-        let target = Target { what: "network", id: network_id, project_id: &network.standard.project_id };
-        let (bgpvpn, standard) = association::begin(change, id, &common, &target)?;
-        let role = association::role(&bgpvpn, common.role)?;
-        let row = BgpvpnNetworkAssociation { standard, bgpvpn_id: common.bgpvpn_id, network_id, role };
-        check(change.model(), &row)?;
-        change.put(Row::BgpvpnNetworkAssociation(Arc::new(row)));
-        Ok(id.to_string())
+        association::create::<BgpvpnNetworkAssociation>(change, merged)
     }
 
     fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
-        let stored = id.parse::<Id>().ok().and_then(|id| change.model().bgpvpn_network_associations.get(&id));
-        let Some(stored) = stored else { return Err(self.not_found(id)) };
-        let Spec { common, .. } = typed(merged)?;
-        let mut row = BgpvpnNetworkAssociation::clone(stored);
-        row.standard.rename(common.named, change.now());
-        if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
-            row.role = association::role(bgpvpn, common.role)?;
-        }
-        change.put(Row::BgpvpnNetworkAssociation(Arc::new(row)));
-        Ok(())
+        association::update::<BgpvpnNetworkAssociation>(change, id, merged)?.ok_or_else(|| self.not_found(id))
     }
 
     fn not_found(&self, id: &str) -> Refusal {

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::association::{self, Common, Role, Target};
+use super::association::{self, Association, Member, Role};
 use super::resource::{Bgpvpn, LOCAL_PREF};
 use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
-use crate::change::{Change, typed};
+use crate::change::Change;
 use crate::network::Ports;
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
@@ -107,10 +108,9 @@ impl BgpvpnPortAssociation {
     }
 }
 
+/// What a request says besides.
 #[derive(serde::Deserialize)]
-struct Spec {
-    #[serde(flatten)]
-    common: Common,
+pub(super) struct Given {
     port_id: Id,
     routes: Vec<GivenRoute>,
     advertise_fixed_ips: bool,
@@ -118,7 +118,7 @@ struct Spec {
 
 /// A route as it is given: which of its members are needed is said by its type.
 #[derive(serde::Deserialize)]
-struct GivenRoute {
+pub(super) struct GivenRoute {
     r#type: String,
     prefix: Option<IpNet>,
     bgpvpn_id: Option<Id>,
@@ -152,6 +152,58 @@ impl PortAssociations {
     ];
 }
 
+impl Association for BgpvpnPortAssociation {
+    const TARGET: &'static str = "port";
+    type Given = Given;
+
+    fn table(model: &Model) -> &OrdMap<Id, Arc<Self>> {
+        &model.bgpvpn_port_associations
+    }
+
+    fn target(model: &Model, given: &Given) -> Result<(Id, Arc<str>), Refusal> {
+        let id = given.port_id;
+        let vnic = model.instance_ports.get(&id).filter(|_| model.binding_of_port(id).is_some());
+        let vnic = vnic.ok_or_else(|| Ports.not_found(&id.to_string()))?;
+        Ok((id, vnic.standard.project_id.clone()))
+    }
+
+    fn new(model: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
+        let Member { standard, bgpvpn, role } = member;
+        let Given { port_id, advertise_fixed_ips, .. } = given;
+        let binding = model.binding_of_port(port_id);
+        let service_port_id = binding
+            .map(|binding| binding.standard.id)
+            .ok_or_else(|| Ports.not_found(&port_id.to_string()))?;
+        let routes = routes(model, bgpvpn, given.routes)?;
+        let bgpvpn_id = bgpvpn.standard.id;
+        Ok(Self { standard, bgpvpn_id, port_id, service_port_id, routes, advertise_fixed_ips, role })
+    }
+
+    fn set(&mut self, model: &Model, bgpvpn: &Bgpvpn, given: Given) -> Result<(), Refusal> {
+        self.routes = routes(model, bgpvpn, given.routes)?;
+        self.advertise_fixed_ips = given.advertise_fixed_ips;
+        Ok(())
+    }
+
+    fn membership(&self) -> (Id, Option<Role>) {
+        (self.bgpvpn_id, self.role)
+    }
+
+    fn role_mut(&mut self) -> &mut Option<Role> {
+        &mut self.role
+    }
+
+    fn show(&self, map: &mut Map<String, Value>) {
+        map.insert("port_id".into(), json!(self.port_id));
+        map.insert("routes".into(), json!(self.routes));
+        map.insert("advertise_fixed_ips".into(), json!(self.advertise_fixed_ips));
+    }
+
+    fn row(self) -> Row {
+        Row::BgpvpnPortAssociation(Arc::new(self))
+    }
+}
+
 impl Resource for PortAssociations {
     fn kind(&self) -> Option<RowKind> {
         Some(KIND)
@@ -163,62 +215,20 @@ impl Resource for PortAssociations {
     }
 
     fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
-        let row = model.bgpvpn_port_associations.get(&id.parse::<Id>().ok()?)?;
-        let mut map = association::render(&row.standard, row.bgpvpn_id, row.role);
-        map.insert("port_id".into(), json!(row.port_id));
-        map.insert("routes".into(), json!(row.routes));
-        map.insert("advertise_fixed_ips".into(), json!(row.advertise_fixed_ips));
-        Some(map)
+        association::render::<BgpvpnPortAssociation>(model, id)
     }
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
-        let spec: Spec = typed(merged)?;
-        let port_id = spec.port_id;
-        let Some((service_port_id, project_id)) = binding(change.model(), port_id) else {
-            return Err(Ports.not_found(&port_id.to_string()));
-        };
-        let id = change.choose_id();
-        let target = Target { what: "port", id: port_id, project_id: &project_id };
-        let (bgpvpn, standard) = association::begin(change, id, &spec.common, &target)?;
-        let row = BgpvpnPortAssociation {
-            standard,
-            bgpvpn_id: spec.common.bgpvpn_id,
-            port_id,
-            service_port_id,
-            routes: routes(change.model(), &bgpvpn, spec.routes)?,
-            advertise_fixed_ips: spec.advertise_fixed_ips,
-            role: association::role(&bgpvpn, spec.common.role)?,
-        };
-        check_once(change.model(), &row)?;
-        change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
-        Ok(id.to_string())
+        association::create::<BgpvpnPortAssociation>(change, merged)
     }
 
     fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
-        let stored = id.parse::<Id>().ok().and_then(|id| change.model().bgpvpn_port_associations.get(&id));
-        let Some(stored) = stored else { return Err(self.not_found(id)) };
-        let spec: Spec = typed(merged)?;
-        let mut row = BgpvpnPortAssociation::clone(stored);
-        row.standard.rename(spec.common.named, change.now());
-        if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
-            row.role = association::role(bgpvpn, spec.common.role)?;
-            row.routes = routes(change.model(), bgpvpn, spec.routes)?;
-        }
-        row.advertise_fixed_ips = spec.advertise_fixed_ips;
-        change.put(Row::BgpvpnPortAssociation(Arc::new(row)));
-        Ok(())
+        association::update::<BgpvpnPortAssociation>(change, id, merged)?.ok_or_else(|| self.not_found(id))
     }
 
     fn not_found(&self, id: &str) -> Refusal {
         Refusal::not_found("BGPVPNPortAssocNotFound", "BGPVPN port association", id)
     }
-}
-
-/// The binding of a port, and whose the port is.
-pub(super) fn binding(model: &Model, port: Id) -> Option<(Id, Arc<str>)> {
-    let vnic = model.instance_ports.get(&port)?;
-    let untagged = model.untagged_interface(port)?.standard.id;
-    Some((model.bindings_of(untagged).next()?, vnic.standard.project_id.clone()))
 }
 
 fn check_once(model: &Model, row: &BgpvpnPortAssociation) -> Result<(), Refusal> {

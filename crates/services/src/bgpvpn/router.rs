@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use serde_json::{Map, Value, json};
 
-use super::association::{self, Common, Role, Target};
+use super::association::{self, Association, Member, Role};
 use super::bad_request;
-use super::resource::BgpvpnType;
+use super::resource::{Bgpvpn, BgpvpnType};
 use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
-use crate::change::{Change, typed};
+use crate::change::Change;
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, Row, RowKind, Standard};
@@ -49,10 +50,9 @@ impl Indexed for BgpvpnRouterAssociation {
     fn index(_: &mut Model, _: Option<&Self>, _: Option<&Self>) {}
 }
 
+/// What a request says besides.
 #[derive(serde::Deserialize)]
-struct Spec {
-    #[serde(flatten)]
-    common: Common,
+pub(super) struct Given {
     router_id: Id,
     advertise_extra_routes: bool,
 }
@@ -80,6 +80,53 @@ impl RouterAssociations {
     ];
 }
 
+impl Association for BgpvpnRouterAssociation {
+    const TARGET: &'static str = "router";
+    type Given = Given;
+
+    fn table(model: &Model) -> &OrdMap<Id, Arc<Self>> {
+        &model.bgpvpn_router_associations
+    }
+
+    fn target(model: &Model, given: &Given) -> Result<(Id, Arc<str>), Refusal> {
+        let id = given.router_id;
+        let router = model.routers.get(&id);
+        let router = router.ok_or_else(|| Refusal::not_found("RouterNotFound", "Router", id))?;
+        Ok((id, router.standard.project_id.clone()))
+    }
+
+    fn new(_: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
+        let Member { standard, bgpvpn, role } = member;
+        if bgpvpn.kind == BgpvpnType::L2 {
+            return Err(bad_request("Router associations require the bgpvpn to be of type l3"));
+        }
+        let Given { router_id, advertise_extra_routes } = given;
+        Ok(Self { standard, bgpvpn_id: bgpvpn.standard.id, router_id, advertise_extra_routes, role })
+    }
+
+    fn set(&mut self, _: &Model, _: &Bgpvpn, given: Given) -> Result<(), Refusal> {
+        self.advertise_extra_routes = given.advertise_extra_routes;
+        Ok(())
+    }
+
+    fn membership(&self) -> (Id, Option<Role>) {
+        (self.bgpvpn_id, self.role)
+    }
+
+    fn role_mut(&mut self) -> &mut Option<Role> {
+        &mut self.role
+    }
+
+    fn show(&self, map: &mut Map<String, Value>) {
+        map.insert("router_id".into(), json!(self.router_id));
+        map.insert("advertise_extra_routes".into(), json!(self.advertise_extra_routes));
+    }
+
+    fn row(self) -> Row {
+        Row::BgpvpnRouterAssociation(Arc::new(self))
+    }
+}
+
 impl Resource for RouterAssociations {
     fn kind(&self) -> Option<RowKind> {
         Some(KIND)
@@ -90,44 +137,15 @@ impl Resource for RouterAssociations {
     }
 
     fn render(&self, model: &Model, id: &str, _: &dyn Statuses) -> Option<Map<String, Value>> {
-        let row = model.bgpvpn_router_associations.get(&id.parse::<Id>().ok()?)?;
-        let mut map = association::render(&row.standard, row.bgpvpn_id, row.role);
-        map.insert("router_id".into(), json!(row.router_id));
-        map.insert("advertise_extra_routes".into(), json!(row.advertise_extra_routes));
-        Some(map)
+        association::render::<BgpvpnRouterAssociation>(model, id)
     }
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
-        let Spec { common, router_id, advertise_extra_routes } = typed(merged)?;
-        let Some(router) = change.model().routers.get(&router_id).cloned() else {
-            return Err(Refusal::not_found("RouterNotFound", "Router", router_id));
-        };
-        let id = change.choose_id();
-        let target = Target { what: "router", id: router_id, project_id: &router.standard.project_id };
-        let (bgpvpn, standard) = association::begin(change, id, &common, &target)?;
-        if bgpvpn.kind == BgpvpnType::L2 {
-            return Err(bad_request("Router associations require the bgpvpn to be of type l3"));
-        }
-        let role = association::role(&bgpvpn, common.role)?;
-        let bgpvpn_id = common.bgpvpn_id;
-        let row = BgpvpnRouterAssociation { standard, bgpvpn_id, router_id, advertise_extra_routes, role };
-        check(change.model(), &row)?;
-        change.put(Row::BgpvpnRouterAssociation(Arc::new(row)));
-        Ok(id.to_string())
+        association::create::<BgpvpnRouterAssociation>(change, merged)
     }
 
     fn update(&self, change: &mut Change, id: &str, merged: Map<String, Value>) -> Result<(), Refusal> {
-        let stored = id.parse::<Id>().ok().and_then(|id| change.model().bgpvpn_router_associations.get(&id));
-        let Some(stored) = stored else { return Err(self.not_found(id)) };
-        let Spec { common, advertise_extra_routes, .. } = typed(merged)?;
-        let mut row = BgpvpnRouterAssociation::clone(stored);
-        row.standard.rename(common.named, change.now());
-        row.advertise_extra_routes = advertise_extra_routes;
-        if let Some(bgpvpn) = change.model().bgpvpns.get(&row.bgpvpn_id) {
-            row.role = association::role(bgpvpn, common.role)?;
-        }
-        change.put(Row::BgpvpnRouterAssociation(Arc::new(row)));
-        Ok(())
+        association::update::<BgpvpnRouterAssociation>(change, id, merged)?.ok_or_else(|| self.not_found(id))
     }
 
     fn not_found(&self, id: &str) -> Refusal {

@@ -221,9 +221,8 @@ fn of_another_family(
 /// The MTU of a vNIC: its own, or that of the network that it is bound to untagged, or Ethernet's.
 pub(crate) fn effective_mtu(model: &Model, vnic: &InstancePort) -> u32 {
     let networks_mtu = || {
-        let untagged = model.untagged_interface(vnic.standard.id)?;
-        let bound = model.bindings_of(untagged.standard.id).next()?;
-        Some(model.networks.get(&model.service_ports.get(&bound)?.service_id)?.mtu)
+        let bound = model.binding_of_port(vnic.standard.id)?;
+        Some(model.networks.get(&bound.service_id)?.mtu)
     };
     vnic.mtu.or_else(networks_mtu).unwrap_or(1500)
 }

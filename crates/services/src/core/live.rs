@@ -47,6 +47,12 @@ impl Model {
             .find(|interface| interface.kind == InterfaceKind::Untagged)
     }
 
+    /// What an instance port is bound by untagged: the binding that a port is a view of.
+    pub(crate) fn binding_of_port(&self, instance_port: Id) -> Option<&Arc<ServicePort>> {
+        let untagged = self.untagged_interface(instance_port)?.standard.id;
+        self.service_ports.get(&self.bindings_of(untagged).next()?)
+    }
+
     /// The interfaces directly on an instance port or an interface.
     pub(crate) fn interfaces_of(&self, parent: InterfaceParent) -> impl Iterator<Item = &Arc<Interface>> {
         self.referring(parent.key(), RowKind::Interface).filter_map(|id| self.interfaces.get(&id))

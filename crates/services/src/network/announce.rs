@@ -49,10 +49,14 @@ pub enum Reach {
     },
 }
 
-/// What is announced because of a fragment: of a host that takes part in a network, and of a port.
-pub(crate) fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
-    let network = key.service.id;
-    match &key.subject {
+/// Because of what something may be announced: of a host that takes part in a network, and of a port.
+pub(super) fn may_announce(subject: &Subject) -> bool {
+    matches!(subject, Subject::Row(row) if matches!(row.kind(), RowKind::Host | RowKind::ServicePort))
+}
+
+/// What is announced because of it.
+pub(super) fn announcements(model: &Model, network: Id, subject: &Subject) -> Vec<Announcement> {
+    match subject {
         Subject::Row(RowKey::Host(host)) => of_host(model, network, host).into_iter().collect(),
         Subject::Row(RowKey::Resource(RowKind::ServicePort, id)) => {
             let port = model.service_ports.get(id).filter(|port| port.service_id == network);
@@ -62,21 +66,20 @@ pub(crate) fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcemen
     }
 }
 
-/// What else is to be looked at when a fragment is: the ports of a host, when its part of a network is.
-pub(crate) fn looked_at_with(model: &Model, key: &FragmentKey) -> Vec<FragmentKey> {
-    let network = key.service.id;
-    let Subject::Row(RowKey::Host(host)) = &key.subject else { return Vec::new() };
+/// What else is to be looked at when something is: the ports of a host, when its part of a network is.
+pub(super) fn looked_at_with(model: &Model, network: Id, subject: &Subject) -> Vec<Subject> {
+    let Subject::Row(RowKey::Host(host)) = subject else { return Vec::new() };
     if !model.mac_vrfs.contains_key(&network) {
         return Vec::new();
     }
     let bindings = model.ports_on(host).flat_map(|port| model.service_ports_on(port));
     let is_of = |id: &Id| model.service_ports.get(id).is_some_and(|port| port.service_id == network);
     let of_network = bindings.filter(is_of);
-    of_network.map(|id| fragment(network, RowKey::Resource(RowKind::ServicePort, id))).collect()
+    of_network.map(|id| Subject::Row(RowKey::Resource(RowKind::ServicePort, id))).collect()
 }
 
 /// Every fragment because of which something may be announced.
-pub(crate) fn fragments_of_all(model: &Model) -> Vec<FragmentKey> {
+pub(super) fn fragments_of_all(model: &Model) -> Vec<FragmentKey> {
     let of_network = |network: Id| {
         let hosts = model.hosts_of(network).map(|host| RowKey::Host(host.clone()));
         let ports = model.bindings_to(network).map(|id| RowKey::Resource(RowKind::ServicePort, id));

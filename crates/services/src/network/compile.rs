@@ -18,10 +18,11 @@ use weft_dataplane::{
 };
 use weft_net::{HostName, IfName, NamespaceName, Vni};
 
+use crate::announce::Announcement;
 use crate::compile::{Compiled, FragmentKey, Service, ServiceKey, Step, Subject};
 use crate::core::{FixedIp, InstancePort, ServicePort, VnicKind, compile as core};
 use crate::departure::{Presence, waits};
-use crate::network::{Encapsulation, HostRoute, Network, learned, mac_vrf};
+use crate::network::{Encapsulation, HostRoute, Network, announce, learned, mac_vrf};
 use crate::{Exclusive, Fact, Id, Model, RowKey, RowKind, names, vrf};
 
 /// The UDP port of VXLAN (RFC 7348 §8).
@@ -97,7 +98,7 @@ impl Service for LayerTwo {
                 model.bindings_in(*id).collect()
             }
             RowKey::Host(host) => bindings_on(model, host).collect(),
-            RowKey::Resource(..) => Vec::new(),
+            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => Vec::new(),
         };
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }
@@ -127,6 +128,22 @@ impl Service for LayerTwo {
 
     fn is_on(&self, model: &Model, network: Id, host: &HostName) -> bool {
         model.is_on(network, host)
+    }
+
+    fn may_announce(&self, subject: &Subject) -> bool {
+        announce::may_announce(subject)
+    }
+
+    fn announcements(&self, model: &Model, network: Id, subject: &Subject) -> Vec<Announcement> {
+        announce::announcements(model, network, subject).into_iter().map(Announcement::Bridged).collect()
+    }
+
+    fn looked_at_with(&self, model: &Model, network: Id, subject: &Subject) -> Vec<Subject> {
+        announce::looked_at_with(model, network, subject)
+    }
+
+    fn announcing(&self, model: &Model) -> Vec<FragmentKey> {
+        announce::fragments_of_all(model)
     }
 }
 
@@ -353,9 +370,7 @@ fn bindings_within<'m>(
     let range = (host.clone(), namespace.clone(), Id::MIN)..=(host, namespace, Id::MAX);
     model.index.namespaces.range(range).filter_map(|(_, _, id)| {
         let vnic = model.instance_ports.get(id)?;
-        let untagged = model.untagged_interface(*id)?.standard.id;
-        let binding = model.bindings_of(untagged).next()?;
-        Some((&**vnic, binding))
+        Some((&**vnic, model.binding_of_port(*id)?.standard.id))
     })
 }
 

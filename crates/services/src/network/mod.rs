@@ -16,7 +16,6 @@ mod subnet;
 
 pub(crate) use addresses::{FreeAddresses, index_addresses};
 pub use announce::{Announcement, Reach};
-pub(crate) use announce::{announcements, fragments_of_all, looked_at_with};
 pub(crate) use ipam::{
     FixedIpRequest, Part, Station, allocate, check_addresses_free, follow_mac, reallocate,
 };

@@ -159,9 +159,9 @@ struct Rows {
 impl Rows {
     fn find(model: &Model, id: &str) -> Option<Self> {
         let vnic = model.instance_ports.get(&id.parse::<Id>().ok()?)?.clone();
-        let interface = model.untagged_interface(vnic.standard.id)?.clone();
-        let binding = model.bindings_of(interface.standard.id).next()?;
-        Some(Self { vnic, interface, binding: model.service_ports.get(&binding)?.clone() })
+        let binding = model.binding_of_port(vnic.standard.id)?.clone();
+        let interface = model.interfaces.get(&binding.interface_id)?.clone();
+        Some(Self { vnic, interface, binding })
     }
 }
 

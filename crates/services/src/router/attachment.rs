@@ -194,9 +194,8 @@ fn make(
 /// Makes a port that is there the router's interface.
 fn add_port(change: &mut Change, router: &Router, port: Id) -> Result<Found, Refusal> {
     let model = change.model();
-    let Some((vnic, binding)) = port_rows(model, port) else {
-        return Err(Ports.not_found(&port.to_string()));
-    };
+    let rows = (model.instance_ports.get(&port).cloned(), model.binding_of_port(port).cloned());
+    let (Some(vnic), Some(binding)) = rows else { return Err(Ports.not_found(&port.to_string())) };
     let network = binding.service_id;
     if !vnic.device_id.is_empty() {
         return Err(Refusal::conflict(
@@ -244,14 +243,6 @@ fn add_port(change: &mut Change, router: &Router, port: Id) -> Result<Found, Ref
     };
     change.put(Row::RouterInterface(Arc::new(interface.clone())));
     Ok((interface, None))
-}
-
-/// What a port is kept as: its vNIC, and its binding.
-fn port_rows(model: &Model, port: Id) -> Option<(Arc<InstancePort>, Arc<ServicePort>)> {
-    let vnic = model.instance_ports.get(&port)?.clone();
-    let untagged = model.untagged_interface(port)?.standard.id;
-    let binding = model.bindings_of(untagged).next()?;
-    Some((vnic, model.service_ports.get(&binding)?.clone()))
 }
 
 pub(super) fn remove(

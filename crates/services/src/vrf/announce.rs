@@ -10,9 +10,8 @@ use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher,
 use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::member::Path;
-use crate::vrf::objects::router_mac;
-use crate::vrf::{Vrf, VrfNumber, member, route};
-use crate::{Host, Model, RowKind};
+use crate::vrf::{Vrf, VrfNumber, member, route, router_mac};
+use crate::{Host, Id, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,20 +48,19 @@ pub(crate) fn routes_of_all(model: &Model) -> Vec<FragmentKey> {
     model.vrfs().flat_map(of_vrf).collect()
 }
 
-/// What is announced because of a fragment: of the prefix of a VRF, the paths of its own. Those that it imports are
+/// What is announced of a prefix of a VRF: the paths of its own. Those that it imports are
 /// announced by where they are.
 #[must_use]
-pub fn announcements(model: &Model, key: &FragmentKey) -> Vec<Announcement> {
-    let (RowKind::Vrf, Subject::Prefix(prefix)) = (key.service.kind, &key.subject) else { return Vec::new() };
-    let Some(vrf) = model.vrfs.get(&key.service.id) else { return Vec::new() };
+pub fn announcements(model: &Model, id: Id, prefix: IpNet) -> Vec<Announcement> {
+    let Some(vrf) = model.vrfs.get(&id) else { return Vec::new() };
     let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
     let mut announced = Vec::new();
-    let own = route::own(model, vrf, *prefix);
+    let own = route::own(model, vrf, prefix);
     // Where one is to fail over to another, the first alone.
     let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
     for (to, given) in own.iter().take(at_most).zip(given_to_each(vrf)) {
         let nth = on_host.entry(to.host.clone()).or_default();
-        announced.extend(announcement(model, vrf, (*prefix, to), (given, *nth)));
+        announced.extend(announcement(model, vrf, (prefix, to), (given, *nth)));
         *nth += 1;
     }
     announced
@@ -90,7 +88,7 @@ fn announcement(
         host: to.host.clone(),
         next_hop,
         vni: vrf.vni,
-        router_mac: router_mac(vrf.vni, host),
+        router_mac: router_mac(vrf.vni, next_hop),
         label: host.fact.has_mpls().then(|| vrf.number.label()),
         local_pref: to.preference,
     })

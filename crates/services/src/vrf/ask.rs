@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use weft_net::HostName;
 
-use crate::vrf::{Scope, Vrf, gateway, route};
+use crate::vrf::{Scope, Vrf, gateway, prefix, route};
 use crate::{Id, Model, RowKey, RowKind, Standard};
 
 /// A way to a destination that somebody in the site has asked for.
@@ -112,4 +112,10 @@ pub fn asked_paths(model: &Model, vrf: &Vrf, destination: IpNet) -> Vec<AskedPat
         }
     });
     asked.collect()
+}
+
+/// How many ways to a destination a host does without, since its route has no room for them.
+#[must_use]
+pub fn ways_left_out(model: &Model, vrf: &Vrf, destination: IpNet, host: &HostName) -> usize {
+    prefix::left_out(model, vrf, destination, host)
 }

@@ -15,10 +15,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use weft_net::{Capability, HostName};
 
+use crate::announce::Announcement;
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
-use crate::vrf::gateway::{bridged_gateway_but_for, network_gateway, on_port, subnets_of};
+use crate::vrf::announce::{announcements, routes_of_all};
+use crate::vrf::gateway::{gateway_changes, network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
 use crate::vrf::{Vrf, member, objects, usable};
@@ -59,7 +61,7 @@ impl Service for Vrfs {
     fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
         let mut home = BTreeSet::new();
         for binding in model.ports_on(host).flat_map(|port| model.service_ports_on(port)) {
-            touched_by_port(model, binding, &mut home, false);
+            touched_by_port(model, binding, &mut home, Cause::Looked);
         }
         home.into_iter().collect()
     }
@@ -140,10 +142,10 @@ impl Service for Vrfs {
                     self.touch_all(model, owner.id, touched);
                 }
             }
-            RowKey::Resource(..) => {}
+            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => {}
         }
         self.touched_by_labels(model, step, &ports, touched);
-        ports.into_iter().for_each(|port| touched_by_port(model, port, touched, true));
+        ports.into_iter().for_each(|port| touched_by_port(model, port, touched, Cause::Step(step)));
     }
 
     fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
@@ -154,7 +156,7 @@ impl Service for Vrfs {
             }
             Fact::Carrier { port, .. } => {
                 let bindings = model.service_ports_on(*port).into_iter();
-                bindings.for_each(|binding| touched_by_port(model, binding, touched, true));
+                bindings.for_each(|binding| touched_by_port(model, binding, touched, Cause::Fact));
             }
             Fact::Mac { .. } | Fact::Endpoint { .. } => {}
         }
@@ -178,6 +180,19 @@ impl Service for Vrfs {
 
     fn is_on(&self, model: &Model, vrf: Id, host: &HostName) -> bool {
         model.vrf_is_on(vrf, host)
+    }
+
+    fn may_announce(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Prefix(_))
+    }
+
+    fn announcements(&self, model: &Model, vrf: Id, subject: &Subject) -> Vec<Announcement> {
+        let Subject::Prefix(prefix) = subject else { return Vec::new() };
+        announcements(model, vrf, *prefix).into_iter().map(Announcement::Routed).collect()
+    }
+
+    fn announcing(&self, model: &Model) -> Vec<FragmentKey> {
+        routes_of_all(model)
     }
 }
 
@@ -231,11 +246,25 @@ pub(crate) fn takes_part(model: &Model, vrf: Id, host: &HostName) -> bool {
     !waits(model, Vrf::key(vrf)) && model.vrf_is_on(vrf, host) && model.host(host).is_some_and(can)
 }
 
+/// Why it is asked what a port touches.
+#[derive(Clone, Copy)]
+enum Cause<'s> {
+    /// Its host has come: what of it is at home there.
+    Looked,
+    /// Something was learned of it: gateways stay as they are.
+    Fact,
+    /// A row was written.
+    Step(&'s Step<'s>),
+}
+
 /// What a port touches: its own fragment, its host's, and its paths, in every VRF that imports them.
-fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, with_importers: bool) {
+fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, cause: Cause<'_>) {
     let entries = member::entries(model, id);
+    let with_importers = !matches!(cause, Cause::Looked);
     for (vrf, host, network) in entries.members {
-        if with_importers {
+        if let Cause::Step(step) = cause
+            && gateway_changes(step, vrf, &host, (network, id))
+        {
             touched_by_gateway(model, (vrf, network), touched);
         }
         touched.insert(fragment(vrf, RowKey::Host(host)));
@@ -258,27 +287,6 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
         } else {
             touched.extend(prefixes.into_iter().map(|prefix| fragment(leak.vrf, Subject::Prefix(prefix))));
         }
-    }
-    if with_importers {
-        touched_by_reach(model, id, touched);
-    }
-}
-
-/// Where a host has no gateway on a network its subnets are out of reach there: a port touches that unless others bring the
-/// gateway to its host in any case.
-fn touched_by_reach(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
-    let Some(port) = model.service_ports.get(&id) else { return };
-    let host = model.live_binding(port).map(|(_, host)| host);
-    for vrf in model.vrfs_of(port) {
-        let by_others = |host: &HostName| {
-            let vrf = model.vrfs.get(&vrf)?;
-            bridged_gateway_but_for(model, vrf, host, (port.service_id, Some(id)))
-        };
-        if host.as_ref().is_some_and(|host| by_others(host).is_some()) {
-            continue;
-        }
-        let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
-        touched.extend(subnets.map(|subnet| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
     }
 }
 
@@ -310,13 +318,16 @@ pub(super) fn touched_by_learned(
     }
 }
 
-/// What the gateways of a network touch, which may come or go with any of its ports: they answer for what is anycast there.
+/// What the gateway of a network touches that comes to a host or goes: it answers for what is anycast there, and the network's
+/// subnets are out of reach where it is not.
 fn touched_by_gateway(model: &Model, (vrf, network): (Id, Id), touched: &mut BTreeSet<FragmentKey>) {
     for port in model.anycast_ports(network) {
         let paths = member::entries(model, port).paths.into_iter();
         let paths = paths.filter(|(_, path, _)| path.vrf == vrf);
         touched.extend(paths.map(|(prefix, ..)| fragment(vrf, Subject::Prefix(prefix))));
     }
+    let subnets = model.subnets_of(network).filter_map(|id| model.subnets.get(&id));
+    touched.extend(subnets.map(|subnet| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
 }
 
 /// What all subnets of a network touch.
@@ -350,9 +361,10 @@ fn on_host(model: &Model, vrf: &Vrf, name: &HostName) -> Option<Compiled> {
         return None;
     }
     let host = model.host(name)?;
-    let mut objects = objects::vrf(vrf, host);
+    let endpoint = host.fact.tunnel_endpoint?;
+    let mut objects = objects::vrf(vrf, (host, endpoint));
     if model.peers_of(vrf).next().is_some() {
-        objects.extend(objects::leak(vrf, host));
+        objects.extend(objects::leak(vrf, endpoint));
     }
     for network in model.networks_in(id, name) {
         objects.extend(network_gateway(model, vrf, name, network));

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_dataplane::{LinkId, LinkKind, Object, Steering};
+use weft_dataplane::{LinkId, LinkKind, Object, STEERED_ADDRESSES_MAX, Steering};
 use weft_net::{HostName, IfName, Mac};
 
-use crate::compile::Compiled;
+use crate::compile::{Compiled, Step};
 use crate::core::{ServicePort, compile as core};
 use crate::network::compile as network_compile;
 use crate::router::RouterInterface;
@@ -76,30 +76,34 @@ pub(super) fn network_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id)
 }
 
 /// The gateway that a VRF has on a network's bridge on a host.
-pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, network: Id) -> Option<Gateway> {
-    bridged_gateway_but_for(model, vrf, host, (network, None))
-}
-
-/// The gateway that it has there because of other ports than this one.
-pub(super) fn bridged_gateway_but_for(
-    model: &Model,
-    vrf: &Vrf,
-    host: &HostName,
-    (id, but_for): (Id, Option<Id>),
-) -> Option<Gateway> {
+pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<Gateway> {
     let network = model.networks.get(&id)?;
-    let is_bridged = |port: Id| {
-        let port = model.service_ports.get(&port).filter(|_| Some(port) != but_for);
-        port.is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
-    };
     let has_bridge = network_compile::takes_part(model, id, host);
-    (has_bridge && model.ports_in(vrf.standard.id, host, id).any(is_bridged)).then(|| Gateway {
+    let mut ports = model.ports_in(vrf.standard.id, host, id);
+    (has_bridge && ports.any(|port| is_bridged(model, vrf, port))).then(|| Gateway {
         of: gateway_id(model, vrf, id),
         vrf: vrf.standard.id,
         bridge: Some(names::bridge(id)),
         mac: gateway_mac(model, vrf, id),
         mtu: network.mtu,
     })
+}
+
+fn is_bridged(model: &Model, vrf: &Vrf, port: Id) -> bool {
+    model.service_ports.get(&port).is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
+}
+
+/// Whether the gateway of a network on a host comes or goes, or is another one, as far as one of its ports has to do with that.
+pub(super) fn gateway_changes(step: &Step<'_>, vrf: Id, host: &HostName, (network, port): (Id, Id)) -> bool {
+    let around = [step.before, step.after].map(|model| Some((model, model.vrfs.get(&vrf)?)));
+    if !around.iter().flatten().any(|(model, vrf)| is_bridged(model, vrf, port)) {
+        return false;
+    }
+    let [was, is] = around.map(|around| {
+        let (model, vrf) = around?;
+        bridged_gateway(model, vrf, host, network).map(|gateway| gateway.link())
+    });
+    was != is
 }
 
 /// What a network's gateway in a VRF is named after: the router's interface, or the network.
@@ -200,11 +204,28 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
         None => objects.push(Object::Steering(Steering {
             link: LinkId::on_host(core::link_name(model, port.interface_id)?),
             mac: gateway.mac,
-            addresses: addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            addresses: steered(model, vrf, port),
             to: gateway.port(),
         })),
     }
     Some(Compiled::only_at(host, objects))
+}
+
+/// The gateways' addresses that a port's questions for are steered: all, or as many as there is room for. Those of the subnets
+/// that the port has addresses of come first, then those of the older subnets, so that one more takes nobody's place.
+fn steered(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr> {
+    let is_own = |address: &IpNet| port.fixed_ips.iter().any(|own| address.contains(&own.ip_address));
+    let made = |address: &IpNet| {
+        let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
+        let of = subnets.filter(|subnet| subnet.cidr.contains(&address.addr()));
+        of.map(|subnet| (subnet.standard.created_at, subnet.standard.id)).min()
+    };
+    let mut addresses = gateway_addresses(model, vrf, port.service_id);
+    if addresses.len() > STEERED_ADDRESSES_MAX {
+        addresses.sort_by_cached_key(|address| (!is_own(address), made(address)));
+        addresses.truncate(STEERED_ADDRESSES_MAX);
+    }
+    addresses.into_iter().map(|address| address.addr()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The bridge of a port that no other port is on, with the port and what its workload is told.

@@ -11,7 +11,7 @@
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
 //! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
-//! `objects.rs` (what that is on a host), `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside).
+//! `objects.rs` (what that is on a host), `router_mac.rs`, `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside).
 
 mod announce;
 mod ask;
@@ -23,6 +23,7 @@ mod objects;
 mod outside;
 mod prefix;
 mod route;
+mod router_mac;
 mod scope;
 mod settle;
 mod usable;
@@ -43,9 +44,11 @@ use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::Announcement;
 pub use announce::announcements;
-pub(crate) use announce::{distinguisher_of, routes_of_all};
-pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row};
+pub(crate) use announce::distinguisher_of;
+pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row, ways_left_out};
 pub(crate) use member::{Members, around};
+pub(crate) use router_mac::EndpointBits;
+pub use router_mac::router_mac;
 pub(crate) use settle::{of_new_router, settle};
 
 /// An isolated routing table, with the identifiers that it has on hosts and on the wire.
@@ -248,6 +251,7 @@ impl Indexed for Vrf {
             model.index_exclusive(Self::key(id), had, has);
         }
         member::index_imports(model, before, after);
+        router_mac::index_vni(model, [before, after]);
         let gateway = |vrf: &Self| (vrf.mac_address, id);
         replace(&mut model.index.gateway_macs, before.map(gateway), after.map(gateway));
         let given = |vrf: Option<&Self>| vrf.map(|vrf| vrf.route_distinguishers.clone()).unwrap_or_default();

@@ -10,18 +10,19 @@
 //! The next hop to a VRF on a host is the IPv6 link-local address made of that VRF's MAC address there (RFC 4291 appendix A),
 //! for either IP version (RFC 8950): one neighbour leads to it, whatever tunnel endpoint and VNI are beneath.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
 use weft_dataplane::{
-    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, Path,
-    PortRole, Route, RouteTo, VxlanFdb,
+    BridgeFdb, BridgePort, LabelRoute, Link, LinkId, LinkKind, Mark, Namespace, Neighbour, Object, PATHS_MAX,
+    Path, PortRole, Route, RouteTo, VxlanFdb, WEIGHT_MAX,
 };
 use weft_net::{IfName, Mac, MplsLabel, Vni};
 
 use crate::core::binding::vxlan_overhead;
 use crate::network::compile::VXLAN_PORT;
-use crate::vrf::Vrf;
+use crate::vrf::{Vrf, router_mac};
 use crate::{Host, Id, names};
 
 /// The bridge by which VRFs of one host reach one another.
@@ -32,48 +33,33 @@ const LEAK_MTU: u32 = 65_000;
 /// The link-local address of every gateway.
 const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1), 64);
 
-/// The MAC address of a VRF on a host: locally administered, with its VNI and the host's number.
-pub(super) fn router_mac(vni: Vni, host: &Host) -> Mac {
-    let [_, a, b, c] = vni.get().to_be_bytes();
-    let [d, e] = host.number.to_be_bytes();
-    Mac::new([0x02, a, b, c, d, e])
-}
-
-/// The first and the last of the MAC addresses that hosts can have of a VRF with this VNI.
-pub(super) fn router_macs(vni: Vni) -> [Mac; 2] {
-    let [_, a, b, c] = vni.get().to_be_bytes();
-    [0x00, 0xff].map(|byte| Mac::new([0x02, a, b, c, byte, byte]))
-}
-
 /// A link in a VRF.
 pub(super) fn link_in(vrf: Id, name: IfName) -> LinkId {
     LinkId { namespace: Namespace::Vrf(names::vrf(vrf)), name }
 }
 
 /// The VRF itself on a host, with its way to other hosts.
-pub(super) fn vrf(vrf: &Vrf, host: &Host) -> Vec<Object> {
+pub(super) fn vrf(vrf: &Vrf, (host, endpoint): (&Host, IpAddr)) -> Vec<Object> {
     let id = vrf.standard.id;
     let name = names::vrf(id);
     let mark = names::mark("vrf", id);
     let mut objects = vec![Object::Vrf(weft_dataplane::Vrf { name, mark, table: vrf.number.table() })];
-    if let Some(endpoint) = host.fact.tunnel_endpoint {
-        let mtu = host.fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint));
-        let mac = Some(router_mac(vrf.vni, host));
-        let kind = LinkKind::Vxlan { vni: vrf.vni, local: endpoint, port: VXLAN_PORT, mac };
-        let link = link_in(id, names::vxlan(vrf.vni));
-        objects.push(Object::Ingress(link.clone()));
-        objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
-    }
+    let mtu = host.fact.underlay_mtu.saturating_sub(vxlan_overhead(endpoint));
+    let mac = Some(router_mac(vrf.vni, endpoint));
+    let kind = LinkKind::Vxlan { vni: vrf.vni, local: endpoint, port: VXLAN_PORT, mac };
+    let link = link_in(id, names::vxlan(vrf.vni));
+    objects.push(Object::Ingress(link.clone()));
+    objects.push(link_object(link, names::mark("l3vxlan", id), mtu, kind));
     if host.fact.has_mpls() {
-        objects.extend(by_label(vrf, host));
+        objects.extend(by_label(vrf, endpoint));
     }
     objects
 }
 
 /// How a VRF gets what comes with its label: by a link of its own, so that it is routed as all that comes from elsewhere is.
-fn by_label(vrf: &Vrf, host: &Host) -> Vec<Object> {
+fn by_label(vrf: &Vrf, endpoint: IpAddr) -> Vec<Object> {
     let id = vrf.standard.id;
-    let (port, mac) = (LinkId::on_host(names::label_port(id)), router_mac(vrf.vni, host));
+    let (port, mac) = (LinkId::on_host(names::label_port(id)), router_mac(vrf.vni, endpoint));
     let inside = link_in(id, names::label(id));
     let veth = LinkKind::Veth { peer: inside.clone(), peer_mac: mac };
     let route = LabelRoute { label: vrf.number.label(), link: port.name, mac };
@@ -85,12 +71,12 @@ fn by_label(vrf: &Vrf, host: &Host) -> Vec<Object> {
 }
 
 /// A VRF's way to the others on its host.
-pub(super) fn leak(vrf: &Vrf, host: &Host) -> Vec<Object> {
+pub(super) fn leak(vrf: &Vrf, endpoint: IpAddr) -> Vec<Object> {
     let id = vrf.standard.id;
     let bridge: IfName = LEAK_BRIDGE.parse().expect("nine letters and a hyphen");
     let mark: Mark = "weft.leak".parse().expect("the prefix and a word");
     let end = LinkId::on_host(names::leak_port(id));
-    let mac = router_mac(vrf.vni, host);
+    let mac = router_mac(vrf.vni, endpoint);
     let veth = LinkKind::Veth { peer: link_in(id, names::leak(id)), peer_mac: mac };
     vec![
         Object::Ingress(link_in(id, names::leak(id))),
@@ -166,7 +152,7 @@ impl Hop {
         if labelled {
             return Some(Self::by_label(to.number.label(), destination, weight));
         }
-        Some(Self::to_router(from, to.vni, (router_mac(to.vni, host), destination), weight))
+        Some(Self::to_router(from, to.vni, (router_mac(to.vni, destination), destination), weight))
     }
 
     /// Over the underlay, to the router with this MAC address behind a tunnel endpoint, which has chosen the VNI.
@@ -186,12 +172,20 @@ impl Hop {
     }
 
     /// To a VRF of this VNI on the same host.
-    pub(super) fn to_vrf(from: &Vrf, vni: Vni, host: &Host, weight: u16) -> Self {
+    pub(super) fn to_vrf(from: &Vrf, vni: Vni, endpoint: IpAddr, weight: u16) -> Self {
         Self::by_neighbour(
             link_in(from.standard.id, names::leak(from.standard.id)),
-            router_mac(vni, host),
+            router_mac(vni, endpoint),
             weight,
         )
+    }
+
+    /// By a link to a port of this host: to the address behind it, or to the port itself, which has this one and is so asked for no
+    /// more.
+    pub(super) fn to_port(link: LinkId, via: Option<IpAddr>, (address, mac): (IpAddr, Mac)) -> Self {
+        let path = path(via, link.name, 1);
+        let neighbour = || Object::Neighbour(Neighbour { link, address, mac });
+        Self { path, objects: via.is_none().then(neighbour).into_iter().collect() }
     }
 
     fn by_neighbour(link: LinkId, mac: Mac, weight: u16) -> Self {
@@ -203,6 +197,46 @@ impl Hop {
 
 pub(super) fn path(via: Option<IpAddr>, link: IfName, weight: u16) -> Path {
     Path { weight, ..Path::on(link, via) }
+}
+
+/// The route of a VRF along hops, with what they need: as far as a route has room for them, which is for the first. Nothing along
+/// none.
+pub(super) fn along(
+    (vrf, table): (Id, u32),
+    prefix: IpNet,
+    hops: impl IntoIterator<Item = Hop>,
+) -> Vec<Object> {
+    let (mut objects, mut paths) = (Vec::new(), Vec::<Path>::new());
+    for hop in hops {
+        let is_known = paths.iter().any(|path| path.way() == hop.path.way());
+        if is_known || paths.len() < PATHS_MAX {
+            add_new(&mut objects, hop.objects);
+            paths.push(hop.path);
+        }
+    }
+    if !paths.is_empty() {
+        weigh(&mut paths);
+        objects.push(route(vrf, table, prefix, RouteTo::paths(paths)));
+    }
+    objects
+}
+
+/// How many of several ways a route has no room for.
+pub(super) fn left_out(hops: impl IntoIterator<Item = Hop>) -> usize {
+    let ways: BTreeSet<_> = hops.into_iter().map(|hop| Path { weight: 1, ..hop.path }).collect();
+    ways.len().saturating_sub(PATHS_MAX)
+}
+
+/// Where one has a larger share than a route has room for, all get less, and none nothing.
+fn weigh(paths: &mut [Path]) {
+    let largest = paths.iter().map(|path| path.weight).max().unwrap_or(1);
+    if largest <= WEIGHT_MAX {
+        return;
+    }
+    for path in paths {
+        let weight = u32::from(path.weight) * u32::from(WEIGHT_MAX) / u32::from(largest);
+        path.weight = u16::try_from(weight).unwrap_or(WEIGHT_MAX).max(1);
+    }
 }
 
 /// A route of a VRF: in its own table ([`MAIN_TABLE`]), or in the one for what comes from other VRFs and other hosts.

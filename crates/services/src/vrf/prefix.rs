@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use weft_dataplane::{INGRESS_TABLE, LinkId, Neighbour, Object, Path, RouteTo};
+use weft_dataplane::{INGRESS_TABLE, LinkId, Object, RouteTo};
 use weft_net::HostName;
 
 use crate::compile::Compiled;
+use crate::facts::LearnedRoute;
 use crate::network::compile::MAIN_TABLE;
 use crate::vrf::gateway::{bridged_gateway, gateway_addresses, own_gateway, subnets_of};
 use crate::vrf::objects::{self, Hop};
@@ -25,24 +26,25 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
     };
     // What comes from elsewhere goes no further than the host that it has come to.
     for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {
-        let arriving = local_paths(model, vrf, prefix, route::arriving(vrf, &own, host));
-        if arriving.paths.is_empty() {
-            continue;
+        let mut arriving = route::arriving(vrf, &own, host);
+        arriving.sort_by_key(|to| to.first_made());
+        let hops = arriving.into_iter().filter_map(|to| to_local(model, vrf, prefix, to));
+        let arriving = objects::along((vrf.standard.id, INGRESS_TABLE), prefix, hops);
+        if !arriving.is_empty() {
+            objects::add_new(compiled.home(host), arriving);
         }
-        let objects = compiled.home(host);
-        objects::add_new(objects, arriving.objects);
-        let route = objects::route(vrf.standard.id, INGRESS_TABLE, prefix, RouteTo::paths(arriving.paths));
-        objects.push(route);
     }
     Some(compiled)
 }
 
 /// The routes to a prefix along the paths that carry traffic, if there are any: on hosts that forward MPLS they may be others.
 fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
+    let main = (vrf.standard.id, MAIN_TABLE);
+    let outside = |routes: &[&LearnedRoute]| objects::along(main, prefix, outside::hops(vrf, routes));
     let everywhere = match route::live(model, vrf, prefix, Sends::Vxlan) {
         Live::Ports(live) => Some(to_ports(model, vrf, prefix, &live)),
         Live::Outside(routes) if routes.is_empty() => None,
-        Live::Outside(routes) => Some(Compiled::everywhere(outside::along(vrf, prefix, &routes))),
+        Live::Outside(routes) => Some(Compiled::everywhere(outside(&routes))),
     };
     if !route::is_for_few(model, vrf, prefix) {
         return everywhere;
@@ -52,7 +54,7 @@ fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
         Live::Outside(routes) if routes.iter().any(|route| route.needs_mpls()) => routes,
         Live::Outside(_) | Live::Ports(_) => return everywhere,
     };
-    let objects = outside::along(vrf, prefix, &routes);
+    let objects = outside(&routes);
     let hosts = model.hosts_of_vrf(vrf.standard.id).filter_map(|name| model.host(name));
     let able = hosts.filter(|host| host.fact.has_mpls()).map(|host| (host.name.clone(), objects.clone()));
     let mut compiled = everywhere.unwrap_or_else(|| Compiled::everywhere(Vec::new()));
@@ -63,9 +65,12 @@ fn along_live(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
 /// The routes to a prefix along paths to ports.
 fn to_ports(model: &Model, vrf: &Vrf, prefix: IpNet, live: &[ToPort<'_>]) -> Compiled {
     let homes = live.iter().map(|live| &live.host).chain(labelling(model, vrf, prefix, live));
-    let on = |host: &HostName| (host.clone(), routes_on(model, vrf, prefix, (live, Some(host))));
+    let routes_on = |host: Option<&HostName>| {
+        objects::along((vrf.standard.id, MAIN_TABLE), prefix, hops_on(model, vrf, prefix, (live, host)))
+    };
+    let on = |host: &HostName| (host.clone(), routes_on(Some(host)));
     let at = homes.collect::<BTreeSet<_>>().into_iter().map(on).collect();
-    let mut compiled = Compiled { at, elsewhere: routes_on(model, vrf, prefix, (live, None)) };
+    let mut compiled = Compiled { at, elsewhere: routes_on(None) };
     add_proxies(model, vrf, (prefix, live), &mut compiled);
     compiled
 }
@@ -90,57 +95,50 @@ fn labelling<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet, live: &[ToPort<'_>]
     from.collect()
 }
 
-/// The route to a prefix on one host, or on any where it leads to no port.
-fn routes_on(
+/// How many ways to a prefix a host has no room for in its route.
+pub(super) fn left_out(model: &Model, vrf: &Vrf, prefix: IpNet, name: &HostName) -> usize {
+    let sends = match model.host(name) {
+        Some(host) if host.fact.has_mpls() => Sends::Mpls,
+        _ => Sends::Vxlan,
+    };
+    objects::left_out(match route::live(model, vrf, prefix, sends) {
+        Live::Ports(live) => hops_on(model, vrf, prefix, (&live, Some(name))),
+        Live::Outside(routes) => outside::hops(vrf, &routes),
+    })
+}
+
+/// The ways to a prefix on one host, or on any where it leads to no port: to the ports that are there, and to the places of others.
+/// In the order in which the ports were made that they lead to, so that of more than a route has room for those that are in it stay
+/// when another is made.
+fn hops_on(
     model: &Model,
     vrf: &Vrf,
     prefix: IpNet,
     (live, here): (&[ToPort<'_>], Option<&HostName>),
-) -> Vec<Object> {
-    let id = vrf.standard.id;
-    let is_local = |live: &&ToPort<'_>| live.path.vrf == id && Some(&live.host) == here;
-    let Local { mut paths, mut objects } = local_paths(model, vrf, prefix, live.iter().filter(is_local));
-    for ((of, host), weight) in route::by_place(live.iter().filter(|live| !is_local(live))) {
+) -> Vec<Hop> {
+    let is_local = |live: &&ToPort<'_>| live.path.vrf == vrf.standard.id && Some(&live.host) == here;
+    let local = live.iter().filter(is_local);
+    let local = local.filter_map(|to| Some((to.first_made(), to_local(model, vrf, prefix, to)?)));
+    let mut hops: Vec<(route::FirstMade, Hop)> = local.collect();
+    for ((of, host), place) in route::by_place(live.iter().filter(|live| !is_local(live))) {
         let (Some(of), Some(there)) = (model.vrfs.get(&of), model.host(&host)) else { continue };
         let hop = if Some(&host) == here {
-            Some(Hop::to_vrf(vrf, of.vni, there, weight))
+            there.fact.tunnel_endpoint.map(|here| Hop::to_vrf(vrf, of.vni, here, place.weight))
         } else {
             let here = here.and_then(|here| model.host(here));
             let labelled = here.is_some_and(|here| by_label(here, there, prefix));
-            Hop::to_host(vrf, of, (there, labelled), weight)
+            Hop::to_host(vrf, of, (there, labelled), place.weight)
         };
-        let Some(hop) = hop else { continue };
-        paths.push(hop.path);
-        objects.extend(hop.objects);
+        hops.extend(hop.map(|hop| (place.first_made, hop)));
     }
-    if !paths.is_empty() {
-        objects.push(objects::route(id, MAIN_TABLE, prefix, RouteTo::paths(paths)));
-    }
-    objects
+    hops.sort_by_key(|(first_made, _)| *first_made);
+    hops.into_iter().map(|(_, hop)| hop).collect()
 }
 
-/// Paths to ports of one host, and what they need besides.
-struct Local {
-    paths: Vec<Path>,
-    objects: Vec<Object>,
-}
-
-fn local_paths<'a, 'm: 'a>(
-    model: &Model,
-    vrf: &Vrf,
-    prefix: IpNet,
-    local: impl IntoIterator<Item = &'a ToPort<'m>>,
-) -> Local {
-    let mut found = Local { paths: Vec::new(), objects: Vec::new() };
-    for to in local {
-        let Some(link) = local_link(model, vrf, to) else { continue };
-        found.paths.push(objects::path(to.path.via, link.name, 1));
-        if to.path.via.is_none() {
-            let (address, mac) = (prefix.addr(), to.port.mac_address);
-            found.objects.push(Object::Neighbour(Neighbour { link, address, mac }));
-        }
-    }
-    found
+/// The way to a port of the same host.
+fn to_local(model: &Model, vrf: &Vrf, prefix: IpNet, to: &ToPort<'_>) -> Option<Hop> {
+    let link = local_link(model, vrf, to)?;
+    Some(Hop::to_port(link, to.path.via, (prefix.addr(), to.port.mac_address)))
 }
 
 /// The link of a VRF by which a port is reached that is on the same host.

@@ -41,13 +41,16 @@ pub(super) struct ToPort<'m> {
 /// What is preferred: by what is said, and of equals what leads there itself rather than by a leak.
 type Rank = (u32, bool);
 
+/// By which ports are in the order in which they were made.
+pub(super) type FirstMade = (Timestamp, Id);
+
 impl ToPort<'_> {
     const fn rank(&self) -> Rank {
         (self.preference, !self.path.is_leaked)
     }
 
     /// Whichever port was made first goes first.
-    const fn first_made(&self) -> (Timestamp, Id) {
+    pub(super) const fn first_made(&self) -> FirstMade {
         (self.port.standard.created_at, self.port.standard.id)
     }
 }
@@ -138,14 +141,25 @@ fn learned<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet, sends: Sends) -> (u32
     (preference, routes)
 }
 
-/// How many paths lead to each VRF on each host.
+/// Paths to the same VRF on the same host.
+pub(super) struct Together {
+    /// How many there are.
+    pub(super) weight: u16,
+    /// Of their ports the one that was made first.
+    pub(super) first_made: FirstMade,
+}
+
+/// The paths that lead to each VRF on each host.
 pub(super) fn by_place<'a, 'm: 'a>(
     live: impl Iterator<Item = &'a ToPort<'m>>,
-) -> BTreeMap<(Id, HostName), u16> {
-    let mut places: BTreeMap<(Id, HostName), u16> = BTreeMap::new();
+) -> BTreeMap<(Id, HostName), Together> {
+    let mut places: BTreeMap<(Id, HostName), Together> = BTreeMap::new();
     for one in live {
-        let count = places.entry((one.path.vrf, one.host.clone())).or_default();
-        *count = count.saturating_add(1);
+        let first_made = one.first_made();
+        let place = places.entry((one.path.vrf, one.host.clone()));
+        let place = place.or_insert(Together { weight: 0, first_made });
+        place.weight = place.weight.saturating_add(1);
+        place.first_made = place.first_made.min(first_made);
     }
     places
 }

@@ -14,8 +14,8 @@ use weft_net::{HostName, Mac, Vni};
 use crate::compile::{FragmentKey, Step};
 use crate::facts::{LearnedEncapsulation, LearnedRoute, Place};
 use crate::vrf::compile::touched_by_learned;
-use crate::vrf::objects::{router_mac, router_macs};
-use crate::{Exclusive, Id, Model, RowKind};
+use crate::vrf::router_mac::{self, EndpointBits, is_own_router, router_macs};
+use crate::{Id, Model};
 
 /// The learned routes from a VRF to a destination that it uses.
 pub(super) fn routes(model: &Model, vrf: Id, destination: IpNet) -> impl Iterator<Item = &LearnedRoute> {
@@ -35,14 +35,6 @@ fn is_usable(model: &Model, vrf: Id, route: &LearnedRoute) -> bool {
 fn place(model: &Model, vrf: Id, router: Mac) -> Option<Place> {
     let mut places = model.facts.routers().places(vrf, router).map(|(place, _)| place);
     places.find(|(next_hop, _)| !model.is_own_endpoint(*next_hop))
-}
-
-/// Whether a MAC address is that of a VRF of ours on a host of ours.
-fn is_own_router(model: &Model, mac: Mac) -> bool {
-    let [_, a, b, c, ..] = mac.octets();
-    let Ok(vni) = Vni::try_from(u32::from_be_bytes([0, a, b, c])) else { return false };
-    let is_vrf = model.owner_of(&Exclusive::Vni(vni)).is_some_and(|owner| owner.kind == RowKind::Vrf);
-    is_vrf && model.hosts().any(|host| router_mac(vni, host) == mac)
 }
 
 /// Adds what routes touch that come or go: others to the same router, if with them it is elsewhere than before.
@@ -78,20 +70,15 @@ pub(super) fn touched_by_host(
     name: &HostName,
     touched: &mut BTreeSet<FragmentKey>,
 ) {
-    let of = |model: &Model| model.host(name).map(|host| (host.number, host.fact.tunnel_endpoint));
-    let around = [of(step.before), of(step.after)];
+    let around = [step.before, step.after].map(|model| model.host(name)?.fact.tunnel_endpoint);
     if around[0] == around[1] {
         return;
     }
-    let numbers: BTreeSet<[u8; 2]> =
-        around.iter().flatten().map(|(number, _)| number.to_be_bytes()).collect();
-    let endpoints: BTreeSet<IpAddr> = around.iter().flatten().filter_map(|(_, endpoint)| *endpoint).collect();
-    let has_number = |mac: Mac| {
-        let [.., d, e] = mac.octets();
-        numbers.contains(&[d, e])
-    };
+    let endpoints: BTreeSet<IpAddr> = around.into_iter().flatten().collect();
+    let bits: BTreeSet<EndpointBits> = endpoints.iter().copied().map(EndpointBits::of).collect();
+    let has_bits = |mac: Mac| router_mac::endpoints_of(model, mac).any(|of| bits.contains(&of));
     let routers = model.facts.routers().iter();
-    let routers = routers.filter(|(_, mac, next_hop)| has_number(*mac) || endpoints.contains(next_hop));
+    let routers = routers.filter(|(_, mac, next_hop)| endpoints.contains(next_hop) || has_bits(*mac));
     let routers: BTreeSet<(Id, Mac)> = routers.map(|(vrf, mac, _)| (vrf, mac)).collect();
     routers.into_iter().for_each(|(vrf, mac)| touch_router(model, vrf, mac, touched));
     for ((vrf, destination), routes) in model.facts.all_routes() {

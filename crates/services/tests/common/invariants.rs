@@ -89,7 +89,8 @@ pub(crate) fn check(model: &Model) {
                 speaker.peers.iter().for_each(|id| has(RowKind::BgpPeer, *id));
                 speaker.networks.iter().for_each(|id| has(RowKind::Network, *id));
             }
-            Row::Host(_) => {}
+            Row::Host(host) if host.number != 0 => claim(format!("host number {}", host.number)),
+            Row::Host(_) | Row::FreedHostNumber(_) => {}
             Row::Vrf(vrf) => {
                 claim(format!("{:?}", Encapsulation::Vxlan { vni: vrf.vni }));
                 claim(format!("VRF number {:?}", vrf.number));

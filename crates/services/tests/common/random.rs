@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use weft_net::{Capability, HostFact, HostName, L3Encapsulation, Mac, Vni};
 use weft_services::catalogue::{NoStatuses, by_any_name};
-use weft_services::vrf::Vrf;
+use weft_services::vrf::{Vrf, router_mac};
 use weft_services::{
     Change, Departure, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute, Model, Query, Refusal, Row,
     confirm_departures, describe_host,
@@ -75,9 +75,8 @@ fn fact_of_vrf(model: &Model, [a, b, c, d]: [u8; 4]) -> Option<Fact> {
 
 /// One router says that it is behind several endpoints, and under several VNIs; now and then it has what is ours.
 fn learned_route(vrf: &Vrf, number: u8) -> LearnedRoute {
-    let [.., a, b, c] = vrf.vni.get().to_be_bytes();
     let router_mac = match number % 8 {
-        0 => Mac::new([0x02, a, b, c, 0, 1 + number / 8 % 6]),
+        0 => router_mac(vrf.vni, [192, 0, 2 + number / 64 % 2, 1 + number / 8 % 6].into()),
         n => Mac::new([0x02, 0, 0, 0, 0xff, n % 3]),
     };
     let next_hop = match number / 4 % 8 {

@@ -5,10 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context, bail};
 use ipnet::IpNet;
 use weft_bgp::speaker::Route;
-use weft_bgp::wire::{
-    Attributes, Destination, Esi, EthernetTag, EvpnDestination, EvpnPayload, ExtendedCommunity, LabelField,
-    Payload, VpnDestination,
-};
+use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, Payload};
 use weft_net::{Mac, RouteDistinguisher, RouteTarget};
 
 /// A route, or its destination if it is to be withdrawn.
@@ -68,12 +65,7 @@ impl RouteConfig {
             (None, None, Some(IpNet::V6(prefix))) => Ok((Destination::Ipv6(prefix), Payload::None)),
             (Some(distinguisher), None, Some(prefix)) => {
                 let label = self.label.context("label: a VPN route has one")?;
-                let payload = Payload::Label(LabelField::from_label(label.try_into()?));
-                let destination = match prefix {
-                    IpNet::V4(prefix) => Destination::Vpnv4(VpnDestination { distinguisher, prefix }),
-                    IpNet::V6(prefix) => Destination::Vpnv6(VpnDestination { distinguisher, prefix }),
-                };
-                Ok((destination, payload))
+                Ok((Destination::vpn(distinguisher, prefix), Payload::label(label.try_into()?)))
             }
             (Some(distinguisher), Some(vni), prefix) => self.evpn(distinguisher, vni, prefix),
             (None, _, _) => bail!("distinguisher: a route with a VNI has one; any other has a prefix"),
@@ -87,26 +79,16 @@ impl RouteConfig {
         vni: u32,
         prefix: Option<IpNet>,
     ) -> anyhow::Result<(Destination, Payload)> {
-        let (tag, label) = (EthernetTag::default(), LabelField::from_vni(vni.try_into()?));
-        let payload = |gateway| {
-            Payload::Evpn(Box::new(EvpnPayload { segment: Esi::ZERO, gateway, label, label2: None }))
-        };
-        let (destination, payload) = match (prefix, self.mac, self.originator) {
-            (Some(prefix), None, None) => {
-                let gateway = match prefix {
-                    IpNet::V4(_) => IpAddr::from([0; 4]),
-                    IpNet::V6(_) => IpAddr::from([0; 16]),
-                };
-                (EvpnDestination::IpPrefix { distinguisher, tag, prefix }, payload(Some(gateway)))
-            }
+        let payload = Payload::vni(vni.try_into()?);
+        match (prefix, self.mac, self.originator) {
+            (Some(prefix), None, None) => Ok((Destination::evpn_ip_prefix(distinguisher, prefix), payload)),
             (None, Some(mac), None) => {
-                (EvpnDestination::MacIp { distinguisher, tag, mac, address: self.address }, payload(None))
+                Ok((Destination::evpn_mac_ip(distinguisher, mac, self.address), payload))
             }
             (None, None, Some(originator)) => {
-                (EvpnDestination::InclusiveMulticast { distinguisher, tag, originator }, Payload::None)
+                Ok((Destination::evpn_inclusive_multicast(distinguisher, originator), Payload::None))
             }
             _ => bail!("an EVPN route has exactly one of prefix, mac and originator"),
-        };
-        Ok((Destination::Evpn(destination), payload))
+        }
     }
 }

@@ -56,7 +56,7 @@ fn apply(network: &mut Network, originated: &mut Originated, step: &Step) {
 /// All that a speaker has and why, in an order of its own.
 fn view(speaker: &Speaker) -> Vec<(RouteStatus, String)> {
     let explain = |mut route: RouteStatus| {
-        let explanation = speaker.explain(&unicast(&route.destination)).unwrap();
+        let explanation = speaker.explain(&route.destination).unwrap();
         assert_eq!(explanation.best, route.paths[0], "the best path is the first");
         route.paths.sort_by_key(|path| path.neighbor);
         (route, format!("{:?}", explanation.best))
@@ -73,7 +73,7 @@ fn assert_told(network: &Network) {
         for other in (0..SPEAKERS).filter(|other| *other != one) {
             let names = |(routes, _): (Vec<RouteStatus>, _)| -> Vec<String> {
                 let mut names: Vec<String> =
-                    routes.into_iter().map(|route: RouteStatus| route.destination).collect();
+                    routes.into_iter().map(|route: RouteStatus| route.destination.to_string()).collect();
                 names.sort();
                 names
             };
@@ -167,12 +167,12 @@ fn a_reflector_passes_routes_between_its_clients_and_they_leave_the_as_changed()
     let reflected = path(2, "10.1.0.0/16");
     assert_eq!(reflected.originator_id.map(IpAddr::from), Some(address(1)));
     assert_eq!(reflected.cluster_list.iter().map(|id| IpAddr::from(*id)).collect::<Vec<_>>(), [address(0)]);
-    assert_eq!((reflected.next_hop, reflected.local_pref), (address(1).to_string(), Some(100)));
+    assert_eq!((reflected.next_hop.to_string(), reflected.local_pref), (address(1).to_string(), Some(100)));
     let outside = path(3, "10.1.0.0/16");
-    assert_eq!((outside.next_hop, outside.as_path.as_str()), (address(2).to_string(), "65000"));
+    assert_eq!((outside.next_hop.to_string(), outside.as_path.as_str()), (address(2).to_string(), "65000"));
     assert_eq!((outside.local_pref, outside.originator_id, outside.cluster_list.len()), (None, None, 0));
     let inside = path(1, "10.3.0.0/16");
-    assert_eq!((inside.next_hop, inside.as_path.as_str()), (address(3).to_string(), "65001"));
+    assert_eq!((inside.next_hop.to_string(), inside.as_path.as_str()), (address(3).to_string(), "65001"));
     // Who brought a route does not get it back.
     assert_eq!(
         network.speakers[1].routes(Family::Ipv4Unicast, 0, 10).0.iter().map(|route| route.paths.len()).max(),

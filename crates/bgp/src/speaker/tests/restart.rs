@@ -34,7 +34,9 @@ fn paths(network: &Network) -> Vec<(String, bool)> {
     let routes = network.speakers[0].routes(Family::Ipv4Unicast, 0, 10).0;
     let mut paths: Vec<(String, bool)> = routes
         .into_iter()
-        .map(|route| (route.destination, route.paths.iter().any(|path: &PathStatus| path.is_stale)))
+        .map(|route| {
+            (route.destination.to_string(), route.paths.iter().any(|path: &PathStatus| path.is_stale))
+        })
         .collect();
     paths.sort();
     paths

@@ -12,7 +12,7 @@ const ALL: PageSize = PageSize { routes_max: usize::MAX, looked_at_max: usize::M
 
 fn page(speaker: &Speaker, view: RibView, filter: &RouteFilter) -> Vec<String> {
     let page = speaker.page((view, Family::Ipv4Unicast), filter, 0, ALL);
-    let mut found: Vec<String> = page.routes.into_iter().map(|route| route.destination).collect();
+    let mut found: Vec<String> = page.routes.into_iter().map(|route| route.destination.to_string()).collect();
     found.sort();
     found
 }
@@ -40,7 +40,7 @@ fn a_filter_says_which_routes_are_shown_and_pages_show_each_once() {
         let size = PageSize { routes_max: 3, looked_at_max: 1 };
         let page = speaker.page((RibView::LocRib, Family::Ipv4Unicast), &RouteFilter::default(), from, size);
         assert!(page.routes.len() <= 1, "no more is looked at than asked for");
-        found.extend(page.routes.into_iter().map(|route| route.destination));
+        found.extend(page.routes.into_iter().map(|route| route.destination.to_string()));
         place = page.next;
     }
     found.sort();

@@ -107,6 +107,10 @@ fn host(host: &Object) -> String {
     let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
     let state = text(host, "state").replace('_', " ");
     let mut lines = format!("  {}: {state}{reason}\n", text(host, "host"));
+    let left_out = host.get("ways_left_out").and_then(Value::as_u64).filter(|count| *count > 0);
+    if let Some(count) = left_out {
+        lines.push_str(&format!("    ways left out, of more than a route has room for: {count}\n"));
+    }
     let texts = |name: &str| host.get(name).and_then(Value::as_array).cloned();
     for object in texts("objects").unwrap_or_default() {
         lines.push_str(&format!("    told    {}\n", cell(&object)));
@@ -163,7 +167,8 @@ mod tests {
             "hosts": [
                 {"host": "host1", "state": "carried_out", "reason": null, "objects": ["route vrf-1 254 10.1.0.11/32 on gw-1"],
                     "kernel": ["route vrf-1 254 10.1.0.11/32: as it should be; port/2 of vrf/1"]},
-                {"host": "host2", "state": "not_connected", "reason": null, "objects": [], "kernel": null},
+                {"host": "host2", "state": "not_connected", "reason": null, "ways_left_out": 3, "objects": [],
+                    "kernel": null},
             ],
         });
         expect![[r#"
@@ -178,6 +183,7 @@ mod tests {
                 told    route vrf-1 254 10.1.0.11/32 on gw-1
                 kernel  route vrf-1 254 10.1.0.11/32: as it should be; port/2 of vrf/1
               host2: not connected
+                ways left out, of more than a route has room for: 3
                 kernel  the host does not answer
         "#]]
         .assert_eq(&told(&Console::new(true), route.as_object().unwrap()));

@@ -37,3 +37,15 @@ fn a_host_that_has_not_come_yet_forwards_what_it_had_and_nothing_that_is_new() {
     assert_eq!(distribution.forwards(&host, &old), Some(true));
     assert_eq!(distribution.forwards(&host, &new), None, "it cannot know of it");
 }
+
+#[test]
+fn what_is_known_already_is_no_turn() {
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let (port, host) = (Id::from_random([1; 16]), "host1".parse().unwrap());
+    let mut learn = |is_there| {
+        let before = distribution.reached.turn;
+        distribution.learn(vec![Fact::Carrier { port, host: HostName::clone(&host), is_there }]);
+        distribution.reached.turn - before
+    };
+    assert_eq!([false, false, true, true].map(&mut learn), [1, 0, 1, 0]);
+}

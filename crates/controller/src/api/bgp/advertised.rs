@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::IpNet;
-use weft_bgp::speaker::{PageSize, PathStatus, RibView, RouteFilter};
-use weft_bgp::wire::{Destination, Family};
+use weft_bgp::speaker::{PageSize, RibView, RouteFilter};
+use weft_bgp::wire::Family;
 use weft_services::Id;
 use weft_services::bgp::AdvertisedRoute;
 
@@ -30,19 +29,12 @@ pub(crate) async fn advertised(site: &Site, speaker: Id) -> Vec<AdvertisedRoute>
             let page = handle.with(move |speaker, _| speaker.page(view, &filter, place, size)).await;
             let Some(page) = page else { return Vec::new() };
             for route in &page.routes {
-                let prefix = route.destination.parse().ok().as_ref().and_then(Destination::prefix);
-                let paths = route.paths.iter();
-                advertised.extend(
-                    prefix.into_iter().flat_map(|to| paths.clone().filter_map(move |path| one(to, path))),
-                );
+                let Some(destination) = route.destination.prefix() else { continue };
+                let next_hops = route.paths.iter().map(|path| path.next_hop.address());
+                advertised.extend(next_hops.map(|next_hop| AdvertisedRoute { destination, next_hop }));
             }
             from = page.next;
         }
     }
     advertised.into_iter().collect()
-}
-
-fn one(destination: IpNet, path: &PathStatus) -> Option<AdvertisedRoute> {
-    let next_hop = path.next_hop.split(' ').next()?.parse().ok()?;
-    Some(AdvertisedRoute { destination, next_hop })
 }

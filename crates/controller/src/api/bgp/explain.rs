@@ -69,7 +69,7 @@ async fn meant(handle: &Handle, wanted: &Destination) -> Vec<Destination> {
             let page =
                 handle.with(move |speaker, _| speaker.page((RibView::LocRib, family), &filter, place, size));
             let Some(page) = page.await else { return found };
-            found.extend(page.routes.iter().filter_map(|route| route.destination.parse().ok()));
+            found.extend(page.routes.into_iter().map(|route| route.destination));
             from = page.next;
         }
     }

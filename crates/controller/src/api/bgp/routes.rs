@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weft_bgp::io::Handle;
 use weft_bgp::speaker::{PageSize, RibView, RouteFilter, RouteStatus};
-use weft_bgp::wire::{Destination, Family};
+use weft_bgp::wire::Family;
 use weft_services::Id;
 
 use super::parameters::{families, filter, no_such_neighbor, only, speakers};
@@ -111,14 +111,13 @@ impl Reader {
 }
 
 fn told(site: &Site, (speaker, family): (Id, Family), route: &RouteStatus) -> Value {
-    let destination = route.destination.parse::<Destination>().ok();
-    let distinguisher = destination.as_ref().and_then(Destination::distinguisher);
+    let distinguisher = route.destination.distinguisher();
     let mut told = json!(route);
     told["speaker_id"] = json!(speaker);
     told["family"] = json!(family.to_string());
-    told["prefix"] = json!(destination.as_ref().and_then(Destination::prefix));
+    told["prefix"] = json!(route.destination.prefix());
     told["route_distinguisher"] = json!(distinguisher.map(|it| it.to_string()));
-    let alarm = site.alarms.open_of(&route.destination);
+    let alarm = site.alarms.open_of(&route.destination.to_string());
     told["alarm"] = json!(alarm.map(|alarm| alarm.finding));
     told
 }

@@ -133,7 +133,7 @@ impl Asking<'_> {
     /// What neighbours are told, and who of them was.
     async fn announced(&self) -> Vec<Value> {
         let mut announced = Vec::new();
-        for announcement in vrf::announcements(self.model, &self.key()) {
+        for announcement in vrf::announcements(self.model, self.vrf.standard.id, self.destination) {
             let carried_out = self.api.site.distribution.lock().forwards(&announcement.host, &self.key());
             let told = self.told_to(&announcement).await;
             announced.push(json!({
@@ -180,6 +180,7 @@ impl Asking<'_> {
             let (state, reason) = outcome(&self.api.site.distribution.lock(), &host, &key);
             told.push(json!({
                 "host": host, "is_home": compiled.as_ref().is_some_and(|compiled| compiled.is_home(&host)),
+                "ways_left_out": vrf::ways_left_out(self.model, self.vrf, self.destination, &host),
                 "objects": objects, "state": state, "reason": reason, "kernel": self.kernel(&host, &keys).await,
             }));
         }

@@ -5,7 +5,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use weft_dataplane::conformance::converge;
-use weft_dataplane::{LinkKind, Namespace, Object, Path, Route, RouteTo, State};
+use weft_dataplane::{
+    Driver, LinkKind, Namespace, Object, PATHS_MAX, Path, Route, RouteTo, State, WEIGHT_MAX,
+};
 use weft_linux::VrfMode;
 
 use super::{Site, site};
@@ -166,6 +168,39 @@ fn a_path_without_a_carrier_is_done_without(mode: VrfMode) {
     assert_eq!(converge(&mut bench.open("h"), &all), Ok(0), "a fresh look");
 }
 
+/// Routes of IPv4 and IPv6 along so many paths, of which the first has the most weight, to that many routers on one link.
+fn along(count: usize) -> State {
+    let site = site('a', 1);
+    let link = "mv1".parse().unwrap();
+    let routers = |prefix: &'static str| {
+        let router = move |nth| Some(format!("{prefix}{}", nth + 2).parse().unwrap());
+        let weight = |nth| if nth == 0 { WEIGHT_MAX } else { 1 };
+        RouteTo::paths((0..count).map(move |nth| Path { weight: weight(nth), ..Path::on(link, router(nth)) }))
+    };
+    let mut objects = site.local();
+    objects.extend(behind(site, 1));
+    objects.push(site.route(&format!("{TO}/32"), routers("10.51.0.")));
+    objects.push(site.route("2001:db8:60::/64", routers("2001:db8:51::")));
+    state(objects)
+}
+
+fn a_route_has_as_many_paths_as_there_is_room_for_and_more_are_refused(mode: VrfMode) {
+    let bench = Bench::with(mode);
+    bench.add_host("h");
+    let mut host = bench.open("h");
+    let full = along(PATHS_MAX);
+    reach(&mut host, &full);
+    let group = groups(&bench, mode).lines().find(|line| line.contains("group")).unwrap().to_owned();
+    assert_eq!((group.matches('/').count() + 1, group.matches(",255").count()), (PATHS_MAX, 1), "{group}");
+    assert_eq!(converge(&mut bench.open("h"), &full), Ok(0), "a fresh look");
+    let plan = crate::common::plan(&mut host, &along(PATHS_MAX + 1));
+    let outcomes = host.apply(&plan);
+    let refused: Vec<String> =
+        outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.to_string())).collect();
+    assert_eq!(refused, ["a route has 1 to 128 paths"; 2], "{plan}");
+    assert_eq!(converge(&mut host, &full), Ok(0), "what was there stays");
+}
+
 trait Now {
     fn observe_now(&mut self) -> State;
 }
@@ -179,4 +214,6 @@ impl Now for weft_linux::LinuxHost {
 in_both_modes! {
     flows_stay_on_the_paths_that_stay => super::flows_stay_on_the_paths_that_stay,
     a_path_without_a_carrier_is_done_without => super::a_path_without_a_carrier_is_done_without,
+    a_route_has_as_many_paths_as_there_is_room_for_and_more_are_refused =>
+        super::a_route_has_as_many_paths_as_there_is_room_for_and_more_are_refused,
 }

@@ -1,6 +1,7 @@
 //! What a workload sends to one MAC address is taken past its bridge, and nothing else is.
 
-use weft_dataplane::{LinkKind, Object, PortRole, State, Steering};
+use weft_dataplane::conformance::converge;
+use weft_dataplane::{Driver, LinkKind, Object, PortRole, STEERED_ADDRESSES_MAX, State, Steering};
 
 use super::{answers, ping, site};
 use crate::common::{Bench, address, here, link, on, port, reach, run, state, veth};
@@ -55,4 +56,28 @@ fn what_is_steered_passes_the_bridge_by_and_nothing_else_does() {
     assert!(ping(&web, "10.1.0.77", "").contains("100% packet loss"));
     let filters = run(&format!("tc -n {n} filter show dev tap-a ingress"));
     assert!(filters.contains("pref 7 ") && !filters.contains("pref 217 "), "{filters}");
+}
+
+#[test]
+fn as_many_addresses_are_steered_as_there_is_room_for_and_more_are_refused() {
+    let bench = Bench::new();
+    bench.add_host("h");
+    let mut host = bench.open("h");
+    let with = |count: usize| {
+        let mut all = wanted(true);
+        let addresses = (0..count).map(|nth| format!("2001:db8:1::77:{nth:x}").parse().unwrap()).collect();
+        let steering =
+            Steering { link: here("tap-a"), mac: MAC.parse().unwrap(), addresses, to: here("st0") };
+        all.insert(Object::Steering(steering));
+        all
+    };
+    let full = with(STEERED_ADDRESSES_MAX);
+    reach(&mut host, &full);
+    assert_eq!(converge(&mut bench.open("h"), &full), Ok(0), "a fresh look");
+    let plan = crate::common::plan(&mut host, &with(STEERED_ADDRESSES_MAX + 1));
+    let outcomes = host.apply(&plan);
+    let refused: Vec<String> =
+        outcomes.iter().filter_map(|outcome| Some(outcome.as_ref().err()?.to_string())).collect();
+    assert_eq!(refused, [format!("at most {STEERED_ADDRESSES_MAX} addresses are steered")], "{plan}");
+    assert_eq!(converge(&mut host, &full), Ok(0), "what was there stays");
 }

@@ -123,7 +123,7 @@ fn try_routing(route: &mut RouteSocket, capability: Capability) -> io::Result<bo
             let hop = RawHop { family: AF_INET, link: LOOPBACK, via: None, labels: Vec::new() };
             encode::set_up(&mut batch, LOOPBACK);
             encode::next_hop(&mut batch, 1, &hop);
-            encode::group(&mut batch, (2, true), &[(1, 1)], Some(encode::BUCKETS));
+            encode::group(&mut batch, (2, None), &[(1, 1)], Some(encode::BUCKETS));
         }
         Capability::VrfNamespace => return Ok(vrf::settle(VrfMode::Namespace, 1).is_ok()),
         Capability::VrfDevice => {

@@ -16,6 +16,13 @@ pub struct Vrf {
 }
 
 impl Vrf {
+    /// Its routes of IPv4 that were made for the intent.
+    #[must_use]
+    pub fn routes(&self, bench: &Bench) -> String {
+        let of = if self.is_device { format!("vrf {}", self.name) } else { String::new() };
+        bench.ip(&self.node, &format!("-4 route show {of} proto 217"))
+    }
+
     /// Its neighbours, of `-4` or `-6`.
     #[must_use]
     pub fn neighbours(&self, bench: &Bench, family: &str) -> Vec<Value> {

@@ -170,11 +170,11 @@ fn routes_of(bench: &Bench, node: &str) -> Vec<String> {
         own.split_whitespace().nth(2).and_then(|address| address.split('/').next()).expect("an address");
     let tables = bench.vrfs_on(host).into_iter().map(|vrf| vrf.routes(bench));
     let its = { tables }.find(|table| {
-        table.lines().any(|line| line.starts_with(&format!("{own} ")) && line.contains("dev gw-"))
+        table.iter().any(|line| line.starts_with(&format!("{own} ")) && line.contains("dev gw-"))
     });
     let its = its.unwrap_or_else(|| panic!("no VRF of {host} leads to {node}, {own}"));
     let mut destinations: Vec<String> =
-        its.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+        its.iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
     destinations.retain(|destination| destination != own);
     destinations.sort_unstable();
     destinations

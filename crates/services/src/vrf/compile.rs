@@ -18,7 +18,7 @@ use weft_net::{Capability, HostName};
 use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
-use crate::vrf::gateway::{bridged_gateway_but_for, network_gateway, on_port, subnets_of};
+use crate::vrf::gateway::{network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
 use crate::vrf::{Vrf, member, objects, usable};
@@ -258,27 +258,6 @@ fn touched_by_port(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>, w
         } else {
             touched.extend(prefixes.into_iter().map(|prefix| fragment(leak.vrf, Subject::Prefix(prefix))));
         }
-    }
-    if with_importers {
-        touched_by_reach(model, id, touched);
-    }
-}
-
-/// Where a host has no gateway on a network its subnets are out of reach there: a port touches that unless others bring the
-/// gateway to its host in any case.
-fn touched_by_reach(model: &Model, id: Id, touched: &mut BTreeSet<FragmentKey>) {
-    let Some(port) = model.service_ports.get(&id) else { return };
-    let host = model.live_binding(port).map(|(_, host)| host);
-    for vrf in model.vrfs_of(port) {
-        let by_others = |host: &HostName| {
-            let vrf = model.vrfs.get(&vrf)?;
-            bridged_gateway_but_for(model, vrf, host, (port.service_id, Some(id)))
-        };
-        if host.as_ref().is_some_and(|host| by_others(host).is_some()) {
-            continue;
-        }
-        let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
-        touched.extend(subnets.map(|subnet| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
     }
 }
 

@@ -76,20 +76,10 @@ pub(super) fn network_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id)
 }
 
 /// The gateway that a VRF has on a network's bridge on a host.
-pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, network: Id) -> Option<Gateway> {
-    bridged_gateway_but_for(model, vrf, host, (network, None))
-}
-
-/// The gateway that it has there because of other ports than this one.
-pub(super) fn bridged_gateway_but_for(
-    model: &Model,
-    vrf: &Vrf,
-    host: &HostName,
-    (id, but_for): (Id, Option<Id>),
-) -> Option<Gateway> {
+pub(super) fn bridged_gateway(model: &Model, vrf: &Vrf, host: &HostName, id: Id) -> Option<Gateway> {
     let network = model.networks.get(&id)?;
     let is_bridged = |port: Id| {
-        let port = model.service_ports.get(&port).filter(|_| Some(port) != but_for);
+        let port = model.service_ports.get(&port);
         port.is_some_and(|port| joined(model, vrf, port) == Joined::Bridged)
     };
     let has_bridge = network_compile::takes_part(model, id, host);
@@ -138,11 +128,10 @@ fn gateway_mac(model: &Model, vrf: &Vrf, network: Id) -> Mac {
 }
 
 /// The addresses of a network's gateway in a VRF: those of the router's interfaces, or the gateways of its subnets.
-pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<IpNet> {
-    let with_length = |(subnet, address): (Id, IpAddr)| {
-        let subnet = model.subnets.get(&subnet)?;
-        IpNet::new(address, subnet.cidr.prefix_len()).ok()
-    };
+///
+/// Without the length of the prefix: nobody else is on its link but those whose addresses and MAC addresses are known, and for no
+/// others does the kernel look. What it asks for counts against what the whole host may have of neighbours.
+fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<IpNet> {
     let ports = interfaces(model, network, router_of(vrf)).filter_map(|id| model.service_ports.get(&id));
     let of_ports = ports.flat_map(|port| port.fixed_ips.iter().map(|ip| (ip.subnet_id, ip.ip_address)));
     let mut found: BTreeMap<Id, IpAddr> = of_ports.collect();
@@ -154,7 +143,7 @@ pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<Ip
             }
         }
     }
-    found.into_iter().filter_map(with_length).collect()
+    found.into_values().map(IpNet::from).collect()
 }
 
 /// The gateway that a port has for itself on its host.
@@ -191,16 +180,14 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     };
     objects.extend(gateway.objects());
     let link = gateway.link();
-    // Not with the length of the prefix: the rest of the subnet is not on this link.
-    let addresses: Vec<IpAddr> =
-        gateway_addresses(model, vrf, port.service_id).into_iter().map(|address| address.addr()).collect();
-    objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), IpNet::from(*address))));
+    let addresses = gateway_addresses(model, vrf, port.service_id);
+    objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), *address)));
     match gateway.bridge {
         Some(_) => objects.push(Object::ProxyArp(link)),
         None => objects.push(Object::Steering(Steering {
             link: LinkId::on_host(core::link_name(model, port.interface_id)?),
             mac: gateway.mac,
-            addresses: addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+            addresses: addresses.iter().map(IpNet::addr).collect::<BTreeSet<_>>().into_iter().collect(),
             to: gateway.port(),
         })),
     }

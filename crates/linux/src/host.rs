@@ -16,7 +16,7 @@ use crate::namespace::{self, Sockets};
 use crate::parse::{self, Fact, RawKind, RawLink};
 use crate::vrf::{self, VrfMode};
 use crate::wait::{self, Waker, Woken};
-use crate::{capabilities, encode, guard, mirror};
+use crate::{capabilities, encode, guard, mirror, neighbours};
 
 /// How often a look begins anew before it is given up. Each new beginning means that something changed meanwhile.
 const LOOKS_MAX: u32 = 10;
@@ -97,6 +97,11 @@ impl LinuxHost {
             let path = config.namespace.as_deref().unwrap_or(Path::new("(own)")).display().to_string();
             OpenError::Namespace { path, source }
         })?;
+        if config.namespace.is_none()
+            && let Err(error) = neighbours::make_room()
+        {
+            tracing::warn!(%error, "the kernel keeps few neighbours, and their number cannot be raised");
+        }
         let mut host = Self {
             prefix: config.namespace_prefix,
             places: [(Namespace::Host, Place::new(sockets))].into(),

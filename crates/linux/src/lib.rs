@@ -16,6 +16,7 @@ mod guard;
 mod host;
 mod mirror;
 mod namespace;
+mod neighbours;
 mod netlink;
 mod parse;
 mod steer;

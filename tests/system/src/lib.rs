@@ -21,7 +21,7 @@ mod vrf;
 mod wan;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, until};
 pub use flows::{FLOWS, Instances, Spread};
 pub use groups::Group;
 pub use http::{Answer, Http};

@@ -14,6 +14,7 @@ mod encode;
 mod error;
 mod guard;
 mod host;
+mod limit;
 mod mirror;
 mod namespace;
 mod neighbours;

@@ -382,3 +382,25 @@ fn a_vpns_preference_is_that_of_all_its_routes_that_have_none() {
     assert_eq!(bench.hosts(a, "198.51.100.0/24"), ["192.0.2.1"]);
     assert_eq!(bench.announced(a, "10.1.0.7/32")[0].local_pref, 200);
 }
+
+#[test]
+fn of_a_subnet_nothing_but_its_ports_is_beside_a_gateway() {
+    let mut bench = bench();
+    bench.port(0, 1, 7);
+    let vrf = bench.vrf_of(0);
+    for host in [1, 4] {
+        let subnet = bench.objects(vrf, "10.1.0.0/24", host);
+        let [Object::Route(route)] = &subnet[..] else { panic!("host{host}: {subnet:?}") };
+        assert_eq!((route.table, &route.to), (MAIN_TABLE, &RouteTo::Unreachable));
+    }
+    let own = bench.objects(vrf, "10.1.0.7/32", 1);
+    assert!(own.iter().any(|object| matches!(object, Object::Neighbour(_))), "{own:?}");
+    let fragments = compile::intent_of(&bench.site.model, &host_name(1));
+    let gateway: std::net::IpAddr = "10.1.0.1".parse().unwrap();
+    let gateways =
+        fragments.iter().flat_map(|fragment| &fragment.objects).filter_map(|object| match object {
+            Object::Address(_, address) if address.addr() == gateway => Some(address.prefix_len()),
+            _ => None,
+        });
+    assert_eq!(gateways.collect::<Vec<u8>>(), [32]);
+}

@@ -6,6 +6,7 @@ mod bench;
 pub mod example;
 mod flows;
 pub mod frames;
+mod groups;
 mod http;
 mod kernel;
 mod keystone;
@@ -20,8 +21,9 @@ mod vrf;
 mod wan;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, until};
 pub use flows::{FLOWS, Instances, Spread};
+pub use groups::Group;
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use keystone::Keystone;

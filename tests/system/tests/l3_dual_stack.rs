@@ -1,10 +1,11 @@
-//! Layer 3 with both IP versions on two hosts: VPNs, routers, and what is reached by routes alone.
+//! Layer 3 with both IP versions on two hosts: VPNs, routers, and what is reached by routes alone. The same in the virtual machine,
+//! where one of the hosts has VRF devices.
 
 use std::time::Duration;
 
 use serde_json::json;
 use weft_system_tests::l3::{await_silence, network, ttl, vpn, workload};
-use weft_system_tests::{Bench, FLOWS, Instances, no_loss, run, try_run, until};
+use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run, run_again_in, try_run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -163,4 +164,12 @@ fn anycast_with_ipv6_is_reached_from_inside_and_outside_its_subnet() {
         assert!(counts.iter().all(|count| *count >= FLOWS / 5), "{from}: {counts:?}");
     }
     assert_ttls(&bench, &[("host1.V2", "2001:db8:1::3", 64)]);
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        let cases = ["any_to_any", "a_router", "hub_and_spoke", "anycast"];
+        super::run_again_in(&super::machine("2"), &[], &cases);
+    }
 }

@@ -25,7 +25,7 @@ impl Frr {
     /// When they are not installed.
     #[must_use]
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
-        let daemons = FrrDaemons::start(namespace, logs, "");
+        let daemons = FrrDaemons::start_heard_by(setup.witness(namespace), namespace, logs, "");
         if setup.families.contains(&Family::Evpn) {
             make_vni(namespace, setup.address);
         }

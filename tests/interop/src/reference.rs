@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::witness::Witness;
+
 /// An address family, by the name of this project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -79,6 +81,8 @@ pub struct Setup {
     pub has_extended_next_hop: bool,
     /// Whether it reflects what our speaker says to other clients of its own (RFC 4456).
     pub reflects: bool,
+    /// Whether each UPDATE that it sends is verified at the end ([`Witness`]): not where speed is measured.
+    pub is_witnessed: bool,
 }
 
 impl Setup {
@@ -98,7 +102,13 @@ impl Setup {
             has_add_path: false,
             has_extended_next_hop: false,
             reflects: false,
+            is_witnessed: true,
         }
+    }
+
+    /// What listens to a daemon in its namespace, if something is to.
+    pub(crate) fn witness(&self, namespace: &str) -> Option<Witness> {
+        self.is_witnessed.then(|| Witness::start(namespace))
     }
 
     /// The addresses of all its neighbours.

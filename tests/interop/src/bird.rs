@@ -113,7 +113,9 @@ fn static_route(route: &Route, setup: &Setup) -> String {
                  {{ bgp_ext_community.add((rt, {asn}, {number})); }};"
             )
         }
-        Route::EvpnPrefix { .. } | Route::EvpnMac { .. } => unreachable!("BIRD 2.0 has no EVPN"),
+        Route::EvpnPrefix { .. } | Route::EvpnMulticast { .. } | Route::EvpnMac { .. } => {
+            unreachable!("BIRD 2.0 has no EVPN")
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod evpn;
 mod fabric;
 mod frr;
 mod frr_daemons;
+mod frr_evpn;
 mod generator;
 mod gobgp;
 mod process;

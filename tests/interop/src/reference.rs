@@ -147,6 +147,17 @@ pub enum Route {
         /// As `65000:100`.
         target: String,
     },
+    /// EVPN route type 3, of a tunnel endpoint that replicates at ingress.
+    EvpnMulticast {
+        /// As `65000:1`.
+        distinguisher: String,
+        /// The tunnel endpoint: no address of a node, so that it is found in no answer that shows no such route.
+        originator: String,
+        /// The VNI.
+        vni: u32,
+        /// As `65000:100`.
+        target: String,
+    },
     /// EVPN route type 2.
     EvpnMac {
         /// As `65000:1`.
@@ -161,12 +172,25 @@ pub enum Route {
 }
 
 impl Route {
-    /// What both a daemon's and our own answers contain if they know the route: the prefix, or the MAC address.
+    /// What both a daemon's and our own answers contain if they know the route: the prefix, the MAC address or the tunnel endpoint.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
             Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => prefix,
             Self::EvpnMac { mac, .. } => mac,
+            Self::EvpnMulticast { originator, .. } => originator,
+        }
+    }
+
+    /// The route target, if it has one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Unicast { .. } => None,
+            Self::Vpn { target, .. }
+            | Self::EvpnPrefix { target, .. }
+            | Self::EvpnMulticast { target, .. }
+            | Self::EvpnMac { target, .. } => Some(target),
         }
     }
 
@@ -177,7 +201,7 @@ impl Route {
             Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => {
                 prefix.contains(':')
             }
-            Self::EvpnMac { .. } => false,
+            Self::EvpnMac { .. } | Self::EvpnMulticast { .. } => false,
         }
     }
 
@@ -187,9 +211,10 @@ impl Route {
         let mut route = self.clone();
         match &mut route {
             Self::Unicast { .. } => {}
-            Self::Vpn { target, .. } | Self::EvpnPrefix { target, .. } | Self::EvpnMac { target, .. } => {
-                to.clone_into(target);
-            }
+            Self::Vpn { target, .. }
+            | Self::EvpnPrefix { target, .. }
+            | Self::EvpnMulticast { target, .. }
+            | Self::EvpnMac { target, .. } => to.clone_into(target),
         }
         route
     }
@@ -201,6 +226,10 @@ pub trait Reference {
     fn announce(&mut self, route: &Route);
     /// Withdraws it.
     fn withdraw(&mut self, route: &Route);
+    /// Asks for the routes of one route target and of no other (RFC 4684).
+    fn ask_for_target(&mut self, _target: &str) {
+        unreachable!("only GoBGP is asked to")
+    }
     /// Whether the session is established.
     fn is_established(&self) -> bool;
     /// What it says of the routes of a family, as text in which prefixes and MAC addresses are found.

@@ -84,14 +84,15 @@ fn messages<'a>(bytes: &'a [u8], codec: &Codec) -> Result<Vec<&'a [u8]>, String>
     Ok(messages)
 }
 
-/// The OPEN with which a direction begins, if it has come so far.
+/// The OPEN with which a direction begins, if it does and has come so far.
 fn opened(bytes: &[u8]) -> Result<Option<Open>, String> {
     let before = Codec::new(PeerKind::Internal);
     let Some(length) = frame(bytes, &before).map_err(|error| error.to_string())? else { return Ok(None) };
     let Some(first) = bytes.get(..length) else { return Ok(None) };
     match decode(first, &before).map_err(|error| error.to_string())?.message {
         Message::Open(open) => Ok(Some(open)),
-        other => Err(format!("begins with {other:?}")),
+        // Whoever refuses a connection may say so at once.
+        _ => Ok(None),
     }
 }
 

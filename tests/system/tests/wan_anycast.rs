@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_system_tests::l3::{network, vpn};
-use weft_system_tests::{Bench, FLOWS, Instances, Peering, Spread, Vm, VmSpec, WanGateway, until};
+use weft_system_tests::l3::{network, vpn, workload};
+use weft_system_tests::{Bench, FLOWS, Instances, Peering, Spread, Vm, VmSpec, WanGateway, patience, until};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long a flow may be lost whose instance has lost its carrier: until its host has told the controller, that FRR, and FRR its kernel.
-const LOSS: Duration = Duration::from_secs(2);
+const LOSS: Duration = Duration::from_secs(1);
 const TO: &str = "10.1.1.5";
 /// The client's node.
 const CLIENT: &str = "client";
@@ -39,6 +39,12 @@ impl Site {
             Vm::start(&bench, &VmSpec { project, network, host, name, addresses, gateways, anycast: true })
         };
         let vms: Vec<Vm> = at.iter().map(instance).collect();
+        // FRR 8.4 forgets whom it reaches a host by when a route along several paths changes, unless another route leads to that host
+        // (its issue 14108).
+        for (host, number) in bench.lab().hosts().iter().zip(11..) {
+            let (name, address) = (format!("other{number}"), format!("10.1.1.{number}"));
+            workload(&bench, "Blue", &blue, (&name, host, &address), false);
+        }
         let attributes = json!({"name": "ec", "vrf_policy": "ecmp-anycast", "route_targets": ["64512:100"],
             "vni": WanGateway::VNI});
         vpn(&bench, "Blue", attributes, &[("network", json!({ "network_id": blue }))]);
@@ -108,7 +114,7 @@ impl Site {
                 println!("{} is cut: after {took:.0?} each flow comes out at another", self.vms[victim].node);
                 return spread;
             }
-            assert!(took < weft_system_tests::patience(LOSS), "{lost} flows are lost for {took:?}");
+            assert!(took < patience(LOSS), "{lost} flows are lost for {took:?}");
         }
     }
 }
@@ -136,22 +142,31 @@ fn frr_splits_its_flows_over_three_hosts_with_an_instance_each() {
 
 #[test]
 fn frr_splits_its_flows_over_hosts_and_these_over_their_instances() {
-    let at = [("VNF11", "host1"), ("VNF12", "host1"), ("VNF13", "host2")];
+    let at = [("VNF11", "host1"), ("VNF12", "host1"), ("VNF13", "host2"), ("VNF14", "host2")];
     let mut site = Site::up("t-wanecmp2", 2, &at);
     site.await_next_hops(&[1, 2]);
     let spread = site.await_all();
-    site.assert_shares(&spread, &[20, 20, 40]);
-    // The other one on its host takes its flows over: FRR is told of nothing.
-    let spread = site.cut(0);
-    site.assert_shares(&spread, &[0, 40, 40]);
+    site.assert_shares(&spread, &[20; 4]);
+    // The other one on its host takes its flows over: FRR is told of nothing, and those of other hosts stay where they are.
+    let after = site.cut(0);
+    site.assert_shares(&after, &[0, 40, 20, 20]);
+    let of_host1 = |came: &Option<usize>| came.is_some_and(|at| at < 2);
+    let stays =
+        |(was, is): (&Option<usize>, &Option<usize>)| if of_host1(was) { of_host1(is) } else { was == is };
+    assert!(spread.iter().zip(&after).all(stays), "flows of another host move");
     site.await_next_hops(&[1, 2]);
     // The last one on its host: FRR leads there no more.
     let spread = site.cut(1);
-    site.assert_shares(&spread, &[0, 0, 100]);
+    site.assert_shares(&spread, &[0, 0, 40, 40]);
     site.await_next_hops(&[2]);
     site.vms.iter().for_each(Vm::join);
     site.await_next_hops(&[1, 2]);
     // Flows that go on stay where they are on their host: how many each of its instances has is not FRR's doing.
     let spread = site.await_all();
-    site.assert_shares(&spread, &[0, 0, 40]);
+    let counts = site.instances.counts(&spread);
+    println!("{counts:?}");
+    assert!(
+        [counts[0] + counts[1], counts[2] + counts[3]].iter().all(|count| *count >= FLOWS * 2 / 5),
+        "{counts:?}"
+    );
 }

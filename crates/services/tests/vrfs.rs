@@ -10,7 +10,7 @@ use common::{Site, everything, host_name, id, objects_of_prefix};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
-use weft_net::{Capability, HostName, RouteTarget};
+use weft_net::{Capability, HostName, Mac, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
 use weft_services::vrf::{Announcement, announcements};
 use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
@@ -403,4 +403,47 @@ fn of_a_subnet_nothing_but_its_ports_is_beside_a_gateway() {
             _ => None,
         });
     assert_eq!(gateways.collect::<Vec<u8>>(), [32]);
+}
+
+/// The MAC addresses of all gateways, by the bridge port of each.
+fn gateway_macs(site: &Site) -> BTreeSet<(String, Mac)> {
+    let objects = everything(&site.model).into_values().flatten();
+    let gateways = objects.filter_map(|object| match object {
+        Object::BridgeFdb(entry) => Some((entry.link.to_string(), entry.mac)),
+        _ => None,
+    });
+    gateways.filter(|(link, _)| link.starts_with("gp-")).collect()
+}
+
+#[test]
+fn a_gateway_keeps_its_mac_address_in_whichever_vrf_its_network_is() {
+    let mut bench = bench();
+    bench.port(0, 1, 5);
+    bench.port(1, 1, 5);
+    // The second network is in the VRF of the first one's VPN.
+    let second = bench.vpns[1].clone();
+    bench.site.delete("bgpvpns", &second).unwrap();
+    let before = gateway_macs(&bench.site);
+    assert_eq!(before.len(), 1, "{before:?}");
+    let association = json!({"bgpvpn_id": bench.vpns[0], "network_id": bench.networks[1]});
+    bench.site.create("bgpvpn_network_associations", association).unwrap();
+    let both = gateway_macs(&bench.site);
+    assert!(both.len() == 2 && both.is_superset(&before), "{both:?} after {before:?}");
+    for targets in [
+        json!({"route_targets": [], "import_targets": ["64512:1"], "export_targets": ["64512:2"]}),
+        json!({"import_targets": [], "export_targets": []}),
+        json!({"route_targets": ["64512:3"]}),
+    ] {
+        let vpn = bench.vpns[0].clone();
+        bench.site.update("bgpvpns", &vpn, targets.clone()).unwrap();
+        let now = gateway_macs(&bench.site);
+        // A VRF that has the number of one that is gone waits until no host has that any more.
+        assert!(!now.is_empty() && both.is_superset(&now), "{now:?} after {both:?} by {targets}");
+    }
+    assert_eq!(gateway_macs(&bench.site), both, "in one VRF again");
+    // One more VPN, of one of them alone.
+    let more = id(&bench.site.create("bgpvpns", json!({"route_targets": ["64512:9"]})).unwrap());
+    let association = json!({"bgpvpn_id": more, "network_id": bench.networks[1]});
+    bench.site.create("bgpvpn_network_associations", association).unwrap();
+    assert_eq!(gateway_macs(&bench.site), both);
 }

@@ -3,6 +3,7 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+mod edge;
 pub mod example;
 mod flows;
 pub mod frames;
@@ -22,6 +23,7 @@ mod wan;
 mod watch;
 
 pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, until};
+pub use edge::Edge;
 pub use flows::{FLOWS, Instances, Spread};
 pub use groups::Group;
 pub use http::{Answer, Http};

@@ -137,8 +137,7 @@ fn router_of(vrf: &Vrf) -> Option<Id> {
 fn gateway_mac(model: &Model, vrf: &Vrf, network: Id) -> Mac {
     let mut interfaces = interfaces(model, network, router_of(vrf));
     let mac = interfaces.find_map(|id| Some(model.service_ports.get(&id)?.mac_address));
-    let own = || model.vrfs.get(&network).map_or(vrf.mac_address, |vrf| vrf.mac_address);
-    mac.unwrap_or_else(own)
+    mac.unwrap_or_else(|| model.vrfs.get(&network).map_or(vrf, |own| own).gateway_mac(network))
 }
 
 /// The addresses of a network's gateway in a VRF: those of the router's interfaces, or the gateways of its subnets.

@@ -250,7 +250,9 @@ impl Watcher {
 /// What a session is shown as, beside the attributes of its peer.
 fn with_session(mut peer: Map<String, Value>, session: &SessionNotice) -> Map<String, Value> {
     let state = if session.ended_by.is_none() { "up" } else { "down" };
-    let told = json!({ "speaker_id": session.speaker, "state": state, "reason": session.ended_by });
+    let (speaker, neighbor) = (session.speaker, session.neighbor);
+    let told =
+        json!({ "speaker_id": speaker, "neighbor": neighbor, "state": state, "reason": session.ended_by });
     peer.insert("bgp_session".to_owned(), told);
     peer
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use weft_dataplane::{Fragment, FragmentId};
-use weft_protocol::{DecodeError, UnknownKind, Version, decode_fragment, wire};
+use weft_protocol::{DecodeError, UnknownKind, Version, decode_fragment, decode_part, wire};
 
 /// The most bytes of objects in one update. A controller that sends more is not believed.
 const UPDATE_BYTES_MAX: usize = 512 * 1024 * 1024;
@@ -94,18 +94,18 @@ impl Assembly {
         }
     }
 
-    /// Adds a part; answers whether it is the next one of this update.
+    /// Adds a part; answers whether it is the next one of this update, and can be read.
     pub(crate) fn add(&mut self, update: wire::Update) -> bool {
         let same = (Version::from(update.version), Version::from(update.base), update.full)
             == (self.version, self.base, self.full);
-        self.bytes += update.upserts.iter().map(|upsert| upsert.objects.len()).sum::<usize>();
+        self.bytes += update.upserts.iter().map(Bytes::len).sum::<usize>();
         if !same || update.part != self.next_part || self.bytes > UPDATE_BYTES_MAX {
             return false;
         }
         self.next_part += 1;
         for upsert in update.upserts {
-            let id = fragment_id(&upsert.service, &upsert.subject);
-            self.upserts.push(Upsert::read(id, upsert.objects));
+            let Ok((id, objects)) = decode_part(upsert) else { return false };
+            self.upserts.push(Upsert::read(id, objects));
         }
         self.removals.extend(update.removals.iter().map(|id| fragment_id(&id.service, &id.subject)));
         true

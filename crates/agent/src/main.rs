@@ -15,6 +15,10 @@ use weft_agent::kernel::Kernel;
 use weft_agent::stream::{Peers, Stream};
 use weft_agent::{Agent, Settings, mounts};
 
+/// An intent is made of many small pieces, which one thread makes and another frees: this is what it is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let config = Config::parse();
     start_log(config.log_format);

@@ -11,10 +11,10 @@ use weft_agent::Reconciler;
 use weft_agent::persist::Mailbox;
 use weft_agent::runner::{Board, Host, Input, Outlets, Runner};
 use weft_dataplane::{
-    Driver, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
+    Driver, FragmentId, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
 };
 use weft_net::{Capability, HostFact, IfName, L3Encapsulation};
-use weft_protocol::{Basis, Version, encode_objects, updates, wire};
+use weft_protocol::{Basis, Version, encode_objects, encode_part, updates, wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(20);
@@ -85,9 +85,8 @@ fn bridge() -> Object {
 }
 
 fn intent(object: Object) -> Vec<wire::Update> {
-    let (service, subject) = ("network/1".to_owned(), "member/1".to_owned());
-    let part = wire::FragmentPart { service, subject, objects: encode_objects(&[object]) };
-    updates(Version::new(1, 1), Basis::Full, [part], [])
+    let id = FragmentId { service: "network/1".into(), subject: "member/1".into() };
+    updates(Version::new(1, 1), Basis::Full, [encode_part(&id, encode_objects(&[object]))], [])
 }
 
 async fn until(board: &mut watch::Receiver<Board>, condition: impl Fn(&Board) -> bool) {

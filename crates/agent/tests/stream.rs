@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +20,7 @@ use weft_agent::runner::{Host, Wake};
 use weft_agent::stream::Peers;
 use weft_agent::{Agent, Settings};
 use weft_dataplane::{
-    Driver, Key, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
+    Driver, FragmentId, Key, Link, LinkId, LinkKind, Memory, Object, ObserveError, Plan, State, StepOutcome,
 };
 use weft_net::{Capability, HostFact, HostName, L3Encapsulation};
 use weft_protocol::certificates::{Authority, Kind, Validity};
@@ -28,7 +29,7 @@ use weft_protocol::wire::agent_message::Message as FromAgent;
 use weft_protocol::wire::agents_client::AgentsClient;
 use weft_protocol::wire::agents_server::{Agents, AgentsServer};
 use weft_protocol::wire::controller_message::Message as FromController;
-use weft_protocol::{Basis, KINDS, PROTOCOL_VERSION, Version, encode_objects, updates, wire};
+use weft_protocol::{Basis, KINDS, PROTOCOL_VERSION, Version, encode_objects, encode_part, updates, wire};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -159,7 +160,7 @@ impl Session {
         self.outgoing.send(Ok(message)).await.unwrap();
     }
 
-    async fn update(&self, version: Version, basis: Basis, parts: Vec<wire::FragmentPart>) {
+    async fn update(&self, version: Version, basis: Basis, parts: Vec<Bytes>) {
         for update in updates(version, basis, parts, []) {
             self.send(FromController::Update(update)).await;
         }
@@ -294,9 +295,9 @@ fn key(name: &str) -> Key {
     bridge(name).key()
 }
 
-fn part(name: &str) -> wire::FragmentPart {
-    let (service, subject) = ("network/1".to_owned(), format!("member/{name}"));
-    wire::FragmentPart { service, subject, objects: encode_objects(&[bridge(name)]) }
+fn part(name: &str) -> Bytes {
+    let id = FragmentId { service: "network/1".into(), subject: format!("member/{name}").into() };
+    encode_part(&id, encode_objects(&[bridge(name)]))
 }
 
 const ONE: Version = Version::new(1, 1);

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! controller                                                                agent
-//! Fragment ── encode_objects ──> wire::Update ══ gRPC, mutual TLS ══> decode_fragment ──> Fragment, UnknownKind
+//! Fragment ── encode_part ──> wire::Update ══ gRPC, mutual TLS ══> decode_part, decode_fragment ──> Fragment, UnknownKind
 //!                                                                      (certificates: issue · tls: load, peer_host)
 //! ```
 
@@ -19,7 +19,7 @@ mod update;
 mod tests;
 
 pub use error::DecodeError;
-pub use objects::{KINDS, UnknownKind, decode_fragment, encode_objects};
+pub use objects::{KINDS, UnknownKind, decode_fragment, decode_part, encode_objects, encode_part};
 pub use update::{Basis, Version, updates};
 
 /// The version of the protocol that this crate speaks. It rises only where a peer has to behave differently.

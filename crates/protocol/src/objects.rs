@@ -71,11 +71,28 @@ const OBJECT_KINDS: RangeInclusive<u32> = 1..=999;
 const LINK_KINDS: RangeInclusive<u32> = 16..=999;
 const LINK: u32 = 2;
 
-/// The objects as an `ObjectList`: encoded once, sent to many.
+/// The objects as an `ObjectList`.
 #[must_use]
 pub fn encode_objects(objects: &[Object]) -> Bytes {
     let objects = objects.iter().map(|object| wire::Object { kind: Some(to_wire(object)) }).collect();
     wire::ObjectList { objects }.encode_to_vec().into()
+}
+
+/// What a fragment with this `ObjectList` is in an update, as [`updates`](crate::updates) takes it: encoded once, sent to many.
+#[must_use]
+pub fn encode_part(id: &FragmentId, objects: Bytes) -> Bytes {
+    let (service, subject) = (id.service.to_string(), id.subject.to_string());
+    wire::FragmentPart { service, subject, objects }.encode_to_vec().into()
+}
+
+/// Which fragment a part of an update is, and its objects as an `ObjectList`.
+///
+/// # Errors
+/// When the bytes are no `FragmentPart`.
+pub fn decode_part(part: Bytes) -> Result<(FragmentId, Bytes), DecodeError> {
+    let part = wire::FragmentPart::decode(part)
+        .map_err(|error| FieldError::new("upserts", error).at("fragment part"))?;
+    Ok((FragmentId { service: part.service.into(), subject: part.subject.into() }, part.objects))
 }
 
 /// The fragment in an `ObjectList`, without the objects of unknown kinds, and those.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 use crate::wire;
 
 /// A point in the controller's model. Compare with [`Self::is_before`]; equality is of the very content.
@@ -85,19 +87,18 @@ const UPDATE_BYTES: usize = 512 * 1024;
 /// One version as messages of bounded size, in the order in which they must be sent; the last says `complete`.
 ///
 /// There is at least one, so that a version which changes nothing for a host is told to it as well. `removals` must be empty
-/// if the basis is [`Basis::Full`]. A message is larger than half a mebibyte only if a single fragment is.
+/// if the basis is [`Basis::Full`]. `upserts` are parts as [`encode_part`](crate::encode_part) makes them. A message is larger than half a mebibyte only if a single fragment is.
 #[must_use]
 pub fn updates(
     version: Version,
     basis: Basis,
-    upserts: impl IntoIterator<Item = wire::FragmentPart>,
+    upserts: impl IntoIterator<Item = Bytes>,
     removals: impl IntoIterator<Item = wire::FragmentId>,
 ) -> Vec<wire::Update> {
     let mut cutter = Cutter { version, basis, messages: Vec::new(), bytes: 0 };
     cutter.begin();
     for upsert in upserts {
-        let bytes = upsert.objects.len() + upsert.service.len() + upsert.subject.len();
-        cutter.room_for(bytes).upserts.push(upsert);
+        cutter.room_for(upsert.len()).upserts.push(upsert);
     }
     for removal in removals {
         let bytes = removal.service.len() + removal.subject.len();
@@ -145,12 +146,11 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use prost::Message;
 
-    fn part(subject: usize, bytes: usize) -> wire::FragmentPart {
+    fn part(subject: usize, bytes: usize) -> Bytes {
         let (service, subject) = ("network/1".to_owned(), format!("port/{subject}"));
-        wire::FragmentPart { service, subject, objects: Bytes::from(vec![0; bytes]) }
+        wire::FragmentPart { service, subject, objects: vec![0; bytes].into() }.encode_to_vec().into()
     }
 
     #[test]

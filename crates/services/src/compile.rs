@@ -131,6 +131,8 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// What comes before all others.
+    pub const MIN: Self = Self::Row(RowKey::Resource(RowKind::Host, Id::MIN));
     const PREFIX: &str = "prefix/";
     const MAC: &str = "mac/";
     const ENDPOINT: &str = "endpoint/";

@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
-use weft_dataplane::{LinkId, LinkKind, Namespace, Object};
+use weft_dataplane::{FragmentId, LinkId, LinkKind, Namespace, Object};
 use weft_net::Mac;
 use weft_protocol::tls::TlsIdentity;
 use weft_protocol::wire::agent_message::Message as FromAgent;
 use weft_protocol::wire::agents_server::{Agents, AgentsServer};
 use weft_protocol::wire::controller_message::Message as FromController;
-use weft_protocol::{Basis, Version, encode_objects, updates, wire};
+use weft_protocol::{Basis, Version, encode_objects, encode_part, updates, wire};
 
 use crate::daemon::{certificates, start_agent};
 use crate::figure::{Figure, median, milliseconds};
@@ -118,7 +119,7 @@ impl Agents for Service {
 }
 
 /// 200 links in 20 namespaces, and forwarding entries up to 10,000 objects; one fragment to a namespace and to an entry.
-fn intent() -> anyhow::Result<Vec<wire::FragmentPart>> {
+fn intent() -> anyhow::Result<Vec<Bytes>> {
     let mut objects = vec![vec![link("vx1", vxlan(1)?)?]];
     for number in 0..NAMESPACES {
         let mut of_namespace = vec![Object::Namespace(format!("n{number}").parse()?)];
@@ -134,10 +135,9 @@ fn intent() -> anyhow::Result<Vec<wire::FragmentPart>> {
     for number in 0..u32::try_from(OBJECTS - count)? {
         objects.push(vec![forwarding_entry(number)?]);
     }
-    let part = |(number, objects): (usize, Vec<Object>)| wire::FragmentPart {
-        service: "network/bench".to_owned(),
-        subject: format!("subject/{number}"),
-        objects: encode_objects(&objects),
+    let part = |(number, objects): (usize, Vec<Object>)| {
+        let subject = format!("subject/{number}").into();
+        encode_part(&FragmentId { service: "network/bench".into(), subject }, encode_objects(&objects))
     };
     Ok(objects.into_iter().enumerate().map(part).collect())
 }

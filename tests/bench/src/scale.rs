@@ -208,7 +208,7 @@ impl<'a> Comparison<'a> {
         let concerned = [before, after].into_iter().flat_map(|model| compile::followers(model, service));
         let mut sent = BTreeMap::new();
         for delivery in deliveries {
-            if sent.insert(delivery.host.clone(), read(delivery)).is_some() {
+            if sent.insert(delivery.host.clone(), read(delivery)?).is_some() {
                 bail!("{} is sent two updates of one change", delivery.host);
             }
         }
@@ -256,14 +256,15 @@ impl<'a> Comparison<'a> {
     }
 }
 
-fn read(delivery: &Delivery) -> Sent {
+fn read(delivery: &Delivery) -> Result<Sent, prost::DecodeError> {
     let mut sent = Sent::default();
     for update in &delivery.updates {
         for part in &update.upserts {
-            sent.upserts.insert((part.service.clone(), part.subject.clone()), part.objects.to_vec());
+            let part = wire::FragmentPart::decode(part.clone())?;
+            sent.upserts.insert((part.service, part.subject), part.objects.to_vec());
         }
         let removals = update.removals.iter().map(|id| (id.service.clone(), id.subject.clone()));
         sent.removals.extend(removals);
     }
-    sent
+    Ok(sent)
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weft_dataplane::Memory;
-use weft_protocol::{Basis, encode_objects, updates, wire};
+use weft_protocol::{Basis, encode_objects, encode_part, updates};
 
 use super::*;
 use crate::assembly::Taken;
@@ -114,9 +114,8 @@ fn a_crash_between_the_parts_of_an_update_leaves_the_last_complete_intent() {
     let directory = tempfile::tempdir().unwrap();
     let (file, _) = open(directory.path());
     let part = |subject: &str| {
-        let objects = encode_objects(&[weft_dataplane::Object::Namespace(subject.parse().unwrap())]);
-        let (service, subject) = ("network/1".to_owned(), subject.to_owned());
-        wire::FragmentPart { service, subject, objects }
+        let namespace = weft_dataplane::Object::Namespace(subject.parse().unwrap());
+        encode_part(&id("network/1", subject), encode_objects(&[namespace]))
     };
     let mut agent = Reconciler::new(Memory::default());
     let Taken::Whole(first) = agent.take(updates(Version::new(1, 1), Basis::Full, [part("a")], []).remove(0))

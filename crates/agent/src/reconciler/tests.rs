@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use weft_dataplane::conformance::random_state;
 use weft_dataplane::{BridgePort, Link, LinkId, LinkKind, Memory, Neighbour, Step, StepError, StepOutcome};
 use weft_net::{Capability, Mac};
-use weft_protocol::{Basis, encode_objects, updates};
+use weft_protocol::{Basis, encode_objects, encode_part, updates};
 
 use super::*;
 use crate::drift::Found;
@@ -73,12 +73,8 @@ fn adopted(tap: &str) -> [Object; 2] {
     [Object::ForeignLink(link), Object::BridgePort(port)]
 }
 
-fn part(subject: &str, objects: &[Object]) -> wire::FragmentPart {
-    raw(subject, encode_objects(objects))
-}
-
-fn raw(subject: &str, objects: Bytes) -> wire::FragmentPart {
-    wire::FragmentPart { service: "network/1".to_owned(), subject: subject.to_owned(), objects }
+fn part(subject: &str, objects: &[Object]) -> Bytes {
+    encode_part(&id(subject), encode_objects(objects))
 }
 
 fn removal(subject: &str) -> wire::FragmentId {
@@ -89,11 +85,11 @@ fn id(subject: &str) -> FragmentId {
     FragmentId { service: "network/1".into(), subject: subject.into() }
 }
 
-fn full(version: Version, parts: Vec<wire::FragmentPart>) -> wire::Update {
+fn full(version: Version, parts: Vec<Bytes>) -> wire::Update {
     updates(version, Basis::Full, parts, []).remove(0)
 }
 
-fn step(base: u64, revision: u64, parts: Vec<wire::FragmentPart>) -> wire::Update {
+fn step(base: u64, revision: u64, parts: Vec<Bytes>) -> wire::Update {
     updates(Version::new(1, revision), Basis::On(Version::new(1, base)), parts, []).remove(0)
 }
 
@@ -102,7 +98,7 @@ fn agent() -> Reconciler<Bench> {
 }
 
 /// An agent that has been given these fragments as version 1.1.
-fn agent_with(parts: Vec<wire::FragmentPart>) -> Reconciler<Bench> {
+fn agent_with(parts: Vec<Bytes>) -> Reconciler<Bench> {
     let mut agent = agent();
     for update in updates(Version::new(1, 1), Basis::Full, parts, []) {
         let complete = update.complete;
@@ -253,7 +249,7 @@ fn of_two_fragments_that_differ_the_one_that_was_not_taken_hears_of_it() {
 fn kinds_that_are_not_known_are_reported_and_the_rest_is_done() {
     // Field 50 of Object, with nothing in it.
     let unknown = [&encode_objects(&[bridge("br-1")])[..], &[0x0a, 3, 0x92, 0x03, 0]].concat();
-    let mut agent = agent_with(vec![raw("a", unknown.into())]);
+    let mut agent = agent_with(vec![encode_part(&id("a"), unknown.into())]);
     let report = agent.turn(at(0));
     assert!(report.at_rest && report.steps_done == 1);
     check_not_done(
@@ -268,7 +264,7 @@ fn kinds_that_are_not_known_are_reported_and_the_rest_is_done() {
 fn a_fragment_that_cannot_be_read_stays_what_it_was() {
     let mut agent = agent_with(vec![part("a", &[bridge("br-1")])]);
     agent.turn(at(0));
-    let bad = raw("a", Bytes::from_static(&[0xff]));
+    let bad = encode_part(&id("a"), Bytes::from_static(&[0xff]));
     let unreadable = expect![[r#"
         a Failed [] it cannot be read: object list: objects: failed to decode Protobuf message: invalid varint (+0)
     "#]];

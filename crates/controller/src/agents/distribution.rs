@@ -3,17 +3,17 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use weft_dataplane::FragmentId;
 use weft_net::{HostName, IfName};
-use weft_protocol::{Basis, encode_objects, updates, wire};
+use weft_protocol::{Basis, updates, wire};
 use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
 use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
+use super::encoded::{Encoded, EncodedFragments};
 use super::outcome::{NotDone, Outcome, differing, is_told, outcome};
 
 /// What one host is to be sent.
@@ -81,33 +81,11 @@ impl HostState {
     }
 }
 
-/// A fragment as it is sent.
-struct Encoded {
-    service: String,
-    subject: String,
-    at: BTreeMap<HostName, Bytes>,
-    elsewhere: Bytes,
-}
-
-impl Encoded {
-    fn of(key: &FragmentKey, compiled: Compiled) -> Arc<Self> {
-        let FragmentId { service, subject } = key.id();
-        let (service, subject) = (service.to_string(), subject.to_string());
-        let at = compiled.at.into_iter().map(|(home, objects)| (home, encode_objects(&objects)));
-        let elsewhere = encode_objects(&compiled.elsewhere);
-        Arc::new(Self { service, subject, at: at.collect(), elsewhere })
-    }
-
-    fn objects_on(&self, host: &HostName) -> Bytes {
-        self.at.get(host).unwrap_or(&self.elsewhere).clone()
-    }
-}
-
 /// What commits are to hosts, worked out from the model before them and their writes alone: nobody has to wait for that.
 pub struct Advance {
     model: Model,
     reached: Reached,
-    encoded: Vec<(FragmentKey, Option<Arc<Encoded>>)>,
+    encoded: Vec<(FragmentKey, Option<Encoded>)>,
     deltas: BTreeMap<HostName, HostDelta>,
     /// Hosts that are no longer known.
     gone: Vec<HostName>,
@@ -185,14 +163,12 @@ impl Advance {
     }
 }
 
-type EncodedFragments = Vec<(FragmentKey, Option<Arc<Encoded>>)>;
-
 /// The touched fragments, encoded, and what each host is to be sent of them.
 fn work_out(
     before: &Model,
     after: &Model,
     changed: &Changed,
-) -> (EncodedFragments, BTreeMap<HostName, HostDelta>) {
+) -> (Vec<(FragmentKey, Option<Encoded>)>, BTreeMap<HostName, HostDelta>) {
     let Deltas { hosts, compiled } = compile::deltas(before, after, changed.touched(before, after));
     let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
         let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
@@ -210,7 +186,7 @@ pub struct Distribution {
     /// The turn of facts before which none of this process is.
     turns_from: u64,
     hosts: BTreeMap<HostName, HostState>,
-    encoded: HashMap<FragmentKey, Option<Arc<Encoded>>>,
+    encoded: EncodedFragments,
     connections: u64,
     /// What was handed out last, oldest first.
     recent: VecDeque<Recent>,
@@ -250,7 +226,7 @@ impl Distribution {
             reached: Reached { version, turn: 0 },
             turns_from,
             hosts: BTreeMap::new(),
-            encoded: HashMap::new(),
+            encoded: EncodedFragments::default(),
             connections: 0,
             recent: VecDeque::new(),
         }
@@ -335,10 +311,7 @@ impl Distribution {
         }
         (self.model, self.reached) = (model, reached);
         for (key, encoded) in encoded {
-            match encoded {
-                Some(_) => self.encoded.insert(key, encoded),
-                None => self.encoded.remove(&key),
-            };
+            self.encoded.set(key, encoded);
         }
         let deliveries = deltas.into_iter().filter_map(|(host, delta)| self.deliver(host, &delta)).collect();
         for host in gone {
@@ -368,11 +341,8 @@ impl Distribution {
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
         let (reached, to) = (self.reached, self.to_wire(self.reached));
-        let (model, encoded) = (&self.model, &self.encoded);
-        let is_home = |key: &FragmentKey| match encoded.get(key) {
-            Some(encoded) => encoded.as_ref().is_some_and(|encoded| encoded.at.contains_key(&host)),
-            None => compile::compile(model, key).is_some_and(|compiled| compiled.is_home(&host)),
-        };
+        let (model, encoded) = (&self.model, &mut self.encoded);
+        let mut is_home = |key: &FragmentKey| encoded.get(model, key).is_some_and(|one| one.is_home(&host));
         let state = self.hosts.entry(host.clone()).or_default();
         for key in delta.upserts.iter().filter(|key| is_home(key)) {
             state.settled.remove(key);
@@ -394,25 +364,9 @@ impl Distribution {
         Some(Delivery { host, updates })
     }
 
-    fn parts(&mut self, host: &HostName, keys: &[FragmentKey]) -> Vec<wire::FragmentPart> {
-        let mut parts = Vec::with_capacity(keys.len());
-        for key in keys {
-            let Some(encoded) = self.encode(key) else { continue };
-            let objects = encoded.objects_on(host);
-            let (service, subject) = (encoded.service.clone(), encoded.subject.clone());
-            parts.push(wire::FragmentPart { service, subject, objects });
-        }
-        parts
-    }
-
-    /// A fragment as it is sent, compiled and encoded once for all who follow it.
-    fn encode(&mut self, key: &FragmentKey) -> Option<Arc<Encoded>> {
-        if let Some(known) = self.encoded.get(key) {
-            return known.clone();
-        }
-        let encoded = compile::compile(&self.model, key).map(|compiled| Encoded::of(key, compiled));
-        self.encoded.insert(key.clone(), encoded.clone());
-        encoded
+    fn parts(&mut self, host: &HostName, keys: &[FragmentKey]) -> Vec<Bytes> {
+        let part = |key| self.encoded.get(&self.model, key)?.on(host).cloned();
+        keys.iter().filter_map(part).collect()
     }
 
     /// An agent has come, and has the intent of version `have`: answers its connection and what it is sent.
@@ -479,11 +433,10 @@ impl Distribution {
     }
 
     fn whole_intent(&mut self, host: &HostName) -> Vec<wire::Update> {
-        let services = compile::followed_by(&self.model, host);
-        let keys: Vec<FragmentKey> =
-            services.into_iter().flat_map(|service| compile::fragments_of(&self.model, service)).collect();
-        let parts = self.parts(host, &keys);
-        let parts = parts.into_iter().filter(|part| !part.objects.is_empty());
+        let mut parts = Vec::new();
+        for service in compile::followed_by(&self.model, host) {
+            parts.extend(self.encoded.all_on(&self.model, service, host).cloned());
+        }
         updates(self.to_wire(self.reached), Basis::Full, parts, [])
     }
 

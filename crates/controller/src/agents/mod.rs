@@ -3,6 +3,7 @@
 //! [`Distribution`] is pure: events and reports in, updates out. `server.rs` is the gRPC end; `feed.rs` follows the store.
 
 mod distribution;
+mod encoded;
 mod feed;
 mod outcome;
 mod reports;

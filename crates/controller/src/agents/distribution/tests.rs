@@ -1,5 +1,7 @@
 //! What is known of hosts by what their agents say.
 
+use weft_dataplane::FragmentId;
+
 use super::*;
 
 #[test]

@@ -1,0 +1,87 @@
+//! Fragments as they are sent: compiled and encoded once for all hosts that follow them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use weft_dataplane::Object;
+use weft_net::HostName;
+use weft_protocol::{encode_objects, encode_part};
+use weft_services::Model;
+use weft_services::compile::{self, Compiled, FragmentKey, ServiceKey, Subject};
+
+/// A fragment as it is sent.
+pub(super) struct Encoded {
+    /// To the hosts that its subject is on, in order; `None`: it puts nothing on that host.
+    at: Box<[(HostName, Option<Bytes>)]>,
+    /// To every other.
+    elsewhere: Option<Bytes>,
+}
+
+impl Encoded {
+    pub(super) fn of(key: &FragmentKey, compiled: Compiled) -> Self {
+        let id = key.id();
+        let encode =
+            |objects: &[Object]| (!objects.is_empty()).then(|| encode_part(&id, encode_objects(objects)));
+        let at = compiled.at.into_iter().map(|(home, objects)| (home, encode(&objects)));
+        Self { at: at.collect(), elsewhere: encode(&compiled.elsewhere) }
+    }
+
+    /// What this host is sent, unless the fragment puts nothing on it.
+    pub(super) fn on(&self, host: &HostName) -> Option<&Bytes> {
+        match self.at.binary_search_by(|(home, _)| home.cmp(host)) {
+            Ok(home) => self.at[home].1.as_ref(),
+            Err(_) => self.elsewhere.as_ref(),
+        }
+    }
+
+    /// Whether its subject is on this host.
+    pub(super) fn is_home(&self, host: &HostName) -> bool {
+        self.at.binary_search_by(|(home, _)| home.cmp(host)).is_ok()
+    }
+}
+
+/// The fragments that were needed so far, as they are now.
+#[derive(Default)]
+pub(super) struct EncodedFragments {
+    /// `None`: it puts nothing on any host.
+    known: BTreeMap<FragmentKey, Option<Encoded>>,
+    /// The instances of services of which every fragment is known.
+    whole: HashSet<ServiceKey>,
+}
+
+impl EncodedFragments {
+    /// Takes over what a fragment is now.
+    pub(super) fn set(&mut self, key: FragmentKey, encoded: Option<Encoded>) {
+        match encoded {
+            Some(_) => self.known.insert(key, encoded),
+            None => self.known.remove(&key),
+        };
+    }
+
+    /// A fragment of this model.
+    pub(super) fn get(&mut self, model: &Model, key: &FragmentKey) -> Option<&Encoded> {
+        if !self.known.contains_key(key) {
+            let compiled = compile::compile(model, key);
+            let encoded = compiled.map(|compiled| Encoded::of(key, compiled));
+            self.known.insert(key.clone(), encoded);
+        }
+        self.known.get(key)?.as_ref()
+    }
+
+    /// All fragments of an instance of a service in this model that put something on this host, as it is sent them.
+    pub(super) fn all_on(
+        &mut self,
+        model: &Model,
+        service: ServiceKey,
+        host: &HostName,
+    ) -> impl Iterator<Item = &Bytes> {
+        if self.whole.insert(service) {
+            for key in compile::fragments_of(model, service) {
+                self.get(model, &key);
+            }
+        }
+        let of_service = self.known.range(FragmentKey { service, subject: Subject::MIN }..);
+        let of_service = of_service.take_while(move |(key, _)| key.service == service);
+        of_service.filter_map(|(_, encoded)| encoded.as_ref()?.on(host))
+    }
+}

@@ -129,6 +129,11 @@ fn options_of_a_session_are_shown_as_they_were_asked_for_and_go_together() {
         "extended_next_hop": true, "peer_port": 1179, "local_ip": "192.0.2.9", "connect_retry_seconds": 30,
         "prefix_limit": 1000, "prefix_limits": [{"family": "evpn", "limit": null}, {"family": "ipv4-unicast", "limit": 5}],
         "prefix_limit_idle_seconds": 60, "restart_time_seconds": 240, "long_lived_stale_time_seconds": 3600,
+        "import_policy": [{
+            "verdict": "accept", "families": ["evpn"], "prefixes": ["10.0.0.0/8"], "length_min": 8, "length_max": 32,
+            "route_targets": ["64512:1"], "communities": ["64512:2"], "local_pref": 50, "multi_exit_disc": null,
+            "add_communities": ["64512:3"],
+        }],
     });
     let made = peer(&mut site, options.clone()).unwrap();
     for (name, value) in options.as_object().unwrap() {
@@ -183,6 +188,43 @@ fn options_of_a_session_are_shown_as_they_were_asked_for_and_go_together() {
             "needs graceful_restart",
         ),
         (json!({"connect_retry_seconds": 0}), "connect_retry_seconds", "range"),
+        (json!({"import_policy": [{}]}), "import_policy[0].verdict", "not given"),
+        (
+            json!({"import_policy": [{"verdict": "drop"}]}),
+            "import_policy[0].verdict",
+            "not one of accept, reject",
+        ),
+        (
+            json!({"export_policy": [{"verdict": "accept"}, {"verdict": "reject", "local_pref": 1}]}),
+            "export_policy[1].verdict",
+            "is not changed",
+        ),
+        (
+            json!({"export_policy": [{"verdict": "reject", "communities": ["1:2", "1:70000"]}]}),
+            "export_policy[0].communities[1]",
+            "'1:70000' is not a community",
+        ),
+        (
+            json!({"import_policy": [{"verdict": "reject", "length_max": 24}]}),
+            "import_policy[0].length_max",
+            "there are no prefixes",
+        ),
+        (
+            json!({"import_policy": [{"verdict": "reject", "prefixes": ["10.0.0.0/8"], "length_max": 64}]}),
+            "import_policy[0].length_max",
+            "no prefix within '10.0.0.0/8' has a length of 64",
+        ),
+        (
+            json!({"import_policy": [{"verdict": "reject", "prefixes": ["10.0.0.0/8"], "length_min": 24,
+                "length_max": 16}]}),
+            "import_policy[0].length_max",
+            "'16' is less than length_min",
+        ),
+        (
+            json!({"import_policy": [{"verdict": "reject", "prefix": "10.0.0.0/8"}]}),
+            "import_policy[0]",
+            "it has 'prefix'",
+        ),
     ] {
         let refusal = peer(&mut site, bad).unwrap_err();
         let is_told = refusal.message.contains(&format!("for {field}. ")) && refusal.message.contains(says);

@@ -40,6 +40,13 @@ fn peer(bench: &Bench, speaker: &str, attributes: &Value) -> String {
     peer
 }
 
+/// Changes a peer.
+fn set(bench: &Bench, peer: &str, attributes: &Value) {
+    let answer =
+        bench.http().ask("PUT", &format!("/v2.0/bgp-peers/{peer}"), &json!({ "bgp_peer": attributes }));
+    assert_eq!(answer.status, 200, "{}", answer.json());
+}
+
 /// A node of the management network.
 fn node(bench: &Bench, name: &str, number: u8) -> Node {
     let node = Node::new(bench, name);
@@ -255,9 +262,15 @@ fn a_limit_of_one_family_does_not_count_the_routes_of_others() {
         0,
         "the other is left alone"
     );
-    // With a greater limit of that family it is let in again.
-    let more = json!({"bgp_peer": {"prefix_limits": [{"family": "ipv4-unicast", "limit": 5}]}});
-    let answer = bench.http().ask("PUT", &format!("/v2.0/bgp-peers/{limited_id}"), &more);
-    assert_eq!(answer.status, 200, "{}", answer.json());
+    // What policy rejects does not count: with one it is let in again.
+    let policy =
+        json!([{"verdict": "reject", "prefixes": ["10.51.0.0/16", "10.52.0.0/16"]}, {"verdict": "accept"}]);
+    set(&bench, &limited_id, &json!({ "import_policy": policy }));
+    until("one is let in", WITHIN, || (received(limited, "ipv4-unicast")? == (1, Some(2))).then_some(()));
+    assert!(is_established(&bench, limited));
+    set(&bench, &limited_id, &json!({"import_policy": []}));
+    until("the session ends again", WITHIN, || (!is_established(&bench, limited)).then_some(()));
+    // With a greater limit of that family, too.
+    set(&bench, &limited_id, &json!({"prefix_limits": [{"family": "ipv4-unicast", "limit": 5}]}));
     until("three are let in", WITHIN, || (received(limited, "ipv4-unicast")? == (3, Some(5))).then_some(()));
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+use weft_bgp::policy::{self, Edits, Policy, PrefixRange, Rule};
 use weft_bgp::session::GracefulConfig;
 use weft_bgp::speaker::{AcceptConfig, FamilyConfig, PeerAsn, PeerConfig, SpeakerConfig};
 use weft_bgp::wire;
-use weft_services::bgp::{AuthType, BgpPeer, BgpSpeaker, Family, PeerPlace};
+use weft_services::bgp::{AuthType, BgpPeer, BgpSpeaker, Community, Family, PeerPlace, PolicyRule, Verdict};
 use weft_services::{Id, Model};
 
 /// A speaker as it is to be. Its configuration is without those who may come by themselves: they change while it runs.
@@ -64,7 +66,7 @@ fn peer_config(peer: &BgpPeer, address: IpAddr) -> PeerConfig {
     let mut config = PeerConfig::new(address, PeerAsn::Exactly(peer.remote_as), &[]);
     config.port = peer.peer_port;
     config.local_address = peer.local_ip;
-    config.families = peer.families.iter().map(|of| family(peer, *of)).collect();
+    config.families = peer.families.iter().map(|of| family_config(peer, *of)).collect();
     config.hold_time_s = peer.hold_time_seconds;
     config.connect_retry_ms = u32::from(peer.connect_retry_seconds) * 1000;
     config.is_passive = peer.passive;
@@ -80,24 +82,57 @@ fn peer_config(peer: &BgpPeer, address: IpAddr) -> PeerConfig {
     config.graceful_restart = peer.graceful_restart.then_some(restart);
     let key = peer.password.as_ref().filter(|_| peer.auth_type == AuthType::Md5);
     config.md5_key = key.map(|key| key.reveal().to_owned().into());
+    config.import = policy(&peer.import_policy);
+    config.export = policy(&peer.export_policy);
     config
 }
 
-fn family(peer: &BgpPeer, family: Family) -> FamilyConfig {
-    let of = match family {
+/// The policy that rules make; without rules there is none, and all goes through.
+fn policy(rules: &[PolicyRule]) -> Option<Policy> {
+    (!rules.is_empty()).then(|| Policy(rules.iter().map(rule).collect()))
+}
+
+fn rule(rule: &PolicyRule) -> Rule {
+    let communities =
+        |all: &[Community]| all.iter().map(|one| wire::Community(one.get())).collect::<Vec<_>>();
+    let PolicyRule { length_min, length_max, .. } = *rule;
+    let range = |prefix: &IpNet| PrefixRange { prefix: *prefix, length_min, length_max };
+    Rule {
+        families: rule.families.iter().map(|of| family(*of)).collect(),
+        prefixes: rule.prefixes.iter().map(range).collect(),
+        route_targets: rule.route_targets.clone(),
+        communities: communities(&rule.communities),
+        verdict: match rule.verdict {
+            Verdict::Accept => policy::Verdict::Accept,
+            Verdict::Reject => policy::Verdict::Reject,
+        },
+        set: Edits {
+            local_pref: rule.local_pref,
+            multi_exit_disc: rule.multi_exit_disc,
+            add_communities: communities(&rule.add_communities),
+            next_hop: None,
+        },
+    }
+}
+
+const fn family(family: Family) -> wire::Family {
+    match family {
         Family::Ipv4Unicast => wire::Family::Ipv4Unicast,
         Family::Ipv6Unicast => wire::Family::Ipv6Unicast,
         Family::Vpnv4 => wire::Family::Vpnv4,
         Family::Vpnv6 => wire::Family::Vpnv6,
         Family::Evpn => wire::Family::Evpn,
         Family::RouteTarget => wire::Family::RouteTarget,
-    };
+    }
+}
+
+fn family_config(peer: &BgpPeer, of: Family) -> FamilyConfig {
     FamilyConfig {
-        family: of,
-        prefix_limit: peer.prefix_limit_of(family),
-        add_path_receive: peer.add_path_receive.contains(&family),
-        add_path_send: peer.add_path_send.contains(&family),
-        extended_next_hop: peer.extended_next_hop && family.is_of_ipv4(),
+        family: family(of),
+        prefix_limit: peer.prefix_limit_of(of),
+        add_path_receive: peer.add_path_receive.contains(&of),
+        add_path_send: peer.add_path_send.contains(&of),
+        extended_next_hop: peer.extended_next_hop && of.is_of_ipv4(),
     }
 }
 
@@ -139,6 +174,12 @@ mod tests {
                 "local_ip": "192.0.2.9", "connect_retry_seconds": 30, "hold_time_seconds": 9, "ttl_security": 2,
                 "prefix_limit": 1000, "prefix_limits": [{"family": "evpn", "limit": 5}, {"family": "vpnv6", "limit": null}],
                 "prefix_limit_idle_seconds": 60, "restart_time_seconds": 240, "long_lived_stale_time_seconds": 3600,
+                "import_policy": [
+                    {"verdict": "reject", "families": ["evpn"], "prefixes": ["10.0.0.0/8"], "length_min": 9, "length_max": 32},
+                    {"verdict": "accept", "route_targets": ["64512:1"], "communities": ["64512:2"], "local_pref": 50,
+                        "multi_exit_disc": 7, "add_communities": ["64512:3"]},
+                ],
+                "export_policy": [{"verdict": "reject"}],
                 "auth_type": "md5", "password": "hunter2", "route_reflector_client": true, "passive": true,
             })],
         );
@@ -165,6 +206,14 @@ mod tests {
             is_route_reflector_client: true,
             next_hop_self: Some(false),
             prefix_limit_idle_hold_s: Some(60),
+            // In the words of the library's own configuration.
+            import: Some(serde_json::from_value(json!([
+                {"families": ["evpn"], "prefixes": [{"prefix": "10.0.0.0/8", "length_min": 9, "length_max": 32}],
+                    "verdict": "reject"},
+                {"route_targets": ["64512:1"], "communities": ["64512:2"], "verdict": "accept",
+                    "set": {"local_pref": 50, "multi_exit_disc": 7, "add_communities": ["64512:3"]}},
+            ])).unwrap()),
+            export: Some(serde_json::from_value(json!([{"verdict": "reject"}])).unwrap()),
             ..PeerConfig::new([192, 0, 2, 1].into(), PeerAsn::Exactly(64_900.into()), &[])
         };
         assert_eq!(wanted.neighbors.peers, [(expected.address, expected)].into());

@@ -11,6 +11,7 @@ use weft_net::Asn;
 
 use super::family::Family;
 use super::peer_spec::Spec;
+use super::policy::PolicyRule;
 use super::speaker;
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, typed};
@@ -78,6 +79,12 @@ pub struct BgpPeer {
     /// How long routes of either side are the last choice after that (RFC 9494), in seconds; 0: not at all.
     #[serde(default)]
     pub long_lived_stale_time_seconds: u32,
+    /// What is taken of its routes; without rules all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_policy: Vec<PolicyRule>,
+    /// What it is told; without rules all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub export_policy: Vec<PolicyRule>,
 }
 
 /// Where peers are.
@@ -208,6 +215,8 @@ impl Resource for BgpPeers {
         map.insert("graceful_restart".into(), json!(peer.graceful_restart));
         map.insert("restart_time_seconds".into(), json!(peer.restart_time_seconds));
         map.insert("long_lived_stale_time_seconds".into(), json!(peer.long_lived_stale_time_seconds));
+        map.insert("import_policy".into(), json!(peer.import_policy));
+        map.insert("export_policy".into(), json!(peer.export_policy));
         Some(map)
     }
 

@@ -9,6 +9,7 @@ use weft_net::Asn;
 
 use super::family::{FAMILY, Family};
 use super::peer::{AuthType, BgpPeer, BgpPeers, PeerPlace};
+use super::policy::{RULES, RuleSpec, rules};
 use crate::attribute::{Attribute, AttributeType};
 use crate::change::Named;
 use crate::standard::standard_attributes;
@@ -157,6 +158,13 @@ impl BgpPeers {
             "0",
             "How long routes of either side are the last choice after that (RFC 9494); 0: not at all",
         ),
+        Attribute::with_default(
+            "import_policy",
+            RULES,
+            "[]",
+            "What is taken of its routes: the first rule that matches decides, none rejects; without rules all",
+        ),
+        Attribute::with_default("export_policy", RULES, "[]", "What it is told, by the same rules"),
     ];
 }
 
@@ -190,6 +198,8 @@ pub(super) struct Spec {
     graceful_restart: bool,
     restart_time_seconds: u16,
     long_lived_stale_time_seconds: u32,
+    import_policy: Vec<RuleSpec>,
+    export_policy: Vec<RuleSpec>,
 }
 
 #[derive(serde::Deserialize)]
@@ -241,6 +251,8 @@ impl Spec {
             graceful_restart: self.graceful_restart,
             restart_time_seconds: self.restart_time_seconds,
             long_lived_stale_time_seconds: self.long_lived_stale_time_seconds,
+            import_policy: rules("import_policy", self.import_policy)?,
+            export_policy: rules("export_policy", self.export_policy)?,
         })
     }
 

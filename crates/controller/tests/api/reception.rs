@@ -166,3 +166,29 @@ async fn who_comes_from_a_range_reaches_the_speaker_with_the_narrowest_and_nobod
     // NOTIFICATION, Cease, connection rejected (RFC 4486 §4).
     assert_eq!(answer.get(18..21), Some(&[3, 6, 5][..]), "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_speaker_that_cannot_begin_is_an_alarm_until_nobody_wants_it() {
+    let controller = Controller::start().await;
+    let free = TcpListener::bind("127.78.5.1:0").unwrap();
+    let to = free.local_addr().unwrap();
+    drop(free);
+    speaker(&controller, 64_512, json!({"peer_ip": "127.78.5.2", "remote_as": 64_900, "passive": true}))
+        .await;
+    // It is nobody's identifier (RFC 6286 §2.1).
+    let config = BgpConfig { listen: vec![to], router_id: [0, 0, 0, 0].into(), deferral_time_s: 0 };
+    tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
+    let told = alarms(&controller).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].0.starts_with("BGP speaker ") && told[0].0.contains(": router_id: "), "{told:?}");
+    assert!(controller.site.speakers.all().is_empty());
+    let id = controller.get("/v2.0/bgp-speakers").await.json()["bgp_speakers"][0]["id"].clone();
+    let path = format!("/v2.0/bgp-speakers/{}", id.as_str().unwrap());
+    assert_eq!(controller.send("DELETE", &path, &[], b"").await.status, 204);
+    let settled = async {
+        while !alarms(&controller).await[0].1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, settled).await.expect("the alarm is over");
+}

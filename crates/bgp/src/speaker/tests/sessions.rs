@@ -192,7 +192,7 @@ fn of_two_prefixes_the_narrower_counts_and_each_has_room_of_its_own() {
     assert_eq!(established(&network), [true; 3]);
     let mut network = hub(vec![accept("192.0.2.0/24", 1, families()), accept("192.0.2.4/31", 1, families())]);
     network.run(Duration::from_secs(30));
-    assert_eq!(established(&network)[2], true, "it has a range of its own");
+    assert!(established(&network)[2], "it has a range of its own");
     assert_eq!(established(&network).iter().filter(|is| **is).count(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! From the parts of an update to one change, which is taken over whole or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use weft_dataplane::{Fragment, FragmentId};
@@ -104,7 +105,11 @@ impl Assembly {
         }
         self.next_part += 1;
         for upsert in update.upserts {
-            let Ok((id, objects)) = decode_part(upsert) else { return false };
+            let Ok((mut id, objects)) = decode_part(upsert) else { return false };
+            // Mostly many of one service come one after the other.
+            if let Some(last) = self.upserts.last().filter(|last| last.id.service == id.service) {
+                id.service = Arc::clone(&last.id.service);
+            }
             self.upserts.push(Upsert::read(id, objects));
         }
         self.removals.extend(update.removals.iter().map(|id| fragment_id(&id.service, &id.subject)));

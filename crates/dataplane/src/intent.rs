@@ -1,5 +1,6 @@
 //! A host's intent: the fragments it follows, and their union.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +10,30 @@ use crate::{Key, Object, State};
 /// What a fragment belongs to: an instance of a service, and the subject (a port, a member host) that adds to it.
 ///
 /// Both are `kind/id` texts, such as `network/8c1f…` and `service_port/77ab…`; they say who asked for an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FragmentId {
     /// The service instance.
     pub service: Arc<str>,
     /// The subject.
     pub subject: Arc<str>,
+}
+
+/// By service, then by subject. Most that are compared share the text of their service.
+impl Ord for FragmentId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let services = if Arc::ptr_eq(&self.service, &other.service) {
+            Ordering::Equal
+        } else {
+            self.service.cmp(&other.service)
+        };
+        services.then_with(|| self.subject.cmp(&other.subject))
+    }
+}
+
+impl PartialOrd for FragmentId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for FragmentId {
@@ -38,30 +57,68 @@ pub struct Fragment {
 /// key, the one of the smaller [`FragmentId`] is taken, whatever the order of arrival, and the key is reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostIntent {
-    fragments: BTreeMap<FragmentId, Vec<Key>>,
-    asked: BTreeMap<Key, Asked>,
+    fragments: BTreeMap<FragmentId, Box<[Key]>>,
+    asked: BTreeMap<Key, Askers>,
+    /// Where they do not all ask for what is wanted.
+    disputes: BTreeMap<Key, Dispute>,
     want: State,
-    conflicts: BTreeSet<Key>,
 }
 
-/// What is asked for under one key: mostly one object, which may have very many who ask for it, such as the next router of
-/// all routes.
+/// Who asks for something under one key: of as many keys as a host has objects mostly one, and very many of some, such as the
+/// next router of all routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Askers {
+    One(FragmentId),
+    Many(BTreeSet<FragmentId>),
+}
+
+impl Askers {
+    fn insert(&mut self, id: &FragmentId) {
+        match self {
+            Self::One(one) if one == id => {}
+            Self::One(one) => *self = Self::Many(BTreeSet::from([one.clone(), id.clone()])),
+            Self::Many(many) => {
+                if !many.contains(id) {
+                    many.insert(id.clone());
+                }
+            }
+        }
+    }
+
+    /// Answers whether nobody is left.
+    fn remove(&mut self, id: &FragmentId) -> bool {
+        match self {
+            Self::One(one) => one == id,
+            Self::Many(many) => {
+                many.remove(id);
+                if let (1, Some(one)) = (many.len(), many.first()) {
+                    *self = Self::One(one.clone());
+                }
+                false
+            }
+        }
+    }
+
+    /// In order.
+    fn iter(&self) -> impl Iterator<Item = &FragmentId> {
+        let (one, many) = match self {
+            Self::One(one) => (Some(one), None),
+            Self::Many(many) => (None, Some(many)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
+/// Different objects that are asked for under one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Asked {
-    /// Each object once, with who asks for it; in the order of the first of these.
+struct Dispute {
+    /// Each once, with who asks for it; in the order of the first of these.
     objects: Vec<(Object, BTreeSet<FragmentId>)>,
 }
 
-impl Asked {
+impl Dispute {
     /// A fragment asks for this, whatever it asked for before.
     fn insert(&mut self, id: &FragmentId, object: Object) {
-        // Mostly all ask for the same: then nobody has asked for something else.
-        if let [(other, by)] = self.objects.as_mut_slice()
-            && *other == object
-        {
-            by.insert(id.clone());
-            return;
-        }
         if self.objects.iter().any(|(other, by)| *other == object && by.contains(id)) {
             return;
         }
@@ -85,29 +142,12 @@ impl Asked {
     fn sort(&mut self) {
         self.objects.sort_by(|(_, a), (_, b)| a.first().cmp(&b.first()));
     }
-
-    /// What is taken: that of the smallest fragment.
-    fn taken(&self) -> Option<&Object> {
-        self.objects.first().map(|(object, _)| object)
-    }
-
-    /// Whether all ask for the same.
-    const fn is_agreed(&self) -> bool {
-        self.objects.len() <= 1
-    }
-
-    /// Who asks, in order.
-    fn by(&self) -> impl Iterator<Item = &FragmentId> {
-        let mut all: Vec<&FragmentId> = self.objects.iter().flat_map(|(_, by)| by).collect();
-        all.sort();
-        all.into_iter()
-    }
 }
 
 impl HostIntent {
     /// Adds a fragment, in place of what it was before.
     pub fn upsert(&mut self, fragment: Fragment) {
-        let keys: Vec<Key> = fragment.objects.iter().map(Object::key).collect();
+        let keys: Box<[Key]> = fragment.objects.iter().map(Object::key).collect();
         let gone: Vec<Key> = match self.fragments.get(&fragment.id) {
             Some(before) => {
                 let now: BTreeSet<&Key> = keys.iter().collect();
@@ -117,8 +157,7 @@ impl HostIntent {
         };
         self.withdraw(&fragment.id, &gone);
         for (key, object) in keys.iter().zip(fragment.objects) {
-            self.asked.entry(key.clone()).or_default().insert(&fragment.id, object);
-            self.settle(key);
+            self.ask(&fragment.id, key, object);
         }
         self.fragments.insert(fragment.id, keys);
     }
@@ -153,50 +192,73 @@ impl HostIntent {
         self.fragments.is_empty()
     }
 
-    /// Who asked for the object with this key.
+    /// Who asked for the object with this key, in order.
     pub fn asked_by(&self, key: &Key) -> impl Iterator<Item = &FragmentId> {
-        self.asked.get(key).into_iter().flat_map(Asked::by)
+        self.asked.get(key).into_iter().flat_map(Askers::iter)
     }
 
-    /// Keys under which different objects are asked for.
-    #[must_use]
-    pub const fn conflicts(&self) -> &BTreeSet<Key> {
-        &self.conflicts
+    /// Keys under which different objects are asked for, in order.
+    pub fn conflicts(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.disputes.keys()
+    }
+
+    /// A fragment asks for this under its key, whatever it asked for before.
+    fn ask(&mut self, id: &FragmentId, key: &Key, object: Object) {
+        let Some(askers) = self.asked.get_mut(key) else {
+            self.asked.insert(key.clone(), Askers::One(id.clone()));
+            self.want.insert(object);
+            return;
+        };
+        askers.insert(id);
+        if let Some(dispute) = self.disputes.get_mut(key) {
+            dispute.insert(id, object);
+            self.settle(key);
+            return;
+        }
+        match self.want.get(key) {
+            Some(wanted) if *wanted == object => {}
+            Some(wanted) if matches!(askers, Askers::Many(_)) => {
+                let by = askers.iter().cloned().collect();
+                let mut dispute = Dispute { objects: vec![(wanted.clone(), by)] };
+                dispute.insert(id, object);
+                self.disputes.insert(key.clone(), dispute);
+                self.settle(key);
+            }
+            Some(_) | None => drop(self.want.insert(object)),
+        }
     }
 
     fn withdraw(&mut self, id: &FragmentId, keys: &[Key]) {
         for key in keys {
-            if let Some(asked) = self.asked.get_mut(key) {
-                asked.remove(id);
+            if self.asked.get_mut(key).is_some_and(|askers| askers.remove(id)) {
+                self.asked.remove(key);
+                self.want.remove(key);
             }
-            self.settle(key);
+            if let Some(dispute) = self.disputes.get_mut(key) {
+                dispute.remove(id);
+                self.settle(key);
+            }
         }
     }
 
-    /// Makes `want` and `conflicts` agree with what is asked for under one key.
+    /// Has what is wanted agree with what is disputed under one key, which may not be any more.
     fn settle(&mut self, key: &Key) {
-        let Some((taken, is_agreed)) =
-            self.asked.get(key).and_then(|asked| Some((asked.taken()?, asked.is_agreed())))
-        else {
-            self.asked.remove(key);
-            self.want.remove(key);
-            self.conflicts.remove(key);
-            return;
-        };
-        if self.want.get(key) != Some(taken) {
-            let taken = taken.clone();
-            self.want.insert(taken);
+        let Some(dispute) = self.disputes.get(key) else { return };
+        if let Some((taken, _)) = dispute.objects.first()
+            && self.want.get(key) != Some(taken)
+        {
+            self.want.insert(taken.clone());
         }
-        if is_agreed {
-            self.conflicts.remove(key);
-        } else {
-            self.conflicts.insert(key.clone());
+        if dispute.objects.len() < 2 {
+            self.disputes.remove(key);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{LinkId, Neighbour};
 
@@ -252,9 +314,54 @@ mod tests {
         // Who is taken goes, and comes back with what the other has.
         forth.remove(&id("a"));
         assert_eq!(forth.want(), &[neighbour(1, 9)].into_iter().collect());
-        assert!(forth.conflicts().is_empty());
+        assert_eq!(forth.conflicts().len(), 0);
         forth.upsert(Fragment { id: id("a"), objects: vec![neighbour(1, 9)] });
         assert_eq!((forth.conflicts().len(), asked_by(&forth).len()), (0, 2));
+    }
+
+    /// What one step asks for: a fragment's neighbours by address, each with a MAC address, or that it goes.
+    fn step() -> impl Strategy<Value = (u8, Option<BTreeMap<u8, u8>>)> {
+        (0..4_u8, proptest::option::weighted(0.75, proptest::collection::btree_map(0..3_u8, 0..3_u8, 0..4)))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_came_before_an_intent_is_what_its_fragments_ask_for(
+            steps in proptest::collection::vec(step(), 1..40),
+        ) {
+            let (mut intent, mut fragments) = (HostIntent::default(), BTreeMap::new());
+            for (subject, asked) in steps {
+                let id = id(&subject.to_string());
+                match asked {
+                    Some(asked) => {
+                        let objects = asked.iter().map(|(address, mac)| neighbour(*address, *mac)).collect();
+                        intent.upsert(Fragment { id: id.clone(), objects });
+                        fragments.insert(id, asked);
+                    }
+                    None => prop_assert_eq!(intent.remove(&id), fragments.remove(&id).is_some()),
+                }
+                prop_assert!(intent.fragments().eq(fragments.keys()));
+                let mut wanted = State::default();
+                let mut conflicts = Vec::new();
+                for address in 0..3 {
+                    let asking = fragments.iter().filter_map(|(id, asked)| Some((id, *asked.get(&address)?)));
+                    let asking: Vec<(&FragmentId, u8)> = asking.collect();
+                    let key = neighbour(address, 0).key();
+                    prop_assert!(intent.asked_by(&key).eq(asking.iter().map(|(id, _)| *id)));
+                    let Some((_, taken)) = asking.first() else { continue };
+                    wanted.insert(neighbour(address, *taken));
+                    if asking.iter().any(|(_, mac)| mac != taken) {
+                        conflicts.push(key);
+                    }
+                }
+                prop_assert_eq!(intent.want(), &wanted);
+                prop_assert!(intent.conflicts().eq(&conflicts));
+            }
+            for id in fragments.keys() {
+                intent.remove(id);
+            }
+            prop_assert_eq!(intent, HostIntent::default());
+        }
     }
 
     #[test]
@@ -265,7 +372,9 @@ mod tests {
         }
         let key = neighbour(1, 1).key();
         // Each that comes is compared with what is there once, not with all that came before.
-        assert_eq!(intent.asked[&key].objects.len(), 1);
+        assert_eq!((intent.want().len(), intent.disputes.len()), (1, 0));
         assert_eq!(intent.asked_by(&key).count(), 1000);
+        intent.upsert(Fragment { id: id("x"), objects: vec![neighbour(1, 9)] });
+        assert_eq!(intent.disputes[&key].objects.len(), 2, "each object is there once");
     }
 }

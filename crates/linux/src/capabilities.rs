@@ -8,7 +8,6 @@ use weft_dataplane::{Link, LinkId, LinkKind, PortRole, Vrf};
 use weft_net::{Capability, IfName, Mac, MplsLabel, Vni};
 
 use crate::encode::{self, Peer, Site};
-use crate::guard;
 use crate::namespace::{LOOPBACK, within_new};
 use crate::netlink::RouteSocket;
 use crate::parse::RawHop;
@@ -16,6 +15,7 @@ use crate::steer;
 use crate::tap::Tap;
 use crate::vrf::{self, VrfMode};
 use crate::wire::number::AF_INET;
+use crate::{guard, limit};
 
 const BRIDGE: u32 = 11;
 const VETH: u32 = 12;
@@ -35,6 +35,15 @@ pub(crate) fn probe(mode: VrfMode) -> io::Result<BTreeSet<Capability>> {
             }
         }
         Ok(found)
+    })
+}
+
+/// Whether questions for neighbours can be counted: older kernels count no packets, and some nothing at all.
+pub(crate) fn can_limit() -> io::Result<bool> {
+    within_new(|| {
+        let mut batch = Vec::new();
+        limit::put(&mut batch, LOOPBACK);
+        Ok(RouteSocket::open()?.change(&mut batch)?.iter().all(Result::is_ok))
     })
 }
 
@@ -123,7 +132,7 @@ fn try_routing(route: &mut RouteSocket, capability: Capability) -> io::Result<bo
             let hop = RawHop { family: AF_INET, link: LOOPBACK, via: None, labels: Vec::new() };
             encode::set_up(&mut batch, LOOPBACK);
             encode::next_hop(&mut batch, 1, &hop);
-            encode::group(&mut batch, (2, true), &[(1, 1)], Some(encode::BUCKETS));
+            encode::group(&mut batch, (2, None), &[(1, 1)], Some(encode::BUCKETS));
         }
         Capability::VrfNamespace => return Ok(vrf::settle(VrfMode::Namespace, 1).is_ok()),
         Capability::VrfDevice => {

@@ -14,6 +14,7 @@ use std::io;
 
 use weft_net::IfName;
 
+use crate::limit;
 use crate::wire::number::*;
 use crate::wire::{Message, Received, attributes, text_of, u32_at};
 
@@ -21,8 +22,8 @@ pub(crate) const CLSACT: u32 = 0xffff_fff1;
 pub(crate) const INGRESS: u32 = 0xffff_fff2;
 pub(crate) const QDISC_HANDLE: u32 = 0xffff_0000;
 /// First in the order of filters, for all protocols (`ETH_P_ALL`, in network order).
-const PRIORITY_AND_PROTOCOL: u32 = (1 << 16) | (libc::ETH_P_ALL as u16).to_be() as u32;
-const HANDLE: u32 = 1;
+pub(crate) const PRIORITY_AND_PROTOCOL: u32 = (1 << 16) | (libc::ETH_P_ALL as u16).to_be() as u32;
+pub(crate) const HANDLE: u32 = 1;
 /// One `struct sock_filter`: `return TC_ACT_SHOT`.
 const PROGRAM: [u8; 8] = {
     let code = (libc::BPF_RET as u16).to_ne_bytes();
@@ -58,11 +59,11 @@ pub(crate) fn put(batch: &mut Vec<u8>, bridge: u32) {
     });
 }
 
-/// Asks for the filters at a bridge's ingress.
-pub(crate) fn ask(bridge: u32) -> Vec<u8> {
+/// Asks for the filters at a link's ingress.
+pub(crate) fn ask(link: u32) -> Vec<u8> {
     let mut request = Vec::new();
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    Message::begin(&mut request, libc::RTM_GETTFILTER, flags, &fixed(bridge, 0, INGRESS, 0));
+    Message::begin(&mut request, libc::RTM_GETTFILTER, flags, &fixed(link, 0, INGRESS, 0));
     request
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn filters_gone(body: &[u8]) -> Option<u32> {
     u32_at(body, 4).filter(|_| u32_at(body, 12) == Some(CLSACT))
 }
 
-/// What a message about a filter says about the guard of which link.
+/// What a message about a filter says about the guard of which bridge, or about the limit of which other link.
 pub(crate) fn read(message: &Received<'_>) -> Option<(u32, bool)> {
     let body = message.body;
     let (link, handle, parent, info) =
@@ -92,7 +93,8 @@ pub(crate) fn read(message: &Received<'_>) -> Option<(u32, bool)> {
         && find(TCA_OPTIONS).is_some_and(|options| {
             let has =
                 |wanted: u16, value: &[u8]| attributes(options, 0).any(|found| found == (wanted, value));
-            has(TCA_BPF_OPS, &PROGRAM) && has(TCA_BPF_FLAGS, &DIRECT_ACTION.to_ne_bytes())
+            (has(TCA_BPF_OPS, &PROGRAM) && has(TCA_BPF_FLAGS, &DIRECT_ACTION.to_ne_bytes()))
+                || limit::is_limit(options)
         });
     Some((link, is_ours))
 }

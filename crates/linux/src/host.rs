@@ -16,7 +16,7 @@ use crate::namespace::{self, Sockets};
 use crate::parse::{self, Fact, RawKind, RawLink};
 use crate::vrf::{self, VrfMode};
 use crate::wait::{self, Waker, Woken};
-use crate::{capabilities, encode, guard, mirror};
+use crate::{capabilities, encode, guard, mirror, neighbours};
 
 /// How often a look begins anew before it is given up. Each new beginning means that something changed meanwhile.
 const LOOKS_MAX: u32 = 10;
@@ -97,10 +97,21 @@ impl LinuxHost {
             let path = config.namespace.as_deref().unwrap_or(Path::new("(own)")).display().to_string();
             OpenError::Namespace { path, source }
         })?;
+        if config.namespace.is_none()
+            && let Err(error) = neighbours::make_room()
+        {
+            tracing::warn!(%error, "the kernel keeps few neighbours, and their number cannot be raised");
+        }
+        let has_limits = capabilities::can_limit().map_err(OpenError::Capabilities)?;
+        if !has_limits {
+            tracing::warn!(
+                "tenants can fill the host's table of neighbours: there is no act_police that counts packets"
+            );
+        }
         let mut host = Self {
             prefix: config.namespace_prefix,
             places: [(Namespace::Host, Place::new(sockets))].into(),
-            mirror: Mirror::new(config.vrf),
+            mirror: Mirror::new(config.vrf, has_limits),
             writes: 0,
             vrf: config.vrf,
             mpls_interfaces: config.mpls_interfaces,
@@ -239,7 +250,8 @@ impl LinuxHost {
         for request in encode::dumps(also) {
             place.sockets.route.ask(request, |message| facts.extend(parse::fact(message)))?;
         }
-        for link in filtered(&facts, has_devices) {
+        let has_limits = self.mirror.has_limits() && matches!(namespace, Namespace::Vrf(_));
+        for link in filtered(&facts, (has_devices, has_limits)) {
             place.sockets.route.ask(guard::ask(link), |message| facts.extend(parse::fact(message)))?;
         }
         self.mirror.load(namespace, facts);
@@ -340,12 +352,13 @@ fn drain_place(mirror: &mut Mirror, namespace: &Namespace, place: &mut Place) {
 }
 
 /// The links that may have filters of ours.
-fn filtered(facts: &[Fact], has_devices: bool) -> Vec<u32> {
+fn filtered(facts: &[Fact], (has_devices, has_limits): (bool, bool)) -> Vec<u32> {
     let ours = |fact: &Fact| match fact {
         // In a VRF device, what comes in may be marked, at either end of a veth.
         Fact::Link(link) if has_devices && link.master.is_some() && mirror::end_mark(link).is_some() => {
             Some(link.index)
         }
+        Fact::Link(link) if has_limits && mirror::end_mark(link).is_some() => Some(link.index),
         // Otherwise nothing is filtered on a tunnel, nor on a VLAN.
         Fact::Link(RawLink { kind: RawKind::Vxlan { .. }, .. }) if !has_devices => None,
         Fact::Link(RawLink { kind: RawKind::Vlan { .. }, .. }) => None,

@@ -74,6 +74,8 @@ pub(crate) struct Unknown;
 pub(crate) struct Mirror {
     state: State,
     mode: VrfMode,
+    /// Whether the end of a veth that is in a VRF has to have the limit.
+    has_limits: bool,
     tables: BTreeMap<Namespace, Table>,
     /// Where the ends of our veths are, by the mark they bear.
     ///
@@ -82,8 +84,13 @@ pub(crate) struct Mirror {
 }
 
 impl Mirror {
-    pub(crate) fn new(mode: VrfMode) -> Self {
-        Self { mode, ..Self::default() }
+    pub(crate) fn new(mode: VrfMode, has_limits: bool) -> Self {
+        Self { mode, has_limits, ..Self::default() }
+    }
+
+    /// Whether the end of a veth that is in a VRF has to have the limit.
+    pub(crate) const fn has_limits(&self) -> bool {
+        self.has_limits
     }
 
     pub(crate) const fn state(&self) -> &State {

@@ -134,7 +134,7 @@ pub(crate) enum Fact {
         filter: steer::RawFilter,
         there: bool,
     },
-    /// Whether the guard is on a bridge.
+    /// Whether the guard is on a bridge, or the limit on another link.
     Guard {
         link: u32,
         there: bool,

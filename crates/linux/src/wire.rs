@@ -132,7 +132,13 @@ pub(crate) mod number {
     pub(crate) const TCA_ACT_OPTIONS: u16 = 2;
     pub(crate) const TCA_MIRRED_PARMS: u16 = 2;
     pub(crate) const TCA_EGRESS_REDIR: u32 = 1;
+    pub(crate) const TC_ACT_SHOT: u32 = 2;
     pub(crate) const TC_ACT_STOLEN: u32 = 4;
+    pub(crate) const TC_ACT_UNSPEC: u32 = u32::MAX;
+    pub(crate) const TCA_POLICE_TBF: u16 = 1;
+    pub(crate) const TCA_POLICE_RESULT: u16 = 5;
+    pub(crate) const TCA_POLICE_PKTRATE64: u16 = 10;
+    pub(crate) const TCA_POLICE_PKTBURST64: u16 = 11;
     pub(crate) const TCA_SKBEDIT_PARMS: u16 = 2;
     pub(crate) const TCA_SKBEDIT_MARK: u16 = 5;
     pub(crate) const TCA_BPF_ACT: u16 = 1;

@@ -124,7 +124,7 @@ fn a_bgp_vpn_is_declared_with_its_members_and_what_they_say() {
 fn associations_and_peers_can_be_documents_of_their_own() {
     let mut site = Site::with_hosts(1, &[]);
     let wanted = with(&[
-        json!({"kind": "bgp-speaker", "name": "s", "local_as": 64512, "peers": ["edge"], "networks": ["blue"]}),
+        json!({"kind": "bgp-speaker", "name": "s", "local_as": 64512, "peers": ["edge"]}),
         json!({"kind": "bgp-peer", "name": "edge", "peer_ip": "192.0.2.1", "remote_as": 64513}),
         json!({"kind": "bgpvpn-network-association", "name": "a", "bgpvpn": "v", "network": "blue"}),
         json!({"kind": "bgpvpn", "name": "v", "route_targets": ["64512:1"]}),

@@ -10,7 +10,7 @@ use common::{Site, everything, host_name, id, objects_of_prefix};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
-use weft_net::{Capability, HostName, RouteTarget};
+use weft_net::{Capability, HostName, Mac, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
 use weft_services::vrf::{Announcement, announcements};
 use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
@@ -381,4 +381,69 @@ fn a_vpns_preference_is_that_of_all_its_routes_that_have_none() {
     bench.site.update("bgpvpns", &vpn, json!({"local_pref": 200})).unwrap();
     assert_eq!(bench.hosts(a, "198.51.100.0/24"), ["192.0.2.1"]);
     assert_eq!(bench.announced(a, "10.1.0.7/32")[0].local_pref, 200);
+}
+
+#[test]
+fn of_a_subnet_nothing_but_its_ports_is_beside_a_gateway() {
+    let mut bench = bench();
+    bench.port(0, 1, 7);
+    let vrf = bench.vrf_of(0);
+    for host in [1, 4] {
+        let subnet = bench.objects(vrf, "10.1.0.0/24", host);
+        let [Object::Route(route)] = &subnet[..] else { panic!("host{host}: {subnet:?}") };
+        assert_eq!((route.table, &route.to), (MAIN_TABLE, &RouteTo::Unreachable));
+    }
+    let own = bench.objects(vrf, "10.1.0.7/32", 1);
+    assert!(own.iter().any(|object| matches!(object, Object::Neighbour(_))), "{own:?}");
+    let fragments = compile::intent_of(&bench.site.model, &host_name(1));
+    let gateway: std::net::IpAddr = "10.1.0.1".parse().unwrap();
+    let gateways =
+        fragments.iter().flat_map(|fragment| &fragment.objects).filter_map(|object| match object {
+            Object::Address(_, address) if address.addr() == gateway => Some(address.prefix_len()),
+            _ => None,
+        });
+    assert_eq!(gateways.collect::<Vec<u8>>(), [32]);
+}
+
+/// The MAC addresses of all gateways, by the bridge port of each.
+fn gateway_macs(site: &Site) -> BTreeSet<(String, Mac)> {
+    let objects = everything(&site.model).into_values().flatten();
+    let gateways = objects.filter_map(|object| match object {
+        Object::BridgeFdb(entry) => Some((entry.link.to_string(), entry.mac)),
+        _ => None,
+    });
+    gateways.filter(|(link, _)| link.starts_with("gp-")).collect()
+}
+
+#[test]
+fn a_gateway_keeps_its_mac_address_in_whichever_vrf_its_network_is() {
+    let mut bench = bench();
+    bench.port(0, 1, 5);
+    bench.port(1, 1, 5);
+    // The second network is in the VRF of the first one's VPN.
+    let second = bench.vpns[1].clone();
+    bench.site.delete("bgpvpns", &second).unwrap();
+    let before = gateway_macs(&bench.site);
+    assert_eq!(before.len(), 1, "{before:?}");
+    let association = json!({"bgpvpn_id": bench.vpns[0], "network_id": bench.networks[1]});
+    bench.site.create("bgpvpn_network_associations", association).unwrap();
+    let both = gateway_macs(&bench.site);
+    assert!(both.len() == 2 && both.is_superset(&before), "{both:?} after {before:?}");
+    for targets in [
+        json!({"route_targets": [], "import_targets": ["64512:1"], "export_targets": ["64512:2"]}),
+        json!({"import_targets": [], "export_targets": []}),
+        json!({"route_targets": ["64512:3"]}),
+    ] {
+        let vpn = bench.vpns[0].clone();
+        bench.site.update("bgpvpns", &vpn, targets.clone()).unwrap();
+        let now = gateway_macs(&bench.site);
+        // A VRF that has the number of one that is gone waits until no host has that any more.
+        assert!(!now.is_empty() && both.is_superset(&now), "{now:?} after {both:?} by {targets}");
+    }
+    assert_eq!(gateway_macs(&bench.site), both, "in one VRF again");
+    // One more VPN, of one of them alone.
+    let more = id(&bench.site.create("bgpvpns", json!({"route_targets": ["64512:9"]})).unwrap());
+    let association = json!({"bgpvpn_id": more, "network_id": bench.networks[1]});
+    bench.site.create("bgpvpn_network_associations", association).unwrap();
+    assert_eq!(gateway_macs(&bench.site), both);
 }

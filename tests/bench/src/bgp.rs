@@ -140,6 +140,7 @@ fn reflect_by(name: &str, load: Load) -> anyhow::Result<f64> {
 }
 
 fn start(name: &str, fabric: &Fabric, setup: &Setup) -> Daemon {
+    let setup = &Setup { is_witnessed: false, ..setup.clone() };
     let (namespace, directory) = (fabric.namespace(1), fabric.directory());
     match name {
         "weft" => {

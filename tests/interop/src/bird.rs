@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::frr::last_octet;
 use crate::process::{Process, ask, until};
 use crate::reference::{Family, Reference, Route, Setup};
+use crate::witness::Witness;
 
 const START: Duration = Duration::from_secs(10);
 
@@ -20,6 +21,8 @@ pub struct Bird {
     setup: Setup,
     announced: Vec<Route>,
     daemon: Option<Process>,
+    // After its daemon.
+    _witness: Option<Witness>,
 }
 
 impl Bird {
@@ -31,7 +34,8 @@ impl Bird {
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
         let (setup, announced) = (setup.clone(), announced.to_vec());
-        let mut bird = Self { namespace, logs, setup, announced, daemon: None };
+        let witness = setup.witness(&namespace);
+        let mut bird = Self { namespace, logs, setup, announced, daemon: None, _witness: witness };
         bird.run(false);
         bird
     }
@@ -109,7 +113,9 @@ fn static_route(route: &Route, setup: &Setup) -> String {
                  {{ bgp_ext_community.add((rt, {asn}, {number})); }};"
             )
         }
-        Route::EvpnPrefix { .. } | Route::EvpnMac { .. } => unreachable!("BIRD 2.0 has no EVPN"),
+        Route::EvpnPrefix { .. } | Route::EvpnMulticast { .. } | Route::EvpnMac { .. } => {
+            unreachable!("BIRD 2.0 has no EVPN")
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::frr_daemons::FrrDaemons;
-use crate::process::{Process, ask};
+use crate::frr_evpn;
+use crate::process::Process;
 use crate::reference::{Family, Reference, Route, Setup};
 
 /// A zebra and a bgpd.
@@ -25,9 +26,12 @@ impl Frr {
     /// When they are not installed.
     #[must_use]
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
-        let daemons = FrrDaemons::start(namespace, logs, "");
-        if setup.families.contains(&Family::Evpn) {
-            make_vni(namespace, setup.address);
+        let has_evpn = setup.families.contains(&Family::Evpn);
+        let zebra = if has_evpn { frr_evpn::ZEBRA } else { "" };
+        let daemons = FrrDaemons::start_heard_by(setup.witness(namespace), namespace, logs, zebra);
+        if has_evpn {
+            frr_evpn::make_vnis(namespace, setup);
+            announced.iter().for_each(|route| frr_evpn::change_kernel(namespace, route, true));
         }
         let (setup, announced) = (setup.clone(), announced.to_vec());
         let mut frr = Self { daemons, setup, announced, target: RefCell::new(None) };
@@ -62,21 +66,13 @@ impl Frr {
     }
 
     fn change(&self, route: &Route, prefix: &str) {
-        if let Route::EvpnMac { mac, .. } = route {
-            let verb = if prefix.is_empty() { "replace" } else { "del" };
-            // The target first, so that the route is never said with another.
-            let lines = vni_lines(self.setup.asn, route);
-            let gone = self.target.replace(None).filter(|gone| Some(gone.as_str()) != target_of(route));
-            let gone = gone.map(|gone| format!("no route-target export {gone}"));
-            let lines: Vec<&str> = lines.iter().chain(&gone).map(String::as_str).collect();
-            self.configure(&lines);
-            self.target.replace(target_of(route).map(str::to_owned));
-            bridge(self.daemons.namespace(), &format!("fdb {verb} {mac} dev port0 master static"));
+        if family_of(route) == family_name(Family::Evpn) {
+            self.change_evpn(route, prefix.is_empty());
             return;
         }
         let router = format!("router bgp {}", self.setup.asn);
         let family = format!("address-family {}", family_of(route));
-        let map = target_of(route).map(route_map).unwrap_or_default();
+        let map = route.target().map(route_map).unwrap_or_default();
         let mut lines: Vec<&str> = map.iter().map(String::as_str).collect();
         let statement = statement(route);
         // What is taken back is said without its route map.
@@ -89,41 +85,23 @@ impl Frr {
         lines.extend([router.as_str(), &family, &line]);
         self.configure(&lines);
     }
-}
 
-/// A VNI with a bridge, and a port of that on which hosts seem to be: FRR announces the MAC addresses that the kernel knows.
-fn make_vni(namespace: &str, local: std::net::IpAddr) {
-    for words in [
-        "link add br5000 type bridge".to_owned(),
-        format!("link add vx5000 type vxlan id 5000 dstport 4789 local {local} nolearning"),
-        "link set vx5000 master br5000 addrgenmode none".to_owned(),
-        "link add port0 type veth peer name host0".to_owned(),
-        "link set port0 master br5000 addrgenmode none".to_owned(),
-        "link set br5000 up addrgenmode none".to_owned(),
-        "link set vx5000 up".to_owned(),
-        "link set port0 up".to_owned(),
-        "link set host0 up".to_owned(),
-    ] {
-        crate::fabric::ip(&format!("-n {namespace} {words}"));
+    fn change_evpn(&self, route: &Route, is_there: bool) {
+        let router = format!("router bgp {}", self.setup.asn);
+        let mut lines = vec![router.clone(), "address-family l2vpn evpn".to_owned()];
+        lines.extend(frr_evpn::family_lines(route));
+        // The target first, so that the route is never said with another.
+        let gone = self.target.replace(None).filter(|gone| Some(gone.as_str()) != route.target());
+        lines.extend(gone.map(|gone| format!("no route-target export {gone}")));
+        if let Route::EvpnPrefix { .. } = route {
+            let verb = if is_there { "" } else { "no " };
+            let network = format!("{verb}{}", statement(route));
+            lines.extend([router, "address-family ipv4 unicast".to_owned(), network]);
+        }
+        self.configure(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        self.target.replace(route.target().map(str::to_owned));
+        frr_evpn::change_kernel(self.daemons.namespace(), route, is_there);
     }
-}
-
-fn bridge(namespace: &str, words: &str) {
-    let words: Vec<&str> = words.split_whitespace().collect();
-    let _said = ask(namespace, "bridge", &words).unwrap_or_else(|error| panic!("{error}"));
-}
-
-/// The distinguisher and the target of a VNI: those of the route that is announced of it.
-fn vni_lines(asn: u32, route: &Route) -> Vec<String> {
-    let Route::EvpnMac { distinguisher, vni, target, .. } = route else { return Vec::new() };
-    let lines = [
-        format!("router bgp {asn}"),
-        "address-family l2vpn evpn".to_owned(),
-        format!("vni {vni}"),
-        format!("rd {distinguisher}"),
-        format!("route-target export {target}"),
-    ];
-    lines.into()
 }
 
 const fn family_name(family: Family) -> &'static str {
@@ -143,18 +121,9 @@ fn family_of(route: &Route) -> &'static str {
         (Route::Unicast { .. }, true) => Family::Ipv6Unicast,
         (Route::Vpn { .. }, false) => Family::VpnIpv4,
         (Route::Vpn { .. }, true) => Family::VpnIpv6,
-        (Route::EvpnPrefix { .. } | Route::EvpnMac { .. }, _) => Family::Evpn,
+        (Route::EvpnPrefix { .. } | Route::EvpnMulticast { .. } | Route::EvpnMac { .. }, _) => Family::Evpn,
     };
     family_name(family)
-}
-
-fn target_of(route: &Route) -> Option<&str> {
-    match route {
-        Route::Unicast { .. } => None,
-        Route::Vpn { target, .. } | Route::EvpnPrefix { target, .. } | Route::EvpnMac { target, .. } => {
-            Some(target)
-        }
-    }
 }
 
 /// A route map that gives a route its target, named after it.
@@ -172,12 +141,12 @@ fn map_name(target: &str) -> String {
 
 fn statement(route: &Route) -> String {
     match route {
-        Route::Unicast { prefix } => format!("network {prefix}"),
+        Route::Unicast { prefix } | Route::EvpnPrefix { prefix, .. } => format!("network {prefix}"),
         Route::Vpn { distinguisher, prefix, label, target } => {
             format!("network {prefix} rd {distinguisher} label {label} route-map {}", map_name(target))
         }
-        Route::EvpnPrefix { .. } | Route::EvpnMac { .. } => {
-            unreachable!("no statement of FRR 8.4 says one as a whole")
+        Route::EvpnMulticast { .. } | Route::EvpnMac { .. } => {
+            unreachable!("the kernel has it, and no statement of FRR 8.4")
         }
     }
 }
@@ -186,7 +155,7 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     let Setup { asn, address, peer_asn, .. } = setup;
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
-    announced.iter().filter_map(target_of).flat_map(route_map).for_each(&mut line);
+    announced.iter().filter_map(Route::target).flat_map(route_map).for_each(&mut line);
     line(format!("router bgp {asn}"));
     line(format!(" bgp router-id 10.0.0.{}", last_octet(&address.to_string())));
     for of_all in
@@ -206,6 +175,10 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     for peer in setup.peers() {
         of_peer.iter().for_each(|words| line(format!(" neighbor {peer} {words}")));
     }
+    let is_prefix = |route: &&Route| matches!(route, Route::EvpnPrefix { .. });
+    for route in announced.iter().filter(is_prefix) {
+        line(format!(" address-family ipv4 unicast\n  {}\n exit-address-family", statement(route)));
+    }
     for &family in &setup.families {
         line(format!(" address-family {}", family_name(family)));
         for peer in setup.peers() {
@@ -218,18 +191,16 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
             }
         }
         if family == Family::Evpn {
-            line("  advertise-all-vni".to_owned());
-            announced.iter().flat_map(|route| vni_lines(*asn, route).into_iter().skip(2)).for_each(|words| {
-                line(format!("   {words}"));
-            });
-            if announced.iter().any(|route| matches!(route, Route::EvpnMac { .. })) {
-                line("  exit-vni".to_owned());
+            line("  advertise-all-vni\n  advertise ipv4 unicast".to_owned());
+            for route in announced {
+                frr_evpn::family_lines(route).into_iter().for_each(|words| line(format!("   {words}")));
+                if matches!(route, Route::EvpnMac { .. } | Route::EvpnMulticast { .. }) {
+                    line("  exit-vni".to_owned());
+                }
             }
         }
-        let is_said = |route: &&Route| !matches!(route, Route::EvpnMac { .. });
-        let of_family =
-            announced.iter().filter(is_said).filter(|route| family_of(route) == family_name(family));
-        of_family.for_each(|route| line(format!("  {}", statement(route))));
+        let is_said = |route: &&Route| family != Family::Evpn && family_of(route) == family_name(family);
+        announced.iter().filter(is_said).for_each(|route| line(format!("  {}", statement(route))));
         line(" exit-address-family".to_owned());
     }
     text
@@ -242,7 +213,7 @@ pub(crate) fn last_octet(address: &str) -> &str {
 impl Reference for Frr {
     fn announce(&mut self, route: &Route) {
         let known = self.announced.iter().find(|announced| announced.text() == route.text()).cloned();
-        if let Some(known) = known.filter(|known| !matches!(known, Route::EvpnMac { .. })) {
+        if let Some(known) = known.filter(|known| family_of(known) != family_name(Family::Evpn)) {
             // What is there cannot be changed.
             self.change(&known, "no ");
         }
@@ -266,7 +237,7 @@ impl Reference for Frr {
             Family::Ipv6Unicast => "show bgp ipv6 unicast json",
             Family::VpnIpv4 => "show bgp ipv4 vpn json",
             Family::VpnIpv6 => "show bgp ipv6 vpn json",
-            Family::Evpn => "show bgp l2vpn evpn",
+            Family::Evpn => return frr_evpn::with_prefixes(&self.show("show bgp l2vpn evpn")),
             Family::RouteTarget => return String::new(),
         };
         self.show(command)

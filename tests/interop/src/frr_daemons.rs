@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::unistd::{Group, User};
 
 use crate::process::{Process, ask, until};
+use crate::witness::Witness;
 
 const PROGRAMS: &str = "/usr/lib/frr";
 const START: Duration = Duration::from_secs(10);
@@ -20,6 +21,7 @@ pub struct FrrDaemons {
     bgpd: Option<Process>,
     staticd: Option<Process>,
     _zebra: Process,
+    _witness: Option<Witness>,
     // Last, so that the daemons still have their sockets when they end.
     _directories: Directories,
 }
@@ -59,18 +61,35 @@ impl Drop for Directories {
 }
 
 impl FrrDaemons {
-    /// Starts a zebra in a namespace, with these lines of configuration.
+    /// Starts a zebra in a namespace, with these lines of configuration. Each UPDATE that is sent from there is verified at the end.
     ///
     /// # Panics
     /// When it is not installed.
     #[must_use]
     pub fn start(namespace: &str, logs: &Path, configuration: &str) -> Self {
+        Self::start_heard_by(Some(Witness::start(namespace)), namespace, logs, configuration)
+    }
+
+    pub(crate) fn start_heard_by(
+        witness: Option<Witness>,
+        namespace: &str,
+        logs: &Path,
+        configuration: &str,
+    ) -> Self {
         let directories = Directories::new(namespace);
         let zebra = start_daemon(namespace, logs, "zebra", &format!("hostname {namespace}\n{configuration}"));
         let socket = Path::new("/run/frr").join(namespace).join("zserv.api");
         until("zebra listens", START, || socket.exists());
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
-        Self { namespace, logs, bgpd: None, staticd: None, _zebra: zebra, _directories: directories }
+        Self {
+            namespace,
+            logs,
+            bgpd: None,
+            staticd: None,
+            _zebra: zebra,
+            _witness: witness,
+            _directories: directories,
+        }
     }
 
     /// Starts a bgpd with this configuration.

@@ -9,8 +9,11 @@ use std::time::Duration;
 use crate::frr::last_octet;
 use crate::process::{Process, ask, until};
 use crate::reference::{Family, Reference, Route, Setup};
+use crate::witness::Witness;
 
 const START: Duration = Duration::from_secs(10);
+/// What is asked for at first.
+const TARGET: &str = "65000:100";
 
 /// A gobgpd.
 #[derive(Debug)]
@@ -19,7 +22,11 @@ pub struct Gobgp {
     logs: PathBuf,
     setup: Setup,
     announced: Vec<Route>,
+    /// Of which routes are asked for, if any are.
+    target: String,
     daemon: Option<Process>,
+    // After its daemon.
+    _witness: Option<Witness>,
 }
 
 impl Gobgp {
@@ -31,7 +38,16 @@ impl Gobgp {
     pub fn start(namespace: &str, logs: &Path, setup: &Setup, announced: &[Route]) -> Self {
         let (namespace, logs) = (namespace.to_owned(), logs.to_owned());
         let (setup, announced) = (setup.clone(), announced.to_vec());
-        let mut gobgp = Self { namespace, logs, setup, announced, daemon: None };
+        let witness = setup.witness(&namespace);
+        let mut gobgp = Self {
+            namespace,
+            logs,
+            setup,
+            announced,
+            target: TARGET.to_owned(),
+            daemon: None,
+            _witness: witness,
+        };
         gobgp.run(false);
         gobgp
     }
@@ -70,8 +86,7 @@ impl Gobgp {
         self.daemon = Some(Process::start(&self.namespace, "gobgpd", &arguments, &log));
         until("gobgpd answers", START, || self.gobgp("global").is_ok());
         if self.setup.families.contains(&Family::RouteTarget) {
-            // A VRF asks for its route target.
-            let _said = self.ask("vrf add one rd 65000:9 rt both 65000:100");
+            let _said = self.ask(&add_vrf(&self.target));
         }
         for route in self.announced.clone() {
             self.change("add", &route);
@@ -92,6 +107,10 @@ impl Gobgp {
                  router-mac 02:00:00:00:00:02",
                 if route.is_ipv6() { "::" } else { "0.0.0.0" }
             ),
+            Route::EvpnMulticast { distinguisher, originator, vni, target } => format!(
+                "-a evpn multicast {originator} etag 0 rd {distinguisher} rt {target} encap vxlan \
+                 pmsi ingress-repl {vni} {originator}"
+            ),
             Route::EvpnMac { distinguisher, mac, vni, target } => format!(
                 "-a evpn macadv {mac} 0.0.0.0 etag 0 label {vni} rd {distinguisher} rt {target} encap vxlan"
             ),
@@ -100,6 +119,11 @@ impl Gobgp {
         // gobgp makes of 0.0.0.0 an address in a MAC route: said with an address it is another route.
         self.gobgp(&words).unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+/// A VRF asks for its route target.
+fn add_vrf(target: &str) -> String {
+    format!("vrf add one rd 65000:9 rt both {target}")
 }
 
 const fn family_name(family: Family) -> &'static str {
@@ -173,6 +197,12 @@ impl Reference for Gobgp {
     fn withdraw(&mut self, route: &Route) {
         self.announced.retain(|announced| announced.text() != route.text());
         self.change("del", route);
+    }
+
+    fn ask_for_target(&mut self, target: &str) {
+        target.clone_into(&mut self.target);
+        let _said = self.ask("vrf del one");
+        let _said = self.ask(&add_vrf(target));
     }
 
     fn is_established(&self) -> bool {

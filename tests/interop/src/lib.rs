@@ -11,16 +11,19 @@
 //! All goes with the value that stands for it: processes by their pid, namespaces by their name.
 
 mod bird;
+mod capture;
 mod evpn;
 mod fabric;
 mod frr;
 mod frr_daemons;
+mod frr_evpn;
 mod generator;
 mod gobgp;
 mod process;
 mod reference;
 mod session;
 mod weft;
+mod witness;
 
 pub use bird::Bird;
 pub use evpn::{EvpnVrf, evpn_prefixes};
@@ -33,3 +36,4 @@ pub use process::{Process, until};
 pub use reference::{Family, Reference, Route, Setup};
 pub use session::{Identity, Session, read_update};
 pub use weft::Weft;
+pub use witness::Witness;

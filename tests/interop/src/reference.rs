@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::witness::Witness;
+
 /// An address family, by the name of this project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -79,6 +81,8 @@ pub struct Setup {
     pub has_extended_next_hop: bool,
     /// Whether it reflects what our speaker says to other clients of its own (RFC 4456).
     pub reflects: bool,
+    /// Whether each UPDATE that it sends is verified at the end ([`Witness`]): not where speed is measured.
+    pub is_witnessed: bool,
 }
 
 impl Setup {
@@ -98,7 +102,13 @@ impl Setup {
             has_add_path: false,
             has_extended_next_hop: false,
             reflects: false,
+            is_witnessed: true,
         }
+    }
+
+    /// What listens to a daemon in its namespace, if something is to.
+    pub(crate) fn witness(&self, namespace: &str) -> Option<Witness> {
+        self.is_witnessed.then(|| Witness::start(namespace))
     }
 
     /// The addresses of all its neighbours.
@@ -137,6 +147,17 @@ pub enum Route {
         /// As `65000:100`.
         target: String,
     },
+    /// EVPN route type 3, of a tunnel endpoint that replicates at ingress.
+    EvpnMulticast {
+        /// As `65000:1`.
+        distinguisher: String,
+        /// The tunnel endpoint: no address of a node, so that it is found in no answer that shows no such route.
+        originator: String,
+        /// The VNI.
+        vni: u32,
+        /// As `65000:100`.
+        target: String,
+    },
     /// EVPN route type 2.
     EvpnMac {
         /// As `65000:1`.
@@ -151,12 +172,25 @@ pub enum Route {
 }
 
 impl Route {
-    /// What both a daemon's and our own answers contain if they know the route: the prefix, or the MAC address.
+    /// What both a daemon's and our own answers contain if they know the route: the prefix, the MAC address or the tunnel endpoint.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
             Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => prefix,
             Self::EvpnMac { mac, .. } => mac,
+            Self::EvpnMulticast { originator, .. } => originator,
+        }
+    }
+
+    /// The route target, if it has one.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Unicast { .. } => None,
+            Self::Vpn { target, .. }
+            | Self::EvpnPrefix { target, .. }
+            | Self::EvpnMulticast { target, .. }
+            | Self::EvpnMac { target, .. } => Some(target),
         }
     }
 
@@ -167,7 +201,7 @@ impl Route {
             Self::Unicast { prefix } | Self::Vpn { prefix, .. } | Self::EvpnPrefix { prefix, .. } => {
                 prefix.contains(':')
             }
-            Self::EvpnMac { .. } => false,
+            Self::EvpnMac { .. } | Self::EvpnMulticast { .. } => false,
         }
     }
 
@@ -177,9 +211,10 @@ impl Route {
         let mut route = self.clone();
         match &mut route {
             Self::Unicast { .. } => {}
-            Self::Vpn { target, .. } | Self::EvpnPrefix { target, .. } | Self::EvpnMac { target, .. } => {
-                to.clone_into(target);
-            }
+            Self::Vpn { target, .. }
+            | Self::EvpnPrefix { target, .. }
+            | Self::EvpnMulticast { target, .. }
+            | Self::EvpnMac { target, .. } => to.clone_into(target),
         }
         route
     }
@@ -191,6 +226,10 @@ pub trait Reference {
     fn announce(&mut self, route: &Route);
     /// Withdraws it.
     fn withdraw(&mut self, route: &Route);
+    /// Asks for the routes of one route target and of no other (RFC 4684).
+    fn ask_for_target(&mut self, _target: &str) {
+        unreachable!("only GoBGP is asked to")
+    }
     /// Whether the session is established.
     fn is_established(&self) -> bool;
     /// What it says of the routes of a family, as text in which prefixes and MAC addresses are found.

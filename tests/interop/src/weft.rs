@@ -209,6 +209,9 @@ fn as_json(route: &Route, next_hop: IpAddr) -> Value {
         Route::EvpnPrefix { distinguisher, prefix, vni, target } => json!({
             "prefix": prefix, "distinguisher": distinguisher, "vni": vni, "route_targets": [target], "next_hop": next_hop,
         }),
+        Route::EvpnMulticast { distinguisher, originator, vni, target } => json!({
+            "originator": originator, "distinguisher": distinguisher, "vni": vni, "route_targets": [target], "next_hop": next_hop,
+        }),
         Route::EvpnMac { distinguisher, mac, vni, target } => json!({
             "mac": mac, "distinguisher": distinguisher, "vni": vni, "route_targets": [target], "next_hop": next_hop,
         }),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use weft_interop_tests::{Bird, Fabric, Family, Frr, Gobgp, Reference, Route, Setup, until};
+use serde_json::json;
+use weft_interop_tests::{Bird, Fabric, Family, Frr, Gobgp, Reference, Route, Setup, Weft, Witness, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -56,4 +57,27 @@ fn frr_and_bird_learn_from_each_other_in_every_family_of_both() {
     let mut frr = Frr::start(&fabric.namespace(1), fabric.directory(), &of_frr, &[]);
     let mut bird = Bird::start(&fabric.namespace(2), fabric.directory(), &of_bird, &[]);
     agree(&mut frr, &mut bird, &families);
+}
+
+#[test]
+fn a_witness_has_seen_every_update_that_its_daemon_has_sent() {
+    let fabric = Fabric::new(2);
+    let mut setup = Setup::new(fabric.address(2), fabric.address(1), &[Family::Ipv4Unicast]);
+    setup.is_witnessed = false;
+    let witness = Witness::start(&fabric.namespace(2));
+    let mut configuration = Weft::configuration(fabric.address(1));
+    configuration["neighbors"] = json!([Weft::neighbor(&setup)]);
+    let weft = Weft::start(&fabric.namespace(1), fabric.directory(), &configuration);
+    let mut frr = Frr::start(&fabric.namespace(2), fabric.directory(), &setup, &[]);
+    until("established", PATIENCE, || weft.is_established(setup.address));
+    for number in 1..=20 {
+        let route = routes_of(Family::Ipv4Unicast, number);
+        frr.announce(&route);
+        until("learned", PATIENCE, || !weft.found(setup.address, Family::Ipv4Unicast, &route).is_empty());
+    }
+    drop(frr);
+    until("down", PATIENCE, || !weft.is_established(setup.address));
+    let received = weft.neighbor_status(setup.address)["statistics"]["updates_received"].as_u64();
+    assert!(received >= Some(20), "{received:?}");
+    assert_eq!(Some(witness.end() as u64), received);
 }

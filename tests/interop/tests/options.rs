@@ -176,25 +176,6 @@ fn a_refresh_brings_all_routes_again_in_both_directions() {
 }
 
 #[test]
-fn evpn_prefixes_go_to_and_fro() {
-    let fabric = Fabric::new(2);
-    let setup = setup(&fabric, 2, &[Family::Evpn]);
-    let prefix = |node: u8| Route::EvpnPrefix {
-        distinguisher: format!("65000:{node}"),
-        prefix: format!("10.{node}.0.0/16"),
-        vni: 5000,
-        target: "65000:100".to_owned(),
-    };
-    let gobgp = Gobgp::start(&fabric.namespace(2), fabric.directory(), &setup, &[prefix(2)]);
-    let weft = start(&fabric, &[Weft::neighbor(&setup)]);
-    await_established(&weft, &gobgp, &setup);
-    until("learned", PATIENCE, || !weft.found(setup.address, Family::Evpn, &prefix(2)).is_empty());
-    weft.announce(&prefix(1), fabric.address(1));
-    until("told", PATIENCE, || gobgp.routes(Family::Evpn).contains(prefix(1).text()));
-    weft.assert_encoding(setup.address);
-}
-
-#[test]
 fn a_shutdown_is_explained_to_whoever_operates_the_neighbour() {
     let fabric = Fabric::new(2);
     let setup = setup(&fabric, 2, &[Family::Ipv4Unicast]);

@@ -3,8 +3,9 @@
 //! Never here: anything that is tested, or that tests. It is a dev-dependency of whoever draws cases or seeds.
 //!
 //! `WEFT_SOAK` asks for the long form and says how many seeds the simulation runs; all else is made ten times as often as in
-//! short, and more often if that number is more than 10,000. `WEFT_SEED` says with which seed to begin. `WEFT_SLOWNESS` says how many
-//! times as long as elsewhere everything may take: the virtual machine is emulated.
+//! short, and more often if that number is more than 10,000. `WEFT_SEED` says with which seed to begin: with `WEFT_SOAK=1` the
+//! simulation runs that one alone. `WEFT_SLOWNESS` says how many times as long as elsewhere everything may take: the virtual machine is
+//! emulated.
 
 use std::env;
 use std::ops::Range;
@@ -39,9 +40,18 @@ pub fn is_long() -> bool {
 /// It prints them, so that those of a failure can be run again.
 #[must_use]
 pub fn seeds(short: u64) -> Range<u64> {
-    let soak = number("WEFT_SOAK");
-    let start = number("WEFT_SEED").unwrap_or_else(|| if soak.is_some() { drawn() } else { 0 });
-    let seeds = start..start.saturating_add(short.saturating_mul(factor(soak)));
+    from_start(short.saturating_mul(factor(number("WEFT_SOAK"))))
+}
+
+/// The seeds that the simulation runs: so many, or as many as `WEFT_SOAK` says; otherwise as [`seeds`].
+#[must_use]
+pub fn seeds_of_simulation(short: u64) -> Range<u64> {
+    from_start(number("WEFT_SOAK").unwrap_or(short))
+}
+
+fn from_start(count: u64) -> Range<u64> {
+    let start = number("WEFT_SEED").unwrap_or_else(|| if is_long() { drawn() } else { 0 });
+    let seeds = start..start.saturating_add(count);
     println!("seeds {seeds:?}; WEFT_SEED={start} begins with the same");
     seeds
 }

@@ -26,6 +26,12 @@ fn vrf_device_hosts() -> BTreeSet<u16> {
     numbers.map(|number| number.parse().expect("WEFT_TEST_VRF_DEVICES_ON has numbers")).collect()
 }
 
+/// Whether the VRFs on this host of every lab are VRF devices.
+#[must_use]
+pub fn has_vrf_devices(host: &str) -> bool {
+    vrf_device_hosts().iter().any(|number| host == format!("host{number}"))
+}
+
 /// Whoever has it may have a lab: tests of one process come one after the other.
 pub struct Turn {
     _guard: MutexGuard<'static, ()>,

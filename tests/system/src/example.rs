@@ -8,9 +8,31 @@ use std::thread;
 
 use crate::{Bench, Keystone, Openstack, binaries};
 
+/// Where the examples are.
+fn folder() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("these tests are two folders below the root").join("docs/examples")
+}
+
 /// Where an example is.
 fn file(name: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples")).join(name)
+    folder().join(name)
+}
+
+/// All examples that are documents: where they are, and what is in them.
+///
+/// # Panics
+/// When they cannot be read.
+#[must_use]
+pub fn documents() -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder()).expect("there are examples");
+    let paths = entries.map(|entry| entry.expect("a folder can be read").path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    documents
+        .map(|path| {
+            (path.clone(), fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+        })
+        .collect()
 }
 
 /// Runs the commands of an example, each in a shell: those of a paragraph at once, one paragraph after the other.

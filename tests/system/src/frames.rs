@@ -162,7 +162,13 @@ pub fn inject(bench: &Bench, node: &str, frames: &[Vec<u8>]) {
         bind(sender.as_raw_fd(), &link.ok_or(Errno::ENODEV)?)?;
         for _ in 0..5 {
             for frame in frames {
-                send(sender.as_raw_fd(), frame, MsgFlags::empty())?;
+                // Whoever is to take it has more than he keeps already.
+                while let Err(error) = send(sender.as_raw_fd(), frame, MsgFlags::empty()) {
+                    if error != Errno::ENOBUFS {
+                        return Err(error);
+                    }
+                    std::thread::yield_now();
+                }
             }
         }
         Ok(())

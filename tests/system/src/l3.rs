@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::{Bench, try_run, until};
+use crate::{Bench, Node, run, try_run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -63,6 +63,103 @@ pub fn vpn(bench: &Bench, project: &str, attributes: Value, members: &[(&str, Va
             .create(&format!("bgpvpn/bgpvpns/{vpn}/{association}s"), &json!({ association: member }));
     }
     vpn
+}
+
+/// A hub and its spokes, ports of a network of Blue's without layer 2: each a name, a host and addresses. The hub does not forward by itself.
+/// Answers the hub's port.
+///
+/// # Panics
+/// When the API refuses.
+pub fn hub_and_spokes(bench: &Bench, network: &str, hub: At<'_>, spokes: &[At<'_>]) -> String {
+    let port = |at| workload(bench, "Blue", network, at, false);
+    let hub = port(hub);
+    let mut members = vec![("port", json!({"port_id": hub, "role": "hub"}))];
+    members.extend(spokes.iter().map(|at| ("port", json!({"port_id": port(*at), "role": "spoke"}))));
+    vpn(bench, "Blue", json!({"name": "hs", "vrf_policy": "hub-and-spoke"}), &members);
+    hub
+}
+
+/// A name, a host, and addresses that are told apart by spaces.
+pub type At<'a> = (&'a str, &'a str, &'a str);
+
+/// *L3VPN: ECMP Load Splitting (Anycast)* on two hosts: instances V11 to V13 of one address in a network where V2 and V3 are as well, and
+/// G5 in another of the same VPN. With IPv6, too, if that is said.
+pub fn anycast(bench: &Bench, has_ipv6: bool) {
+    let both = |ipv4: &str, ipv6: &str| {
+        if has_ipv6 { format!("{ipv4} {ipv6}") } else { ipv4.to_owned() }
+    };
+    let made = |name: &str, cidrs: String| {
+        network(bench, "Blue", json!({ "name": name }), &cidrs.split(' ').collect::<Vec<_>>()).0
+    };
+    let blue = made("blue", both("10.1.1.0/24", "2001:db8:1::/64"));
+    let other = made("other", both("10.2.2.0/24", "2001:db8:2::/64"));
+    for (name, host, network, number, anycast) in [
+        ("V11", "host1", &blue, (1, 5), true),
+        ("V12", "host1", &blue, (1, 5), true),
+        ("V13", "host2", &blue, (1, 5), true),
+        ("V2", "host1", &blue, (1, 6), false),
+        ("V3", "host2", &blue, (1, 3), false),
+        ("G5", "host2", &other, (2, 5), false),
+    ] {
+        let (subnet, last) = number;
+        let addresses = both(&format!("10.{subnet}.{subnet}.{last}"), &format!("2001:db8:{subnet}::{last}"));
+        workload(bench, "Blue", network, (name, host, &addresses), anycast);
+    }
+    let member = |network: &str| ("network", json!({ "network_id": network }));
+    let targets = json!({"name": "ec", "route_targets": ["64512:400"]});
+    vpn(bench, "Blue", targets, &[member(&blue), member(&other)]);
+}
+
+/// A router of a project with interfaces in these subnets; answers its identifier.
+///
+/// # Panics
+/// When the API refuses.
+pub fn router<'a>(bench: &Bench, project: &str, subnets: impl IntoIterator<Item = &'a String>) -> String {
+    let router = json!({"router": {"name": "r", "project_id": project}});
+    let router = bench.http().create_id("routers", &router);
+    for subnet in subnets {
+        change_router(bench, &router, "add_router_interface", &json!({ "subnet_id": subnet }));
+    }
+    router
+}
+
+/// One of the actions of a router.
+///
+/// # Panics
+/// When the API refuses.
+pub fn change_router(bench: &Bench, router: &str, action: &str, body: &Value) {
+    let answer = bench.http().ask("PUT", &format!("/v2.0/routers/{router}/{action}"), body);
+    assert_eq!(answer.status, 200, "{}", answer.json());
+}
+
+/// Has a workload forward packets, of both versions.
+pub fn forward(bench: &Bench, workload: &str) {
+    for setting in ["ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1"] {
+        run(&format!("ip netns exec {} sysctl -qw net.{setting}", bench.namespace(workload)));
+    }
+}
+
+/// Somebody at an IPv4 address behind a workload that forwards, in a prefix of 24 bits where that has another one.
+#[must_use]
+pub fn behind(bench: &Bench, workload: &str, (gateway, address): (&str, &str)) -> Node {
+    let node = Node::of_lab(bench, "behind");
+    forward(bench, workload);
+    bench.ip(workload, &format!("link add back type veth peer name eth0 netns {}", node.namespace()));
+    bench.ip(workload, &format!("address add {gateway}/24 dev back"));
+    bench.ip(workload, "link set back up");
+    node.ip(&format!("address add {address}/24 dev eth0"));
+    node.ip("link set eth0 up");
+    node.ip(&format!("route add default via {gateway}"));
+    node
+}
+
+/// Waits until an echo comes back with this TTL or hop limit.
+///
+/// # Panics
+/// When none does, or with another one.
+pub fn await_ttl(bench: &Bench, from: &str, to: &str, expected: u8) {
+    let (seen, _) = until(&format!("{from} reaches {to}"), WITHIN, || ttl(bench, from, to));
+    assert_eq!(seen, expected, "{from} to {to}");
 }
 
 /// With which TTL or hop limit an echo comes back, if one does. `from` is a node of the lab.

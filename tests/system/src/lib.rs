@@ -3,9 +3,11 @@
 //! Never here: anything of the product's own code but the lab. What a test knows, it knows from outside.
 
 mod bench;
+mod edge;
 pub mod example;
 mod flows;
 pub mod frames;
+mod groups;
 mod http;
 mod kernel;
 mod keystone;
@@ -20,8 +22,10 @@ mod vrf;
 mod wan;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, more_pings, no_loss, spec, until};
+pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, until};
+pub use edge::Edge;
 pub use flows::{FLOWS, Instances, Spread};
+pub use groups::Group;
 pub use http::{Answer, Http};
 pub use kernel::{run, try_run};
 pub use keystone::Keystone;

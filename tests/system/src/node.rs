@@ -23,7 +23,16 @@ impl Drop for Node {
 impl Node {
     /// A node without links, of this name among those beside a lab.
     pub fn new(bench: &Bench, name: &str) -> Self {
-        let namespace = format!("{}-{name}", bench.lab().name());
+        Self::with_namespace(format!("{}-{name}", bench.lab().name()))
+    }
+
+    /// A node without links, of this name among those of a lab: what is asked for by a node's name is had of it, too.
+    #[must_use]
+    pub fn of_lab(bench: &Bench, name: &str) -> Self {
+        Self::with_namespace(bench.namespace(name))
+    }
+
+    fn with_namespace(namespace: String) -> Self {
         // What an interrupted test left.
         let _may_not_be_there = try_run(&format!("ip netns del {namespace}"));
         run(&format!("ip netns add {namespace}"));

@@ -16,6 +16,15 @@ pub struct Vrf {
 }
 
 impl Vrf {
+    /// Its routes of IPv4 that were made for the intent, one to a line: without the last one of a device, behind which no table is asked.
+    #[must_use]
+    pub fn routes(&self, bench: &Bench) -> Vec<String> {
+        let of = if self.is_device { format!("vrf {}", self.name) } else { String::new() };
+        let shown = bench.ip(&self.node, &format!("-4 route show {of} proto 217"));
+        let routes = shown.lines().filter(|line| !line.starts_with("unreachable default "));
+        routes.map(str::to_owned).collect()
+    }
+
     /// Its neighbours, of `-4` or `-6`.
     #[must_use]
     pub fn neighbours(&self, bench: &Bench, family: &str) -> Vec<Value> {

@@ -8,14 +8,12 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
 
-use crate::node::Node;
-use crate::{Bench, until};
+use crate::{Bench, Edge, Node, until};
 
 /// The VNI of the routes of the gateway's own table: that of the VPN that it belongs to.
 const VNI: u32 = 9000;
@@ -68,12 +66,10 @@ pub struct PrefixRoute {
 /// FRR, its namespace, and a client behind it.
 #[derive(Debug)]
 pub struct WanGateway {
+    // First, so that they end before their namespace.
     daemons: FrrDaemons,
-    node: Node,
-    client: Node,
-    neighbor: Ipv4Addr,
-    address: Ipv4Addr,
-    endpoint: Ipv4Addr,
+    edge: Edge,
+    neighbor: Option<Ipv4Addr>,
     is_graceful: bool,
 }
 
@@ -89,30 +85,24 @@ impl WanGateway {
     /// The VNI of the VPN that it belongs to.
     pub const VNI: u32 = VNI;
 
-    /// Starts one that speaks with this neighbour; `is_graceful`: it asks its neighbour to keep its routes when it restarts.
+    /// Starts one that speaks with the controller.
     #[must_use]
-    pub fn start(bench: &Bench, neighbor: Ipv4Addr, is_graceful: bool) -> Self {
-        let (node, client) = (Node::new(bench, "wan"), Node::new(bench, "client"));
-        let (address, endpoint) =
-            (bench.fabric_address("mgmt", Self::NUMBER), bench.fabric_address("underlay", Self::NUMBER));
-        node.join(bench, "mgmt", ("eth0", address));
-        node.join(bench, "underlay", ("eth1", endpoint));
-        for words in [
-            format!("link add vx{VNI} type vxlan id {VNI} dstport 4789 local {endpoint} nolearning"),
-            format!("link add br{VNI} type bridge"),
-            format!("link set br{VNI} addrgenmode none address 02:aa:00:00:00:09 up"),
-            format!("link set vx{VNI} master br{VNI} addrgenmode none up"),
-            format!("link add lan type veth peer name eth0 netns {}", client.namespace()),
-            "address add 203.0.113.1/24 dev lan".to_owned(),
-            "link set lan up".to_owned(),
-        ] {
-            node.ip(&words);
-        }
-        client.ip(&format!("address add {}/24 dev eth0", Self::CLIENT));
-        client.ip("link set eth0 up");
-        client.ip("route add default via 203.0.113.1");
-        let daemons = FrrDaemons::start(node.namespace(), &logs(bench), &format!("vni {VNI}\n"));
-        let mut gateway = Self { daemons, node, client, neighbor, address, endpoint, is_graceful };
+    pub fn start(bench: &Bench) -> Self {
+        Self::start_as(bench, None, false)
+    }
+
+    /// Starts one that speaks with this neighbour instead, if one is said; `is_graceful`: it asks its neighbour to keep its routes when it restarts.
+    #[must_use]
+    pub fn start_as(bench: &Bench, neighbor: Option<Ipv4Addr>, is_graceful: bool) -> Self {
+        let edge = Edge::new(bench, ("wan", Self::NUMBER), (Self::CLIENT, "203.0.113.1"));
+        edge.node().ip("address add 203.0.113.1/24 dev lan");
+        edge.add_vni(VNI, "02:aa:00:00:00:09");
+        let daemons = FrrDaemons::start(
+            edge.node().namespace(),
+            bench.lab().state_directory(),
+            &format!("vni {VNI}\n"),
+        );
+        let mut gateway = Self { daemons, edge, neighbor, is_graceful };
         gateway.start_bgpd();
         gateway
     }
@@ -120,13 +110,13 @@ impl WanGateway {
     /// Where it speaks BGP from.
     #[must_use]
     pub const fn address(&self) -> Ipv4Addr {
-        self.address
+        self.edge.address()
     }
 
     /// Its tunnel endpoint.
     #[must_use]
     pub const fn endpoint(&self) -> Ipv4Addr {
-        self.endpoint
+        self.edge.endpoint()
     }
 
     /// Its daemons.
@@ -138,13 +128,13 @@ impl WanGateway {
     /// Its namespace.
     #[must_use]
     pub const fn node(&self) -> &Node {
-        &self.node
+        self.edge.node()
     }
 
     /// The client behind it.
     #[must_use]
     pub const fn client(&self) -> &Node {
-        &self.client
+        self.edge.client()
     }
 
     /// Ends bgpd without a goodbye.
@@ -181,39 +171,34 @@ impl WanGateway {
             let routes = routes.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("[5]"));
             routes.flat_map(move |(_, route)| paths(route).map(move |path| prefix_route(distinguisher, path)))
         });
-        routes.filter(|route| route.next_hop != self.endpoint.to_string()).collect()
+        routes.filter(|route| route.next_hop != self.endpoint().to_string()).collect()
     }
 
     /// Where its kernel's routes lead that BGP has put there: prefix and tunnel endpoint.
     #[must_use]
     pub fn kernel_routes(&self) -> BTreeSet<(String, String)> {
-        let rows = self.node.ip_json("route show proto bgp");
+        let rows = self.node().ip_json("route show proto bgp");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         rows.iter().map(|row| (text(&row["dst"]), text(&row["gateway"]))).collect()
     }
 
     fn configuration(&self) -> String {
-        let Self { neighbor, address, .. } = self;
+        let neighbor = self.neighbor.unwrap_or(self.edge.controller());
         let graceful = if self.is_graceful {
             let words = ["", " preserve-fw-state", &format!(" restart-time {}", Self::RESTART_TIME_S)];
             words.map(|words| format!(" bgp graceful-restart{words}\n")).concat()
         } else {
             String::new()
         };
-        let network = Self::NETWORK;
+        let (begin, network) = (self.edge.router_bgp(neighbor), Self::NETWORK);
         format!(
-            "router bgp 64512\n bgp router-id {address}\n no bgp default ipv4-unicast\n timers bgp 3 9\n coalesce-time 0\n{graceful} \
-             neighbor {neighbor} remote-as 64512\n neighbor {neighbor} timers connect 1\n \
+            "{begin}{graceful} \
              address-family ipv4 unicast\n  network {network}\n exit-address-family\n \
              address-family ipv4 vpn\n  neighbor {neighbor} activate\n exit-address-family\n \
              address-family l2vpn evpn\n  neighbor {neighbor} activate\n  advertise-all-vni\n  advertise ipv4 unicast\n  \
              route-target import 64512:100\n  route-target export 64512:100\n exit-address-family\n"
         )
     }
-}
-
-fn logs(bench: &Bench) -> PathBuf {
-    bench.lab().state_directory().to_owned()
 }
 
 /// The paths of a route: FRR puts each into a list of its own.

@@ -1,13 +1,13 @@
 //! Several instances at one address, with the names and addresses of OPNFV NetReady's L3VPN ECMP use case: 1,000 flows, at which
 //! instance each comes out, and what becomes of them when an instance loses its carrier.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use weft_system_tests::l3::{network, vpn, workload};
-use weft_system_tests::{Bench, FLOWS, Instances, Spread, Vm, VmSpec, until};
+use weft_system_tests::{Bench, FLOWS, Group, Instances, Spread, Vm, VmSpec, machine, run_again_in, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -15,6 +15,9 @@ const WITHIN: Duration = Duration::from_secs(10);
 const LOSS: Duration = Duration::from_secs(1);
 /// Of each of three instances: at least so many of all flows.
 const SHARE: usize = FLOWS / 5;
+
+/// Of a group's 127 or 128 buckets, more than so many have a flow.
+const IN_USE: usize = 100;
 
 const TO: &str = "10.1.1.5";
 
@@ -27,16 +30,21 @@ fn await_answer(bench: &Bench, from: &str) {
     until(&format!("{from} reaches {TO}"), WITHIN, || bench.pings(from, TO).then_some(()));
 }
 
+/// A round in which each flow comes out somewhere: a host may lead to an instance on another before that one does.
+fn whole_round(bench: &Bench, instances: &mut Instances, from: &str) -> Spread {
+    await_answer(bench, from);
+    let (spread, _) = until(&format!("each flow from {from} comes out"), WITHIN, || {
+        let spread = instances.round(bench, from, to());
+        (!spread.contains(&None)).then_some(spread)
+    });
+    spread
+}
+
 /// From each of these nodes, each of the three instances has its share of the flows; answers where each flow came out.
 fn shared(bench: &Bench, instances: &mut Instances, senders: &[&str]) -> Vec<Spread> {
     let mut spreads = Vec::new();
     for from in senders {
-        await_answer(bench, from);
-        // A host may lead to an instance on another before that one does: an answer from one says nothing of the others.
-        let (spread, _) = until(&format!("each flow from {from} comes out"), WITHIN, || {
-            let spread = instances.round(bench, from, to());
-            (!spread.contains(&None)).then_some(spread)
-        });
+        let spread = whole_round(bench, instances, from);
         let counts = instances.counts(&spread);
         assert!(counts.iter().all(|count| *count >= SHARE), "{from}: {counts:?}");
         println!("{from}: {counts:?}");
@@ -48,53 +56,43 @@ fn shared(bench: &Bench, instances: &mut Instances, senders: &[&str]) -> Vec<Spr
 /// The carriers of instances are cut and come back, one after the other, under the flows of all senders.
 fn cut_each(bench: &Bench, instances: &mut Instances, vms: &[Vm], senders: &[&str]) {
     for (victim, vm) in vms.iter().enumerate() {
+        await_balance(bench, vms);
+        senders.iter().for_each(|from| await_answer(bench, from));
+        let begin = Instant::now();
         let before = shared(bench, instances, senders);
+        let groups = all_groups(bench);
+        assert!(groups.iter().all(|group| group.count_in_use(begin) > IN_USE), "{groups:?}");
         vm.cut();
         let cut_at = Instant::now();
         for (before, from) in before.iter().zip(senders) {
             let took = instances.await_moved(bench, (before, victim), (from, to()), (cut_at, LOSS));
             println!("{from}: the flows of {} had moved {took:.0?} after the cut, and no others", vm.node);
         }
+        let after = all_groups(bench);
+        let moved: Vec<String> = groups.iter().flat_map(|group| group.moved(begin, &after)).collect();
+        assert_eq!(moved, Vec::<String>::new(), "buckets of paths that stay are others' now");
         vm.join();
-        // Flows that go on stay where they are; when they have paused, the one that is back gets its share.
-        await_balance(bench, vms.len());
     }
+    // Flows that go on stay where they are; when they have paused, the one that is back gets its share.
+    await_balance(bench, vms);
     shared(bench, instances, senders);
 }
 
-/// Waits until on each host the next hops to so many instances have the buckets that they should have.
-fn await_balance(bench: &Bench, instances: usize) {
+fn all_groups(bench: &Bench) -> Vec<Group> {
+    bench.lab().hosts().iter().flat_map(|host| bench.groups(host)).collect()
+}
+
+/// Waits until on each host the next hops to all instances, and to those there, have the buckets that they should have.
+fn await_balance(bench: &Bench, vms: &[Vm]) {
     for host in bench.lab().hosts() {
-        let what = format!("{host} leads to {instances} instances, each by its part");
-        until(&what, WITHIN, || is_balanced(bench, &host, instances).then_some(()));
+        let here = vms.iter().filter(|vm| vm.node.starts_with(&host)).count();
+        let expected = if here > 1 { BTreeSet::from([here, vms.len()]) } else { BTreeSet::from([vms.len()]) };
+        until(&format!("{host} leads to all, each by its part"), WITHIN, || {
+            let groups = bench.groups(&host);
+            let weights: BTreeSet<usize> = groups.iter().map(Group::weight).collect();
+            (weights == expected && groups.iter().all(Group::is_balanced)).then_some(())
+        });
     }
-}
-
-fn is_balanced(bench: &Bench, host: &str, instances: usize) -> bool {
-    bench.routing_nodes(host).iter().any(|node| {
-        let hops = bench.ip_json(node, "nexthop");
-        let buckets = bench.ip(node, "nexthop bucket");
-        let groups = hops.iter().filter(|hop| hop["group"].is_array());
-        groups.into_iter().any(|group| leads_to(group, &buckets, instances as u64))
-    })
-}
-
-/// Whether a group has members of this weight in all, and each of them its part of the buckets.
-fn leads_to(group: &Value, buckets: &str, instances: u64) -> bool {
-    let members = group["group"].as_array().expect("a group has members");
-    let weight = |member: &Value| member["weight"].as_u64().unwrap_or(1);
-    let total: u64 = members.iter().map(weight).sum();
-    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-    for line in buckets.lines().filter(|line| line.starts_with(&format!("id {} ", group["id"]))) {
-        let hop = line.split("nhid ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-        *counts.entry(hop.expect("a bucket has a next hop")).or_default() += 1;
-    }
-    let all: u64 = counts.values().sum();
-    let has_part = |member: &Value| {
-        let id = member["id"].as_u64().expect("a member has a number");
-        counts.get(&id).is_some_and(|count| count + 1 >= all * weight(member) / total)
-    };
-    total == instances && members.iter().all(has_part)
 }
 
 /// An instance: at the address that all of them have.
@@ -171,11 +169,7 @@ fn ports_of_a_network_each_with_one_address_share_its_flows() {
 
 /// All flows of all senders come out at one and the same instance; answers where each did, and at which.
 fn at_one(bench: &Bench, instances: &mut Instances, senders: &[&str]) -> (Vec<Spread>, usize) {
-    let mut spreads = Vec::new();
-    for from in senders {
-        await_answer(bench, from);
-        spreads.push(instances.round(bench, from, to()));
-    }
+    let spreads: Vec<Spread> = senders.iter().map(|from| whole_round(bench, instances, from)).collect();
     let counts: Vec<Vec<usize>> = spreads.iter().map(|spread| instances.counts(spread)).collect();
     let which = counts[0].iter().position(|count| *count == FLOWS).unwrap_or_else(|| panic!("{counts:?}"));
     assert!(counts.iter().all(|counts| counts[which] == FLOWS), "{counts:?}");
@@ -301,4 +295,13 @@ fn a_prefix_behind_three_ports_by_static_routes_of_the_vpn_shares_its_flows() {
     bench.await_rest();
     let mut instances = Instances::listen(&bench, &nodes(&vms));
     cut_each(&bench, &mut instances, &vms, &["host1.G4", "host2.G5"]);
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        let cases =
+            ["three_ports_of_one_subnet", "ports_of_a_network_each_with_one_address", "a_prefix_behind"];
+        super::run_again_in(&super::machine("2"), &[], &cases);
+    }
 }

@@ -13,7 +13,7 @@ use weft_system_tests::frames::{
     ARP, BROADCAST, Capture, IPV4, IPV6, arp, frame, icmp, icmpv6, inject, udp, vxlan,
 };
 use weft_system_tests::l3::{network, ttl, vpn, workload};
-use weft_system_tests::{Bench, Vrf, machine, patience, run, run_again_in, until};
+use weft_system_tests::{Bench, Vrf, has_vrf_devices, machine, patience, run, run_again_in, until};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long somebody who may not connect tries to.
@@ -60,18 +60,11 @@ fn tenant(bench: &Bench, name: &str, vni: u32, alone: &str) {
     vpn(bench, name, json!({"name": name, "route_targets": [format!("64512:{vni}")]}), &members);
 }
 
-/// Whether the VRFs of these hosts are devices.
-fn has_devices() -> bool {
-    std::env::var_os("WEFT_TEST_VRF_DEVICES_ON").is_some()
-}
-
 fn two_tenants(name: &str) -> Bench {
     let bench = Bench::up(name, 2, 9783);
-    if has_devices() {
-        // As somebody has them whose own services are in VRFs; here a tenant would reach them by any of its gateways.
-        for (host, setting) in
-            HOSTS.iter().flat_map(|host| ["tcp", "udp", "raw"].map(|setting| (host, setting)))
-        {
+    // As somebody has them whose own services are in VRFs; here a tenant would reach them by any of its gateways.
+    for host in HOSTS.into_iter().filter(|host| has_vrf_devices(host)) {
+        for setting in ["tcp", "udp", "raw"] {
             let host = bench.namespace(host);
             run(&format!("ip netns exec {host} sysctl -qw net.ipv4.{setting}_l3mdev_accept=1"));
         }
@@ -79,9 +72,9 @@ fn two_tenants(name: &str) -> Bench {
     tenant(&bench, "blue", BLUE_VNI, "10.7.0");
     tenant(&bench, "red", RED_VNI, "10.8.0");
     bench.await_rest();
-    if has_devices() {
-        let vrfs = all_vrfs(&bench);
-        assert!(vrfs.iter().all(|vrf| vrf.is_device), "{vrfs:?}");
+    for host in HOSTS {
+        let vrfs = bench.vrfs_on(host);
+        assert!(vrfs.iter().all(|vrf| vrf.is_device == has_vrf_devices(host)), "{vrfs:?}");
     }
     for (tenant, alone) in [("blue", "10.7.0.12"), ("red", "10.8.0.12")] {
         for to in ["10.1.0.12", "10.2.0.11", "10.2.0.12", alone, "2001:db8:1::12", "2001:db8:2::12"] {
@@ -452,12 +445,15 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
 }
 
 mod machine {
+    const CASES: &[&str] = &["nothing_that_a_tenant_forges", "a_tenant_connects"];
+
     #[test]
     fn the_same_with_vrf_devices() {
-        super::run_again_in(
-            &super::machine("1,2"),
-            &[],
-            &["nothing_that_a_tenant_forges", "a_tenant_connects"],
-        );
+        super::run_again_in(&super::machine("1,2"), &[], CASES);
+    }
+
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        super::run_again_in(&super::machine("2"), &[], CASES);
     }
 }

@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
 use weft_system_tests::l3::{network, ttl, vpn, workload};
-use weft_system_tests::{Bench, Node, Peering, run, until};
+use weft_system_tests::{Bench, Edge, Node, Peering, run, until};
 
 /// How long the other side has to follow.
 const WITHIN: Duration = Duration::from_secs(15);
-/// As what a controller of a lab is a neighbour, and FRR.
-const CONTROLLER: u8 = 254;
+/// As what FRR is a neighbour.
 const NUMBER: u8 = 201;
 /// The VNI on which both sides meet.
 const VNI: u32 = 5000;
@@ -27,8 +26,9 @@ const L3_VNI: u32 = 9000;
 /// Who is in the other site.
 const CLIENT: (&str, &str) = ("10.1.1.99", "02:aa:00:00:00:99");
 
-/// The MAC address of FRR's own bridge.
+/// The MAC address of FRR's own bridge, and its address there.
 const BRIDGE: &str = "02:aa:00:00:00:01";
+const ADDRESS: &str = "10.1.1.250";
 
 /// Prints whose frames come in on `eth0`.
 const EAR: &str = r#"
@@ -78,57 +78,35 @@ impl Ear {
 
 /// The other site: FRR, its namespace, and a client in the same subnet behind it.
 struct OtherSite {
+    // First, so that they end before their namespace.
     daemons: FrrDaemons,
-    node: Node,
-    client: Node,
+    edge: Edge,
 }
 
 impl OtherSite {
     fn start(bench: &Bench) -> Self {
-        let (node, client) = (Node::new(bench, "dc"), Node::new(bench, "client"));
-        let (address, endpoint) =
-            (bench.fabric_address("mgmt", NUMBER), bench.fabric_address("underlay", NUMBER));
-        // What its own links would say by themselves is nobody's of either site.
-        for of in ["all", "default"] {
-            node.run(&format!("sysctl -qw net.ipv6.conf.{of}.disable_ipv6=1"));
-        }
-        node.join(bench, "mgmt", ("eth0", address));
-        node.join(bench, "underlay", ("eth1", endpoint));
-        for words in [
-            format!("link add vx{VNI} type vxlan id {VNI} dstport 4789 local {endpoint} nolearning"),
-            format!("link add br{VNI} type bridge"),
-            format!("link set br{VNI} addrgenmode none address {BRIDGE} up"),
-            format!("link set vx{VNI} master br{VNI} addrgenmode none up"),
-            format!("link set vx{VNI} type bridge_slave learning off neigh_suppress on"),
-            format!(
-                "link add lan type veth peer name eth0 address {} netns {}",
-                CLIENT.1,
-                client.namespace()
-            ),
-            format!("link set lan master br{VNI} addrgenmode none up"),
-            format!("link add vx{L3_VNI} type vxlan id {L3_VNI} dstport 4789 local {endpoint} nolearning"),
-            format!("link add br{L3_VNI} type bridge"),
-            format!("link set br{L3_VNI} addrgenmode none address 02:aa:00:00:00:09 up"),
-            format!("link set vx{L3_VNI} master br{L3_VNI} addrgenmode none up"),
-            // FRR knows of whom it has heard itself with which address.
-            format!("address add 10.1.1.250/24 dev br{VNI}"),
-        ] {
-            node.ip(&words);
-        }
-        client.ip("link set eth0 addrgenmode none up");
-        client.ip(&format!("address add {}/24 dev eth0", CLIENT.0));
-        client.ip("route add default via 10.1.1.250");
-        let logs = bench.lab().state_directory().to_owned();
-        let mut daemons = FrrDaemons::start(node.namespace(), &logs, &format!("vni {L3_VNI}\n"));
-        let neighbor = bench.fabric_address("mgmt", CONTROLLER);
+        let edge = Edge::new(bench, ("dc", NUMBER), (CLIENT.0, ADDRESS));
+        let node = edge.node();
+        edge.add_vni(VNI, BRIDGE);
+        edge.add_vni(L3_VNI, "02:aa:00:00:00:09");
+        node.ip(&format!("link set vx{VNI} type bridge_slave learning off neigh_suppress on"));
+        edge.client().ip(&format!("link set eth0 address {}", CLIENT.1));
+        node.ip(&format!("link set lan master br{VNI}"));
+        // FRR knows of whom it has heard itself with which address.
+        node.ip(&format!("address add {ADDRESS}/24 dev br{VNI}"));
+        let logs = bench.lab().state_directory();
+        let mut daemons = FrrDaemons::start(node.namespace(), logs, &format!("vni {L3_VNI}\n"));
+        let (begin, neighbor) = (edge.router_bgp(edge.controller()), edge.controller());
         daemons.start_bgpd(&format!(
-            "router bgp 64512\n bgp router-id {address}\n no bgp default ipv4-unicast\n timers bgp 3 9\n coalesce-time 0\n \
-             neighbor {neighbor} remote-as 64512\n neighbor {neighbor} timers connect 1\n \
-             address-family l2vpn evpn\n  neighbor {neighbor} activate\n  advertise-all-vni\n  \
+            "{begin} address-family l2vpn evpn\n  neighbor {neighbor} activate\n  advertise-all-vni\n  \
              vni {VNI}\n   route-target import 64512:100\n   route-target export 64512:100\n  exit-vni\n  \
              route-target import 64512:200\n  route-target export 64512:200\n exit-address-family\n"
         ));
-        Self { daemons, node, client }
+        Self { daemons, edge }
+    }
+
+    const fn client(&self) -> &Node {
+        self.edge.client()
     }
 
     fn json(&self, command: &str) -> Value {
@@ -145,7 +123,7 @@ impl OtherSite {
 
     /// The tunnel endpoints to which FRR sends what is for everybody.
     fn endpoints(&self) -> Vec<String> {
-        let fdb = self.node.run(&format!("bridge fdb show dev vx{VNI}"));
+        let fdb = self.edge.node().run(&format!("bridge fdb show dev vx{VNI}"));
         let floods = fdb.lines().filter_map(|line| line.strip_prefix("00:00:00:00:00:00 dst "));
         let mut endpoints: Vec<String> =
             floods.filter_map(|rest| rest.split(' ').next()).map(str::to_owned).collect();
@@ -163,7 +141,7 @@ impl OtherSite {
 
     /// Waits for an echo that has crossed no router.
     fn await_echo(&self, to: &str) {
-        until(&format!("the client reaches {to}"), WITHIN, || self.client.ttl(to).filter(|ttl| *ttl == 64));
+        until(&format!("the client reaches {to}"), WITHIN, || self.client().ttl(to).filter(|ttl| *ttl == 64));
     }
 }
 
@@ -189,14 +167,14 @@ fn a_network_goes_on_in_another_site_by_evpn_with_frr() {
     let _vpn = vpn(&bench, "Blue", l2, &[("network", json!({ "network_id": blue }))]);
     bench.await_rest();
     let other = OtherSite::start(&bench);
-    let _peer = Peering::new(&bench).add(&bench, bench.fabric_address("mgmt", NUMBER), &json!({}));
+    let _peer = Peering::new(&bench).add(&bench, other.edge.address(), &json!({}));
 
     // Each host once, each MAC address behind its host, and no other.
     let endpoint = |host: u8| bench.fabric_address("underlay", host).to_string();
     let mut macs: BTreeMap<String, String> = BTreeMap::new();
     macs.insert(mac_of(&bench, &b1), endpoint(1));
     macs.insert(mac_of(&bench, &b2), endpoint(2));
-    other.client.run("ping -c 1 -W 2 -n 10.1.1.250");
+    other.client().run("ping -c 1 -W 2 -n 10.1.1.250");
     macs.insert(CLIENT.1.to_owned(), "local".to_owned());
     other.await_macs(&macs);
     until("both hosts get what is for everybody", WITHIN, || {
@@ -211,9 +189,9 @@ fn a_network_goes_on_in_another_site_by_evpn_with_frr() {
     }
     known_and_unknown_are_found(&bench, &other);
     // Another network with the same addresses, on the same hosts, is another one.
-    let ear = Ear::start(&other.client);
+    let ear = Ear::start(other.client());
     assert_eq!(ttl(&bench, "host1.r1", CLIENT.0), None);
-    assert_eq!(other.client.ttl("10.1.1.7"), None);
+    assert_eq!(other.client().ttl("10.1.1.7"), None);
     assert_eq!(ttl(&bench, "host1.b1", CLIENT.0), Some(64));
     let heard = ear.end();
     // A bridge joins multicast groups itself now and then (RFC 4541).
@@ -235,7 +213,7 @@ fn a_network_goes_on_in_another_site_by_evpn_with_frr() {
     bench.http().delete("ports", &b2);
     println!("withdrawn after {:?}", other.await_macs(&macs));
     until("one host is left", WITHIN, || (other.endpoints() == [endpoint(1)]).then_some(()));
-    assert_eq!(other.client.ttl("10.1.1.6"), None);
+    assert_eq!(other.client().ttl("10.1.1.6"), None);
 
     let b3 = workload(&bench, "Blue", &blue, ("b3", "host2", "10.1.1.8"), false);
     macs.insert(mac_of(&bench, &b3), endpoint(2));
@@ -256,7 +234,7 @@ fn known_and_unknown_are_found(bench: &Bench, other: &OtherSite) {
     // What nobody has told of is asked for, and the question crosses.
     let unknown = bench.namespace("host1.b1");
     run(&format!("ip -n {unknown} address add 10.1.1.77/24 dev eth0"));
-    other.client.ip("address add 10.1.1.88/24 dev eth0");
+    other.client().ip("address add 10.1.1.88/24 dev eth0");
     other.await_echo("10.1.1.77");
     assert_eq!(ttl(bench, "host2.b2", "10.1.1.88"), Some(64));
 }
@@ -270,15 +248,15 @@ fn nobody_elsewhere_is_taken_for(
 ) {
     let remote = bench.fabric_address("underlay", NUMBER).to_string();
     let own = mac_of(bench, b1);
-    other.client.ip("link add thief link eth0 type macvlan mode bridge");
-    other.client.ip(&format!("link set thief address {own} up"));
-    other.client.ip("address add 10.1.1.66/32 dev thief");
-    other.client.run("ping -c 1 -W 1 -n -I thief 10.1.1.250 -q -r");
+    other.client().ip("link add thief link eth0 type macvlan mode bridge");
+    other.client().ip(&format!("link set thief address {own} up"));
+    other.client().ip("address add 10.1.1.66/32 dev thief");
+    other.client().run("ping -c 1 -W 1 -n -I thief 10.1.1.250 -q -r");
     macs.insert(own.clone(), "local".to_owned());
     other.await_macs(&macs);
     until("host2 has heard of another MAC address since", WITHIN, || {
-        other.client.ip("link set eth0 address 02:aa:00:00:00:98");
-        let _may_be_lost = other.client.ttl("10.1.1.250");
+        other.client().ip("link set eth0 address 02:aa:00:00:00:98");
+        let _may_be_lost = other.client().ttl("10.1.1.250");
         entries(bench, "host2", "02:aa:00:00:00:98").contains(&remote).then_some(())
     });
     assert_eq!(entries(bench, "host2", &own), "");
@@ -300,8 +278,8 @@ fn whoever_is_in_an_l3_vpn_reaches_the_other_site_by_its_routers() {
     vpn(&bench, "Blue", l3, &[member(&blue), member(&green)]);
     bench.await_rest();
     let other = OtherSite::start(&bench);
-    let _peer = Peering::new(&bench).add(&bench, bench.fabric_address("mgmt", NUMBER), &json!({}));
-    other.client.run("ping -c 1 -W 2 -n 10.1.1.250");
+    let _peer = Peering::new(&bench).add(&bench, other.edge.address(), &json!({}));
+    other.client().run("ping -c 1 -W 2 -n 10.1.1.250");
     // Its network is b1's own; the others' packets go by two routers: their host's and FRR.
     until("b1 reaches the client", WITHIN, || ttl(&bench, "host1.b1", CLIENT.0).filter(|ttl| *ttl == 64));
     for workload in ["host1.g1", "host2.g2"] {

@@ -1,10 +1,14 @@
-//! Layer 3 with both IP versions on two hosts: VPNs, routers, and what is reached by routes alone.
+//! Layer 3 with both IP versions on two hosts: VPNs, routers, and what is reached by routes alone. The same in the virtual machine,
+//! where one of the hosts has VRF devices.
 
 use std::time::Duration;
 
 use serde_json::json;
-use weft_system_tests::l3::{await_silence, network, ttl, vpn, workload};
-use weft_system_tests::{Bench, FLOWS, Instances, no_loss, run, try_run, until};
+use weft_system_tests::l3::{
+    anycast, await_silence, await_ttl, change_router, forward, hub_and_spokes, network, router, ttl, vpn,
+    workload,
+};
+use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run_again_in, try_run, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -12,8 +16,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// What comes back has these TTLs or hop limits, once duplicate address detection is over where a workload has it.
 fn assert_ttls(bench: &Bench, expected: &[(&str, &str, u8)]) {
     for (from, to, expected) in expected {
-        let (seen, _) = until(&format!("{from} reaches {to}"), WITHIN, || ttl(bench, from, to));
-        assert_eq!(seen, *expected, "{from} to {to}");
+        await_ttl(bench, from, to, *expected);
     }
 }
 
@@ -72,13 +75,10 @@ fn a_router_routes_both_versions_between_hosts() {
     workload(&bench, "default", &web, ("w1", "host1", "10.1.0.11 2001:db8:1::11"), false);
     workload(&bench, "default", &db, ("d1", "host1", "10.2.0.11 2001:db8:2::11"), false);
     workload(&bench, "default", &db, ("d2", "host2", "10.2.0.12 2001:db8:2::12"), false);
-    let router = bench.http().create_id("routers", &json!({"router": {"name": "r"}}));
+    let router = router(&bench, "default", web_subnets.iter().chain(&db_subnets));
     let attach = |action: &str, subnet: &str| {
-        let path = format!("/v2.0/routers/{router}/{action}");
-        let answer = bench.http().ask("PUT", &path, &json!({"subnet_id": subnet}));
-        assert_eq!(answer.status, 200, "{}", answer.json());
+        change_router(&bench, &router, action, &json!({"subnet_id": subnet}));
     };
-    web_subnets.iter().chain(&db_subnets).for_each(|subnet| attach("add_router_interface", subnet));
     bench.await_rest();
     assert_ttls(
         &bench,
@@ -103,26 +103,19 @@ fn hub_and_spoke_with_ipv6_passes_the_hub() {
     let bench = Bench::up("t-hubv6", 2, 9783);
     let cidrs = ["10.1.1.0/24", "2001:db8:1::/64"];
     let (blue, _) = network(&bench, "Blue", json!({"name": "blue", "l2_adjacency": false}), &cidrs);
-    let port = |at| workload(&bench, "Blue", &blue, at, false);
-    let hub = port(("vFW", "host1", "10.1.1.5 2001:db8:1::5"));
     let spokes = [
-        port(("VNF1", "host1", "10.1.1.9 2001:db8:1::9")),
-        port(("VNF2", "host2", "10.1.1.6 2001:db8:1::6")),
-        port(("VNF3", "host2", "10.1.1.10 2001:db8:1::10")),
+        ("VNF1", "host1", "10.1.1.9 2001:db8:1::9"),
+        ("VNF2", "host2", "10.1.1.6 2001:db8:1::6"),
+        ("VNF3", "host2", "10.1.1.10 2001:db8:1::10"),
     ];
-    let mut members = vec![("port", json!({"port_id": hub, "role": "hub"}))];
-    members.extend(spokes.iter().map(|spoke| ("port", json!({"port_id": spoke, "role": "spoke"}))));
-    vpn(&bench, "Blue", json!({"name": "hs", "vrf_policy": "hub-and-spoke"}), &members);
+    let hub = hub_and_spokes(&bench, &blue, ("vFW", "host1", "10.1.1.5 2001:db8:1::5"), &spokes);
     bench.await_rest();
     // A workload that is reached by routes alone has its address alone, and a default route.
     let routes = bench.ip("host1.VNF1", "-6 route");
     assert!(routes.contains("default via 2001:db8:1::1") && !routes.contains("2001:db8:1::/64"), "{routes}");
     assert_ttls(&bench, &[("host1.VNF1", "2001:db8:1::5", 62), ("host2.VNF2", "2001:db8:1::5", 62)]);
     assert_eq!(ttl(&bench, "host2.VNF2", "2001:db8:1::10"), None, "past a hub that does not forward");
-    let firewall = bench.namespace("host1.vFW");
-    for setting in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
-        let _set = run(&format!("ip netns exec {firewall} sysctl -qw {setting}"));
-    }
+    forward(&bench, "host1.vFW");
     assert_ttls(
         &bench,
         &[
@@ -139,18 +132,7 @@ fn hub_and_spoke_with_ipv6_passes_the_hub() {
 #[test]
 fn anycast_with_ipv6_is_reached_from_inside_and_outside_its_subnet() {
     let bench = Bench::up("t-anycastv6", 2, 9783);
-    let (blue, _) = network(&bench, "Blue", json!({"name": "blue"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
-    let (other, _) = network(&bench, "Blue", json!({"name": "other"}), &["2001:db8:2::/64"]);
-    let at = [("V11", "host1"), ("V12", "host1"), ("V13", "host2")];
-    for (name, host) in at {
-        workload(&bench, "Blue", &blue, (name, host, "10.1.1.5 2001:db8:1::5"), true);
-    }
-    workload(&bench, "Blue", &blue, ("V2", "host1", "10.1.1.6 2001:db8:1::6"), false);
-    workload(&bench, "Blue", &blue, ("V3", "host2", "10.1.1.3 2001:db8:1::3"), false);
-    workload(&bench, "Blue", &other, ("G5", "host2", "2001:db8:2::5"), false);
-    let member = |network: &str| ("network", json!({"network_id": network}));
-    let targets = json!({"name": "ec", "route_targets": ["64512:400"]});
-    vpn(&bench, "Blue", targets, &[member(&blue), member(&other)]);
+    anycast(&bench, true);
     bench.await_rest();
     let to = "2001:db8:1::5";
     let mut instances = Instances::listen(&bench, &["host1.V11", "host1.V12", "host2.V13"]);
@@ -163,4 +145,12 @@ fn anycast_with_ipv6_is_reached_from_inside_and_outside_its_subnet() {
         assert!(counts.iter().all(|count| *count >= FLOWS / 5), "{from}: {counts:?}");
     }
     assert_ttls(&bench, &[("host1.V2", "2001:db8:1::3", 64)]);
+}
+
+mod machine {
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        let cases = ["any_to_any", "a_router", "hub_and_spoke", "anycast"];
+        super::run_again_in(&super::machine("2"), &[], &cases);
+    }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use weft_system_tests::frames::{ARP, BROADCAST, Capture, frame, inject, mac};
 use weft_system_tests::l3::{await_silence, ttl};
-use weft_system_tests::{Bench, FLOWS, Instances, environment, example, run, until};
+use weft_system_tests::{
+    Bench, FLOWS, Instances, binaries, environment, example, machine, run, run_again_in, until,
+};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -163,19 +165,16 @@ fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// Destinations of a VRF by which a packet from that workload goes on, the workload's own aside.
 fn routes_of(bench: &Bench, node: &str) -> Vec<String> {
     let (host, _) = node.split_once('.').expect("a node is on a host");
-    let prefix = bench.namespace(&format!("{host}.vrf-"));
     let own = bench.ip(node, "-br addr show dev eth0");
     let own =
         own.split_whitespace().nth(2).and_then(|address| address.split('/').next()).expect("an address");
-    let names = run("ip netns list");
-    let vrfs = names.split_whitespace().filter(|name| name.starts_with(&prefix));
-    let tables = vrfs.map(|vrf| run(&format!("ip -4 -n {vrf} route show proto 217")));
-    let its = tables.into_iter().find(|table| {
-        table.lines().any(|line| line.starts_with(&format!("{own} ")) && line.contains("dev gw-"))
+    let tables = bench.vrfs_on(host).into_iter().map(|vrf| vrf.routes(bench));
+    let its = { tables }.find(|table| {
+        table.iter().any(|line| line.starts_with(&format!("{own} ")) && line.contains("dev gw-"))
     });
     let its = its.unwrap_or_else(|| panic!("no VRF of {host} leads to {node}, {own}"));
     let mut destinations: Vec<String> =
-        its.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+        its.iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
     destinations.retain(|destination| destination != own);
     destinations.sort_unstable();
     destinations
@@ -243,4 +242,16 @@ fn hub_and_spoke_by_a_vrf_to_each_port() {
 #[test]
 fn hub_and_spoke_by_a_network_to_each_vrf() {
     both_for_blue("t-nrhubn", "hub-and-spoke-networks", by_hub_alone);
+}
+
+mod machine {
+    /// The documents alone: the `openstack` command is not there.
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        let weft = super::binaries().join("weft").display().to_string();
+        let machine = super::example::documents()
+            .into_iter()
+            .fold(super::machine("2").programs([weft]), |machine, (path, text)| machine.file(path, text));
+        super::run_again_in(&machine, &[], &["any_to_any", "ecmp_", "hub_and_spoke_"]);
+    }
 }

@@ -119,14 +119,23 @@ fn speakers(openstack: &Openstack) {
         "{peer}"
     );
     openstack.says("bgp speaker add peer s edge");
+    for (words, why) in [
+        ("bgp speaker set s --advertise-tenant-networks", "no external gateways"),
+        ("bgp speaker set s --advertise-floating-ip-host-routes", "no floating addresses"),
+    ] {
+        let said = openstack.complains(words);
+        assert!(said.contains(why), "openstack {words} complains of '{said}', not of '{why}'");
+    }
+    openstack.says("bgp speaker set s --no-advertise-tenant-networks");
+    // That is refused, too, and the command does not look at the answer.
     openstack.says("bgp speaker add network s blue");
+    assert_eq!(openstack.json("bgp speaker show s")["networks"], json!([]));
     let speaker = openstack.json("bgp speaker show s");
     assert!(speaker["peers"].to_string().contains(&id(&peer)), "{speaker}");
     assert_eq!(openstack.json("bgp speaker list advertised routes s"), json!([]));
     openstack.says("bgp peer set edge --name core --password hunter3");
     let twice = openstack.complains("bgp speaker add peer s core");
     assert!(twice.contains("already configured"), "{twice}");
-    openstack.says("bgp speaker remove network s blue");
     openstack.says("bgp speaker remove peer s core");
     openstack.says("bgp speaker delete s");
     openstack.says("bgp peer delete core");

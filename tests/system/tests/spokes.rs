@@ -162,8 +162,15 @@ fn no_frame_of_a_spoke_is_seen_by_another_but_through_the_hubs_firewall() {
 }
 
 mod machine {
+    const CASES: &[&str] = &["no_frame_of_a_spoke"];
+
     #[test]
     fn the_same_with_vrf_devices() {
-        super::run_again_in(&super::machine("1,2"), &[], &["no_frame_of_a_spoke"]);
+        super::run_again_in(&super::machine("1,2"), &[], CASES);
+    }
+
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        super::run_again_in(&super::machine("2"), &[], CASES);
     }
 }

@@ -1,6 +1,6 @@
 //! A WAN gateway of NetReady's use cases: what it hears from the site, what the site hears from it, and the way of packets between.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -30,6 +30,14 @@ const RED: [(&str, &str); 2] = [("10.1.1.5", "host1"), ("10.1.1.6", "host2")];
 fn all_routes(bench: &Bench) -> BTreeSet<PrefixRoute> {
     let blue = BLUE.iter().map(|at| route(bench, at, "64512:100"));
     blue.chain(RED.iter().map(|at| route(bench, at, "64512:200"))).collect()
+}
+
+/// The use case on two hosts, Blue's VPN with the VNI of the gateway.
+fn site(name: &str) -> (Bench, BTreeMap<&'static str, String>) {
+    let bench = Bench::up(name, 2, 9783);
+    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
+    bench.await_rest();
+    (bench, made)
 }
 
 fn route(bench: &Bench, (address, host): &(&str, &str), target: &str) -> PrefixRoute {
@@ -98,10 +106,8 @@ fn await_reachable(bench: &Bench, gateway: &WanGateway) {
 
 #[test]
 fn frr_as_wan_gateway_reaches_the_workloads_of_its_vpn_and_no_others() {
-    let bench = Bench::up("t-wan", 2, 9783);
-    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
-    bench.await_rest();
-    let mut gateway = WanGateway::start(&bench, bench.fabric_address("mgmt", CONTROLLER), false);
+    let (bench, made) = site("t-wan");
+    let mut gateway = WanGateway::start(&bench);
     let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({}));
     let (mut routes, mut in_kernel) = (all_routes(&bench), blue_in_kernel(&bench));
     await_heard(&gateway, &routes);
@@ -146,10 +152,8 @@ fn frr_as_wan_gateway_reaches_the_workloads_of_its_vpn_and_no_others() {
 
 #[test]
 fn routes_of_a_gateway_that_is_silent_go_with_its_hold_time_and_of_one_that_restarts_with_its_restart_time() {
-    let bench = Bench::up("t-wansilent", 2, 9783);
-    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
-    bench.await_rest();
-    let mut gateway = WanGateway::start(&bench, bench.fabric_address("mgmt", CONTROLLER), true);
+    let (bench, made) = site("t-wansilent");
+    let mut gateway = WanGateway::start_as(&bench, None, true);
     let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({"graceful_restart": false}));
     let vpn1 = &made["vpn1"];
     let gone_after = || {
@@ -258,11 +262,9 @@ fn restart_controller(bench: &Bench) {
 
 #[test]
 fn a_controller_that_is_killed_and_comes_back_is_missed_by_no_packet() {
-    let bench = Bench::up("t-wankill", 2, 9783);
-    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
-    bench.await_rest();
+    let (bench, made) = site("t-wankill");
     let reflector = Reflector::start(&bench);
-    let gateway = WanGateway::start(&bench, reflector.address(&bench), false);
+    let gateway = WanGateway::start_as(&bench, Some(reflector.address(&bench)), false);
     let _peer = Peering::new(&bench).add(&bench, reflector.address(&bench), &json!({}));
     let routes = all_routes(&bench);
     await_heard(&gateway, &routes);
@@ -304,10 +306,8 @@ fn a_controller_that_is_killed_and_comes_back_is_missed_by_no_packet() {
 
 #[test]
 fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_is_ignored() {
-    let bench = Bench::up("t-wanstale", 2, 9783);
-    let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
-    bench.await_rest();
-    let mut gateway = WanGateway::start(&bench, bench.fabric_address("mgmt", CONTROLLER), false);
+    let (bench, made) = site("t-wanstale");
+    let mut gateway = WanGateway::start(&bench);
     let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({}));
     await_learned(&bench, &made["vpn1"], true);
     let path = await_checkpoint(&bench);
@@ -436,7 +436,7 @@ fn who_is_rude_to_the_port_of_bgp_disturbs_no_session() {
     let made = any_to_any(&bench, json!({"vni": WanGateway::VNI}));
     bench.await_rest();
     let controller = bench.fabric_address("mgmt", CONTROLLER);
-    let gateway = WanGateway::start(&bench, controller, false);
+    let gateway = WanGateway::start(&bench);
     let peering = Peering::new(&bench);
     // It waits for this one, too, which is one of the rude.
     let (known, unknown) = (Node::new(&bench, "known"), Node::new(&bench, "unknown"));

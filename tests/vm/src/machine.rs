@@ -19,6 +19,7 @@ const BUSYBOX: &str = "busybox";
 pub const DRIVER_MODULES: &[&str] = &[
     "8021q",
     "act_mirred",
+    "act_police",
     "act_skbedit",
     "bridge",
     "cls_bpf",

@@ -40,9 +40,13 @@ impl Listener {
     /// Listens on these addresses; of IPv6, not for IPv4 too.
     ///
     /// # Errors
-    /// When one of them cannot be listened on.
+    /// When one of them cannot be listened on; says which.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
-        let sockets = addresses.iter().map(|address| socket::listen(*address)).collect::<io::Result<_>>()?;
+        let listen = |address: &SocketAddr| {
+            let listened = socket::listen(*address);
+            listened.map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+        };
+        let sockets = addresses.iter().map(listen).collect::<io::Result<_>>()?;
         Ok(Self { sockets, ..Self::default() })
     }
 

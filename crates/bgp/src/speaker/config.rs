@@ -57,7 +57,7 @@ pub struct SpeakerConfig {
     /// Given if the last life of this speaker ended a moment ago and others may have kept its routes (RFC 4724 §4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<Restarted>,
-    /// Neighbours that may come without being known by address.
+    /// Neighbours that may come without being known by address; of several prefixes the narrowest counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<AcceptConfig>,
 }
@@ -246,6 +246,13 @@ impl SpeakerConfig {
             return refused("asn", "0 and 23456 are no autonomous systems (RFC 7607, RFC 6793 §9)");
         }
         self.accept.iter().try_for_each(|accept| accept.neighbor.check())
+    }
+}
+
+impl AcceptConfig {
+    /// How a neighbour is configured that comes from this address.
+    pub(crate) fn neighbor_at(&self, address: IpAddr) -> PeerConfig {
+        PeerConfig { address, is_passive: true, ..self.neighbor.clone() }
     }
 }
 

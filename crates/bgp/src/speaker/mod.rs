@@ -157,7 +157,38 @@ impl Speaker {
             self.tell(index, Input::Start, now);
             return Ok(());
         };
-        let Some(peer) = self.peers.get_mut(&index) else { return Ok(()) };
+        if let Some(peer) = self.peers.get_mut(&index) {
+            peer.life = Life::Configured;
+        }
+        self.change(index, config, now);
+        Ok(())
+    }
+
+    /// Changes from where neighbours may come by themselves. Those that are there are changed as their prefix is, or go with it.
+    ///
+    /// # Errors
+    /// When the configuration of one breaks a rule.
+    pub fn set_accept(&mut self, accept: Vec<AcceptConfig>, now: Instant) -> Result<(), ConfigError> {
+        accept.iter().try_for_each(|accept| accept.neighbor.check())?;
+        self.config.accept = accept;
+        self.are_keys_changed = true;
+        let dynamic = self.peers.values().filter(|peer| peer.life == Life::Dynamic);
+        let dynamic: Vec<(u16, IpAddr)> = dynamic.map(|peer| (peer.index.0, peer.config.address)).collect();
+        for (index, address) in dynamic {
+            let Some(wanted) = self.template(address).map(|accept| accept.neighbor_at(address)) else {
+                self.remove_peer(address, now);
+                continue;
+            };
+            if self.peers.get(&index).is_some_and(|peer| peer.config != wanted) {
+                self.change(index, wanted, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a neighbour that is there.
+    fn change(&mut self, index: u16, config: PeerConfig, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&index) else { return };
         let is_same_session = peer.config.session(&self.config) == config.session(&self.config)
             && peer.config.md5_key == config.md5_key
             && peer.config.ttl_security_hops == config.ttl_security_hops
@@ -166,16 +197,17 @@ impl Speaker {
         self.are_keys_changed = true;
         peer.session.set_config(config.session(&self.config));
         peer.config = config;
-        peer.life = Life::Configured;
         if may_have_more {
             self.tell(index, Input::Start, now);
         } else if is_same_session {
             self.refresh(index, now);
         } else {
             self.tell(index, Input::Reset(Notification::new(NotificationCode::CONFIGURATION_CHANGE)), now);
-            self.tell(index, Input::Start, now);
+            // One that has come by itself has gone with that.
+            if self.peers.get(&index).is_some_and(|peer| peer.life != Life::Leaving) {
+                self.tell(index, Input::Start, now);
+            }
         }
-        Ok(())
     }
 
     /// Takes a neighbour out; answers whether it was there.
@@ -323,20 +355,24 @@ impl Speaker {
         Restart { is_restarting: self.settling_until.is_some(), forwarding_kept }
     }
 
+    /// How whoever comes from there is configured: by the narrowest prefix.
     fn template(&self, remote: IpAddr) -> Option<&AcceptConfig> {
-        self.config.accept.iter().find(|accept| accept.prefix.contains(&remote))
+        let having = self.config.accept.iter().filter(|accept| accept.prefix.contains(&remote));
+        having.max_by_key(|accept| accept.prefix.prefix_len())
     }
 
     /// A neighbour that is known by its prefix alone, if there may be one more.
     fn dynamic_peer(&mut self, remote: IpAddr, now: Instant) -> Option<u16> {
-        let accept = self.template(remote)?.clone();
-        let is_of_prefix =
-            |peer: &&Peer| peer.life == Life::Dynamic && accept.prefix.contains(&peer.config.address);
+        let accept = self.template(remote)?;
+        let is_of_prefix = |peer: &&Peer| {
+            let template = self.template(peer.config.address);
+            peer.life == Life::Dynamic && template.is_some_and(|template| template.prefix == accept.prefix)
+        };
         if self.peers.values().filter(is_of_prefix).count() >= accept.neighbors_max.into() {
             return None;
         }
+        let config = accept.neighbor_at(remote);
         let index = self.free_index()?;
-        let config = PeerConfig { address: remote, is_passive: true, ..accept.neighbor };
         self.insert_peer(config, index, Life::Dynamic);
         // What follows is done when the connection is there: without one the neighbour would be taken for gone.
         if let Some(peer) = self.peers.get_mut(&index) {
@@ -413,11 +449,11 @@ impl Speaker {
         self.session_events.drain(..).collect()
     }
 
-    /// Whether a neighbour that came by itself may come back for its routes.
+    /// Whether a neighbour that came by itself may come back for its routes, or may not come back for a while.
     fn is_awaited(&self, index: u16) -> bool {
-        self.peers
-            .get(&index)
-            .is_some_and(|peer| peer.families.iter().any(|family| family.stale.until().is_some()))
+        self.peers.get(&index).is_some_and(|peer| {
+            peer.is_over_limit || peer.families.iter().any(|family| family.stale.until().is_some())
+        })
     }
 
     /// The families that are spoken with this neighbour now.

@@ -123,8 +123,12 @@ impl Speaker {
         }
     }
 
-    /// Whether all neighbours that keep our routes have sent theirs (RFC 4724 §4.1).
+    /// Whether all neighbours that keep our routes have sent theirs (RFC 4724 §4.1). Of those that come by themselves nobody knows how many
+    /// there are: they have until the time is over.
     pub(super) fn has_settled(&self) -> bool {
+        if self.config.accept.iter().any(|accept| accept.neighbor.graceful_restart.is_some()) {
+            return false;
+        }
         self.peers.values().filter(|peer| peer.config.graceful_restart.is_some()).all(|peer| {
             let is_restarting = |negotiated: &Negotiated| {
                 negotiated.graceful.as_ref().is_none_or(|graceful| graceful.is_restarting)

@@ -1,6 +1,7 @@
 //! News that is not a commit: hosts have reported on fragments, BGP sessions came up or went down.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use tokio::sync::broadcast;
 use weft_services::Id;
@@ -25,6 +26,8 @@ pub(crate) struct SessionNotice {
     pub(crate) speaker: Id,
     /// With which of its peers.
     pub(crate) peer: Id,
+    /// The neighbour: of a peer that is a range there may be several.
+    pub(crate) neighbor: IpAddr,
     /// What ended it; nothing if it came up.
     pub(crate) ended_by: Option<String>,
 }

@@ -10,7 +10,7 @@
 //! A watch with conditions keeps a list of what fulfils them right: what begins to fulfil them is put, what no longer does is
 //! deleted. A delete of what the watcher does not have is to be passed over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,6 +93,9 @@ fn parse_place(text: &str) -> Result<Upto, Problem> {
     parse().ok_or_else(|| Problem::malformed(format!("since: '{text}' is not of the form EPOCH.REVISION")))
 }
 
+/// The statuses that a watcher was told last of what sums up several reports, by collection and identifier.
+type LastTold = BTreeMap<(&'static str, String), Option<Value>>;
+
 struct Watcher {
     site: Arc<Site>,
     entries: Vec<&'static Entry>,
@@ -111,6 +114,7 @@ impl Watcher {
         }
         let Some((mut model, from)) = self.begin(since).await else { return };
         let mut watch = self.site.store.watch(from);
+        let mut last_told = LastTold::new();
         // A commit of which a part was told is told to its end before anything else.
         if let Some(told) = since.and_then(|since| since.events) {
             match watch.next().await {
@@ -123,11 +127,17 @@ impl Watcher {
         loop {
             let sent = tokio::select! {
                 event = watch.next() => match event {
-                    Ok(event) => self.commit(&mut model, &event, 0).await,
+                    Ok(event) => {
+                        // What is told now is newer.
+                        last_told.clear();
+                        self.commit(&mut model, &event, 0).await
+                    }
                     Err(error) => return self.end(&error).await,
                 },
                 news = notices.recv() => match news {
-                    Ok(Notice::Fragments(fragments)) => self.status(&model, &fragments, watch.position()).await,
+                    Ok(Notice::Fragments(fragments)) => {
+                        self.status(&model, &fragments, (watch.position(), &mut last_told)).await
+                    }
                     Ok(Notice::Session(session)) => self.session(&model, &session, watch.position()).await,
                     // Statuses were missed: the watcher has to make its list anew.
                     Err(RecvError::Lagged(_)) => return self.over("compacted", "statuses were missed").await,
@@ -216,16 +226,27 @@ impl Watcher {
         &self,
         model: &Model,
         fragments: &BTreeSet<FragmentKey>,
-        at: Version,
+        (at, last_told): (Version, &mut LastTold),
     ) -> Result<(), Gone> {
         let rows: Vec<RowKey> = fragments.iter().map(FragmentKey::asked_by).collect();
         let reports = Live(&self.site);
         let mut text = String::new();
         for entry in self.entries.iter().filter(|entry| entry.attribute("status").is_some()) {
-            for id in shown(entry, [model, model], rows.iter().cloned()) {
-                let object = entry.render(model, &id, &reports);
+            let showing = shown(entry, [model, model], rows.iter().cloned());
+            let sums = fragments.iter().flat_map(|fragment| entry.sums_up(model, fragment));
+            let sums: BTreeSet<String> = sums.map(|id| id.to_string()).collect();
+            for id in showing.union(&sums) {
+                let object = entry.render(model, id, &reports);
+                let status = object.as_ref().and_then(|object| object.get("status")).cloned();
+                // Each of many hosts reports on these, mostly without a change.
+                let mut is_news = || {
+                    last_told.insert((entry.collection, id.clone()), status.clone()) != Some(status.clone())
+                };
+                if !showing.contains(id) && !is_news() {
+                    continue;
+                }
                 let Some(event) = self.wanted.event(entry, object.clone(), object) else { continue };
-                text.push_str(&format!("id: {at}\n{}\n\n", event.told(entry, &id, "status")));
+                text.push_str(&format!("id: {at}\n{}\n\n", event.told(entry, id, "status")));
             }
         }
         if text.is_empty() { Ok(()) } else { self.send(text).await }
@@ -250,7 +271,9 @@ impl Watcher {
 /// What a session is shown as, beside the attributes of its peer.
 fn with_session(mut peer: Map<String, Value>, session: &SessionNotice) -> Map<String, Value> {
     let state = if session.ended_by.is_none() { "up" } else { "down" };
-    let told = json!({ "speaker_id": session.speaker, "state": state, "reason": session.ended_by });
+    let (speaker, neighbor) = (session.speaker, session.neighbor);
+    let told =
+        json!({ "speaker_id": speaker, "neighbor": neighbor, "state": state, "reason": session.ended_by });
     peer.insert("bgp_session".to_owned(), told);
     peer
 }

@@ -28,12 +28,21 @@ pub enum Comparison {
     Fact,
     /// What a host's kernel has, with what the host was told.
     Kernel,
+    /// What runs of BGP, with what is to: speakers, and what their neighbours connect to.
+    Speaker,
 }
 
 impl Comparison {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Announcement, Self::LocRib, Self::AdjRibOut, Self::Learned, Self::Fact, Self::Kernel];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Announcement,
+        Self::LocRib,
+        Self::AdjRibOut,
+        Self::Learned,
+        Self::Fact,
+        Self::Kernel,
+        Self::Speaker,
+    ];
 }
 
 impl fmt::Display for Comparison {
@@ -45,16 +54,17 @@ impl fmt::Display for Comparison {
             Self::Learned => "learned",
             Self::Fact => "fact",
             Self::Kernel => "kernel",
+            Self::Speaker => "speaker",
         })
     }
 }
 
-/// A route that was not where it is said to be, or was where it should not be.
+/// A route that was not where it is said to be, or was where it should not be; or something of BGP that does not run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Alarm {
     /// What was compared.
     pub comparison: Comparison,
-    /// The route, and where.
+    /// The route, and where; or what does not run.
     pub route: String,
     /// What was wrong.
     pub finding: String,
@@ -95,7 +105,12 @@ impl State {
 
     fn end(&mut self, mut alarm: Alarm, now: Timestamp) {
         alarm.mended_at = Some(now.to_string());
-        tracing::info!(comparison = %alarm.comparison, route = alarm.route, "the route is as it should be again");
+        match alarm.comparison {
+            Comparison::Speaker => tracing::info!(what = alarm.route, "it has begun"),
+            comparison => {
+                tracing::info!(%comparison, route = alarm.route, "the route is as it should be again")
+            }
+        }
         self.figures(alarm.comparison).mended += 1;
         if self.past.len() == PAST_MAX {
             self.past.pop_front();
@@ -116,7 +131,12 @@ impl Alarms {
         if state.open.contains_key(&key) {
             return;
         }
-        tracing::error!(%comparison, route, finding, "a route is not as it should be");
+        match comparison {
+            Comparison::Speaker => {
+                tracing::error!(what = route, finding, "it cannot begin, and is tried again")
+            }
+            comparison => tracing::error!(%comparison, route, finding, "a route is not as it should be"),
+        }
         state.figures(comparison).alarms += 1;
         if state.open.len() >= OPEN_MAX {
             return;

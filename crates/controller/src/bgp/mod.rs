@@ -9,6 +9,7 @@
 
 mod alarms;
 mod announced;
+mod attempts;
 mod audit;
 mod awaited;
 mod bridged;

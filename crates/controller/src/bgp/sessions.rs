@@ -1,7 +1,5 @@
 //! Sessions that come up and go down, told to watchers and to the log.
 
-use weft_services::Id;
-
 use super::speaker::Bgp;
 use crate::api::SessionNotice;
 
@@ -25,12 +23,15 @@ impl Bgp {
                 Some(reason) => tracing::warn!(%speaker, %neighbor, reason, "BGP session down"),
             }
             let row = model.bgp_speakers().find(|row| row.standard.id == speaker);
-            let peers = row.into_iter().flat_map(|row| &row.peers).filter_map(|id| model.bgp_peer(*id));
-            let peer: Option<Id> =
-                peers.into_iter().find(|peer| peer.peer_ip == neighbor).map(|peer| peer.standard.id);
+            let peer = row.and_then(|row| row.peer_at(model, neighbor)).map(|peer| peer.standard.id);
             // Of one that is no peer any more nobody is told.
             if let Some(peer) = peer {
-                self.site.notices.session(SessionNotice { speaker, peer, ended_by: event.ended_by });
+                self.site.notices.session(SessionNotice {
+                    speaker,
+                    peer,
+                    neighbor,
+                    ended_by: event.ended_by,
+                });
             }
         }
     }

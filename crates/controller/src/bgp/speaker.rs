@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use weft_bgp::io::{Driver, Handle};
-use weft_bgp::speaker::{ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig};
+use weft_bgp::speaker::{
+    AcceptConfig, ConfigError, Learned, PeerConfig, Restarted, Route, Speaker, SpeakerConfig,
+};
 use weft_net::RouteTarget;
 use weft_services::compile::FragmentKey;
 use weft_services::{
@@ -19,11 +21,13 @@ use weft_services::{
 };
 use weft_store::{Watch, WatchError};
 
+use super::alarms::Comparison;
 use super::announced::{Announced, Told};
+use super::attempts::{Attempts, Beginner};
 use super::audit::{AUDIT_INTERVAL, Audit};
 use super::awaited::Awaited;
 use super::bridged::Bridged;
-use super::config::{Wanted, wanted};
+use super::config::{Neighbors, Wanted, wanted};
 use super::instance::Instance;
 use super::reception::Reception;
 use super::routes::{self, By};
@@ -56,6 +60,8 @@ pub struct Bgp {
     pub(super) config: BgpConfig,
     pub(super) speakers: BTreeMap<Id, Running>,
     pub(super) reception: Reception,
+    /// What could not begin, and is tried again.
+    attempts: Attempts,
     pub(super) announced: Announced,
     /// What was learned of each prefix of a VRF, by which speaker and kind of route.
     pub(super) learned: BTreeMap<(Id, IpNet), BySource>,
@@ -86,7 +92,7 @@ pub(super) struct Heard {
 /// A speaker that runs.
 pub(super) struct Running {
     config: SpeakerConfig,
-    pub(super) peers: BTreeMap<IpAddr, PeerConfig>,
+    pub(super) neighbors: Neighbors,
     pub(super) handle: Handle,
     tasks: [JoinHandle<()>; 2],
 }
@@ -94,7 +100,7 @@ pub(super) struct Running {
 /// What a speaker begins with.
 struct Beginning {
     config: SpeakerConfig,
-    peers: BTreeMap<IpAddr, PeerConfig>,
+    neighbors: Neighbors,
     imports: BTreeMap<Instance, BTreeSet<RouteTarget>>,
     announced: Vec<Route>,
 }
@@ -116,6 +122,7 @@ impl Bgp {
             config,
             speakers: BTreeMap::new(),
             reception: Reception::default(),
+            attempts: Attempts::default(),
             announced: Announced::default(),
             learned: BTreeMap::new(),
             bridged: Bridged::default(),
@@ -158,8 +165,8 @@ impl Bgp {
                 accepted = self.reception.accept() => self.receive(accepted),
                 Some(heard) = self.inbox.1.recv() => self.hear(heard).await,
                 _ = audit.tick() => {
-                    self.start_again().await;
-                    self.reception.retry();
+                    self.start_again(Instant::now()).await;
+                    self.reception.retry(Instant::now());
                     self.tell_sessions().await;
                     let mut facts = self.bridged.thaw(Instant::now());
                     facts.retain(|fact| self.awaited.is_news(fact));
@@ -228,21 +235,47 @@ impl Bgp {
             }
             self.forget(id).await;
         }
-        self.listen(&wanted);
+        self.give_up(&wanted);
+        self.listen(&wanted, Instant::now());
         for (id, wanted) in wanted {
             match self.speakers.get_mut(&id) {
-                Some(running) => running.set_peers(wanted.peers).await,
+                Some(running) => running.set_neighbors(wanted.neighbors).await,
                 None => self.start_speaker(id, wanted, peers_may_remember),
             }
         }
     }
 
-    /// Starts the speakers again that have ended by themselves: by a mistake of ours.
-    async fn start_again(&mut self) {
+    /// What is not wanted any more is not tried again.
+    fn give_up(&mut self, wanted: &BTreeMap<Id, Wanted>) {
+        let gone = self.attempts.retain(|who| match who {
+            Beginner::Listener => !wanted.is_empty(),
+            Beginner::Speaker(id) => wanted.contains_key(&id),
+        });
+        for who in gone {
+            self.site.alarms.settle(Comparison::Speaker, &who.to_string(), self.site.now());
+        }
+    }
+
+    /// Something has begun.
+    pub(super) fn begun(&mut self, who: Beginner) {
+        if self.attempts.over(who) {
+            self.site.alarms.settle(Comparison::Speaker, &who.to_string(), self.site.now());
+        }
+    }
+
+    /// Something could not begin: that is an alarm until it can, or is not wanted any more.
+    pub(super) fn not_begun(&mut self, who: Beginner, error: &str, now: Instant) {
+        let pause = self.attempts.failed(who, now);
+        tracing::debug!(%who, error, ?pause, "tried again after a pause");
+        self.site.alarms.raise(Comparison::Speaker, &who.to_string(), error, self.site.now());
+    }
+
+    /// Starts the speakers again that have ended by themselves, by a mistake of ours; and tries again what could not begin, when it is time.
+    async fn start_again(&mut self, now: Instant) {
         let is_over = |running: &Running| running.tasks.iter().any(JoinHandle::is_finished);
         let over: Vec<Id> =
             self.speakers.iter().filter(|(_, running)| is_over(running)).map(|(id, _)| *id).collect();
-        if over.is_empty() {
+        if over.is_empty() && !self.attempts.is_due(now) {
             return;
         }
         for id in over {
@@ -257,13 +290,13 @@ impl Bgp {
 
     /// Starts a speaker, with all that is announced and imported already.
     fn start_speaker(&mut self, id: Id, wanted: Wanted, peers_may_remember: bool) {
-        let Wanted { config, peers } = wanted;
+        let Wanted { config, neighbors } = wanted;
         let deferral_time_s = self.config.deferral_time_s;
         let restarted = peers_may_remember.then_some(Restarted { forwarding_kept: true, deferral_time_s });
         let announced = self.announced.routes().collect();
-        let (imports, peers_of) = (self.imports.clone(), peers.clone());
+        let (imports, neighbors_of) = (self.imports.clone(), neighbors.clone());
         let config_of = SpeakerConfig { restarted, ..config.clone() };
-        let beginning = Beginning { config: config_of, peers: peers_of, imports, announced };
+        let beginning = Beginning { config: config_of, neighbors: neighbors_of, imports, announced };
         let started = beginning
             .speaker()
             .map_err(anyhow::Error::from)
@@ -271,18 +304,16 @@ impl Bgp {
             .and_then(|speaker| Ok(Driver::new(speaker, &[])?));
         let (driver, handle) = match started {
             Ok(started) => started,
-            Err(error) => {
-                tracing::error!(speaker = %id, %error, "the BGP speaker cannot be started");
-                return;
-            }
+            Err(error) => return self.not_begun(Beginner::Speaker(id), &error.to_string(), Instant::now()),
         };
+        self.begun(Beginner::Speaker(id));
         let deferral = restarted.map(|_| Duration::from_secs(deferral_time_s.into()) + DEFERRAL_MARGIN);
         let until = tokio::time::Instant::now() + deferral.unwrap_or_default();
         let hearing = pass_on(id, handle.clone(), self.inbox.0.clone(), until);
         let tasks = [tokio::spawn(driver.run()), tokio::spawn(hearing)];
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
         self.site.speakers.insert(id, handle.clone());
-        self.speakers.insert(id, Running { config, peers, handle, tasks });
+        self.speakers.insert(id, Running { config, neighbors, handle, tasks });
     }
 
     /// What was learned by a speaker is known no more.
@@ -408,7 +439,8 @@ impl Beginning {
         let imports: Vec<_> = imports.collect();
         speaker.set_instances(imports.iter().map(|(name, targets)| (name.as_str(), targets.clone())));
         self.announced.into_iter().for_each(|route| speaker.originate(route));
-        self.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));
+        set_accept(&mut speaker, self.neighbors.accept, now);
+        self.neighbors.peers.into_values().for_each(|peer| set_peer(&mut speaker, peer, now));
         Ok(speaker)
     }
 }
@@ -420,11 +452,18 @@ fn set_peer(speaker: &mut Speaker, peer: PeerConfig, now: Instant) {
     }
 }
 
+fn set_accept(speaker: &mut Speaker, accept: Vec<AcceptConfig>, now: Instant) {
+    if let Err(error) = speaker.set_accept(accept, now) {
+        tracing::error!(%error, "BGP neighbours of ranges cannot be configured");
+    }
+}
+
 impl Running {
     /// Tells its neighbours that they are no longer wanted (RFC 4486 §4), and ends when they have heard it or take too long.
     async fn end(mut self) {
-        let peers: Vec<IpAddr> = self.peers.keys().copied().collect();
+        let peers: Vec<IpAddr> = self.neighbors.peers.keys().copied().collect();
         let leave = move |speaker: &mut Speaker, now| {
+            set_accept(speaker, Vec::new(), now);
             for address in peers {
                 speaker.remove_peer(address, now);
             }
@@ -436,19 +475,22 @@ impl Running {
         }
     }
 
-    async fn set_peers(&mut self, wanted: BTreeMap<IpAddr, PeerConfig>) {
+    async fn set_neighbors(&mut self, wanted: Neighbors) {
+        let known = std::mem::replace(&mut self.neighbors, wanted.clone());
+        let Neighbors { peers, accept } = wanted;
+        let accept = Some(accept).filter(|accept| *accept != known.accept);
         let gone: Vec<IpAddr> =
-            self.peers.keys().copied().filter(|address| !wanted.contains_key(address)).collect();
+            known.peers.keys().copied().filter(|address| !peers.contains_key(address)).collect();
         let changed: Vec<PeerConfig> =
-            wanted.values().filter(|peer| self.peers.get(&peer.address) != Some(peer)).cloned().collect();
-        self.peers = wanted;
-        if gone.is_empty() && changed.is_empty() {
+            peers.into_values().filter(|peer| known.peers.get(&peer.address) != Some(peer)).collect();
+        if gone.is_empty() && changed.is_empty() && accept.is_none() {
             return;
         }
         let set = move |speaker: &mut Speaker, now| {
             for address in gone {
                 speaker.remove_peer(address, now);
             }
+            accept.into_iter().for_each(|accept| set_accept(speaker, accept, now));
             changed.into_iter().for_each(|peer| set_peer(speaker, peer, now));
         };
         let _ended = self.handle.with(set).await;

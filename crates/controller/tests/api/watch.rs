@@ -1,10 +1,18 @@
 //! Watches of a part of a collection: who keeps a list by them, keeps the list that the same query answers.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use weft_controller::agents;
+use weft_protocol::wire;
+use weft_services::compile::FragmentKey;
 
 use crate::support::Controller;
+
+/// How long something that is to be told may take.
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// A stream of events.
 pub(crate) struct Feed {
@@ -99,6 +107,81 @@ async fn a_watch_by_status_follows_the_status() {
     let unbound = json!({ "port": { "binding:host_id": "" } });
     controller.ask("PUT", &format!("/v2.0/ports/{port}"), unbound).await;
     assert_eq!(feed.told().await, "delete -");
+}
+
+/// A host's agent, as far as it reports.
+struct Agent {
+    connection: u64,
+    version: Option<wire::Version>,
+}
+
+impl Agent {
+    /// One that has come and was sent everything.
+    async fn come(controller: &Controller) -> Self {
+        tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
+        while controller.site.distribution.lock().version() < controller.site.durable().version {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut distribution = controller.site.distribution.lock();
+        let (connection, updates) =
+            distribution.connect(&"host1".parse().unwrap(), wire::Version::default(), None);
+        Self { connection, version: updates.last().and_then(|update| update.version) }
+    }
+
+    /// It says that this is not done, and that the rest is; answers of what that is news.
+    fn report(&self, controller: &Controller, not_done: Vec<wire::NotDone>) -> Vec<FragmentKey> {
+        let status = wire::Status {
+            version: self.version,
+            at_rest: not_done.is_empty(),
+            not_done,
+            ..Default::default()
+        };
+        let host = "host1".parse().unwrap();
+        let (_, news) = controller.site.distribution.lock().report(&host, self.connection, &status);
+        controller.notices.status(news.clone());
+        news
+    }
+}
+
+#[tokio::test]
+async fn a_router_whose_status_alone_has_changed_is_told_of_and_so_are_its_interfaces() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    let network = controller.network("blue").await;
+    let subnet = controller.get("/v2.0/subnets").await.json()["subnets"][0]["id"].clone();
+    let router = controller.create("routers", "router", json!({"name": "r"})).await;
+    let place = format!("/v2.0/routers/{router}/add_router_interface");
+    let answer = controller.ask("PUT", &place, json!({"subnet_id": subnet})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let interface = answer.json()["port_id"].clone();
+    controller.port(&network, "host1", "web").await;
+    let agent = Agent::come(&controller).await;
+    let mut routers = Feed::open(&controller, "/v2.0/routers?watch=true").await;
+    let of_router = format!("/v2.0/ports?watch=true&device_id={router}");
+    let mut ports = Feed::open(&controller, &of_router).await;
+    let mut told = async |status: &str| {
+        for (feed, id) in [(&mut routers, json!(router)), (&mut ports, interface.clone())] {
+            let next = tokio::time::timeout(WITHIN, feed.next()).await;
+            let (event, data) = next.unwrap_or_else(|_| panic!("{status} is not told"));
+            assert_eq!((event.as_str(), &data["id"]), ("status", &id), "{data}");
+            assert_eq!(data["object"]["status"], status, "{data}");
+        }
+    };
+    assert_eq!(controller.get(&format!("/v2.0/routers/{router}")).await.json()["router"]["status"], "BUILD");
+    let news = agent.report(&controller, Vec::new());
+    told("ACTIVE").await;
+    // That it is still so is no news.
+    controller.notices.status(news);
+    let failed = wire::NotDone {
+        service: format!("vrf/{router}"),
+        subject: "host/host1".into(),
+        reason: "no".into(),
+        ..Default::default()
+    };
+    let _news = agent.report(&controller, vec![failed]);
+    told("ERROR").await;
+    let _news = agent.report(&controller, Vec::new());
+    told("ACTIVE").await;
 }
 
 #[tokio::test]

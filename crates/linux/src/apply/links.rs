@@ -10,7 +10,7 @@ use crate::host::LinuxHost;
 use crate::mirror::{SPECIAL, peer_mark};
 use crate::tap::Tap;
 use crate::vrf::VrfMode;
-use crate::{guard, namespace};
+use crate::{guard, limit, namespace};
 
 impl LinuxHost {
     pub(super) fn create_link(&mut self, run: &mut Run, step: usize, link: &Link) -> StepOutcome {
@@ -47,6 +47,7 @@ impl LinuxHost {
                 encode::set_up(batch, peer.index);
             });
             self.settle_in_vrf(run, at, id, peer.index);
+            self.limit_in_vrf(run, at, id, peer.index);
             run.created.insert(id.clone(), peer.index);
         }
         Ok(())
@@ -102,6 +103,7 @@ impl LinuxHost {
                 encode::set_up(batch, other);
             });
             self.settle_in_vrf(run, at, peer, other);
+            self.limit_in_vrf(run, at, peer, other);
         }
         run.put(at, Care::Must, |batch| {
             if from.mtu != to.mtu {
@@ -173,6 +175,13 @@ impl LinuxHost {
                 None => refuse(format!("there is no VRF {name}")),
             },
             Namespace::Host | Namespace::Named(_) | Namespace::Vrf(_) => Ok(None),
+        }
+    }
+
+    /// From what comes out of a veth, a VRF learns few neighbours at a time.
+    fn limit_in_vrf(&self, run: &mut Run, at: At<'_>, id: &LinkId, index: u32) {
+        if self.mirror.has_limits() && matches!(id.namespace, Namespace::Vrf(_)) {
+            run.put(at, Care::Must, |batch| limit::put(batch, index));
         }
     }
 

@@ -75,7 +75,7 @@ impl LinuxHost {
         let resilient = self.capabilities.contains(&Capability::ResilientNextHops);
         let group = self.mirror.routes(at.namespace).and_then(|routes| routes.own_group(&key, resilient));
         let group = group.filter(|_| change == RouteChange::Replace);
-        if let ([hop], None) = (&hops[..], group) {
+        if let ([hop], None) = (&hops[..], &group) {
             run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(hop)));
             return Ok(());
         }
@@ -88,15 +88,15 @@ impl LinuxHost {
             members.push((self.next_hop(run, at, hop)?, path.weight));
         }
         members.sort_unstable();
-        let (id, is_new) = match group {
-            Some(id) => (id, false),
-            None => (self.place(at.namespace)?.take_next_hop(), true),
+        let (id, before) = match group {
+            Some((id, before)) => (id, Some(before)),
+            None => (self.place(at.namespace)?.take_next_hop(), None),
         };
         let is_ingress = route.table == INGRESS_TABLE;
         let buckets = if is_ingress { encode::INGRESS_BUCKETS } else { encode::BUCKETS };
         run.put(at, Care::Must, |batch| {
-            encode::group(batch, (id, is_new), &members, resilient.then_some(buckets));
-            if is_new {
+            encode::group(batch, (id, before.as_deref()), &members, resilient.then_some(buckets));
+            if before.is_none() {
                 encode::route(batch, change, key, Target::NextHop(id));
             }
         });

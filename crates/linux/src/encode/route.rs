@@ -16,8 +16,11 @@ pub(crate) const BUCKETS: u16 = 128;
 /// The same, where packets come in that another group may have spread by the same hash, which a packet of a local socket bears
 /// from host to host: of two numbers without a common divisor neither says anything about the other.
 pub(crate) const INGRESS_BUCKETS: u16 = 127;
-/// How long a bucket must have been silent before it may be given to another member, in hundredths of a second.
-const IDLE_TIMER: u32 = 100;
+/// How long a bucket must have been silent, in hundredths of a second, before it may be given to a member that is to have more
+/// than it has: a newcomer waits for no longer than this,
+const IDLE_TIMER_TO_GROW: u32 = 100;
+/// and where none has come, flows stay although their member weighs less than before. The kernel's own choice.
+const IDLE_TIMER_TO_STAY: u32 = 12_000;
 /// Where the rule is put that looks the host's own addresses up: behind those of VRFs, before `main`.
 const LOCAL_PRIORITY: u32 = 32_765;
 
@@ -148,13 +151,15 @@ pub(crate) fn next_hop(batch: &mut Vec<u8>, id: u32, hop: &RawHop) {
     labels(&mut message, &hop.labels, (NHA_ENCAP_TYPE, NHA_ENCAP));
 }
 
-/// Makes a group of next hops, or gives one other members: a resilient one if it is told how many buckets it has.
+/// Makes a group of next hops, or gives the one that has these members others: a resilient one if it is told how many buckets it
+/// has.
 pub(crate) fn group(
     batch: &mut Vec<u8>,
-    (id, is_new): (u32, bool),
+    (id, before): (u32, Option<&[(u32, u16)]>),
     members: &[(u32, u16)],
     buckets: Option<u16>,
 ) {
+    let is_new = before.is_none();
     let flags = if is_new { CREATE } else { REPLACE };
     // `struct nexthop_grp`: a number, and one less than the weight.
     let list: Vec<u8> = members
@@ -168,13 +173,20 @@ pub(crate) fn group(
     message.u32(NHA_ID, id).bytes(NHA_GROUP, &list);
     if let Some(buckets) = buckets {
         message.u16(NHA_GROUP_TYPE, NEXTHOP_GRP_TYPE_RES).nest(NHA_RES_GROUP, |settings| {
-            settings.u32(NHA_RES_GROUP_IDLE_TIMER, IDLE_TIMER);
+            let timer = if grows(before, members) { IDLE_TIMER_TO_GROW } else { IDLE_TIMER_TO_STAY };
+            settings.u32(NHA_RES_GROUP_IDLE_TIMER, timer);
             // A group that is there keeps its number.
             if is_new {
                 settings.u16(NHA_RES_GROUP_BUCKETS, buckets);
             }
         });
     }
+}
+
+/// Whether some member of a group weighs more than before, or is new.
+fn grows(before: Option<&[(u32, u16)]>, members: &[(u32, u16)]) -> bool {
+    let weighed = |member: u32| before?.iter().find(|(id, _)| *id == member).map(|(_, weight)| *weight);
+    members.iter().any(|(id, weight)| weighed(*id).is_none_or(|before| *weight > before))
 }
 
 /// Removes a next hop or a group of them.

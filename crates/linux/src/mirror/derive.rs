@@ -271,10 +271,19 @@ impl Mirror {
         };
         let table = self.tables.get(namespace);
         let place = table.map_or_else(|| namespace.clone(), |table| place(namespace, table, other));
-        link.up &= other.up && routes_well(&place, other);
+        link.up &= other.up && routes_well(&place, other) && self.is_limited(&place, table, other);
         link.mtu = if raw.mtu == other.mtu { raw.mtu } else { 0 };
         link.kind =
             LinkKind::Veth { peer: LinkId { namespace: place, name: other.name }, peer_mac: other.mac };
+    }
+}
+
+impl Mirror {
+    /// Whether the end of a veth that is in a VRF has the limit, where there is one.
+    fn is_limited(&self, place: &Namespace, table: Option<&Table>, raw: &RawLink) -> bool {
+        !self.has_limits
+            || !matches!(place, Namespace::Vrf(_))
+            || table.is_some_and(|table| table.guards.contains(&raw.index))
     }
 }
 

@@ -36,6 +36,7 @@ fn all_of_this_holds_on_debians_kernel_and_with_vlan_devices() {
             .filter(|line| line.starts_with(&format!("test {module}::")) && line.ends_with("ok"))
             .count()
     };
-    let modules = ["conformance", "conformance::as_devices", "vlan", "vrf::as_devices", "vrf::labels"];
+    let modules =
+        ["conformance", "conformance::as_devices", "neighbours", "vlan", "vrf::as_devices", "vrf::labels"];
     assert!(modules.into_iter().all(|module| passed(module) > 0), "they ran: {heard:?}");
 }

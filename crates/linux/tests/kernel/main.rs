@@ -6,6 +6,7 @@ mod common;
 mod conformance;
 mod damage;
 mod machine;
+mod neighbours;
 mod ports;
 mod talk;
 mod traffic;

@@ -1,13 +1,17 @@
-//! BGP speakers: who speaks, to which peers, for which networks.
+//! BGP speakers: who speaks, and to which peers.
+//!
+//! What Neutron's speakers announce for networks outside is not here: routers have no gateways there, whose addresses would be the next hops,
+//! and there are no floating addresses. To ask for it is refused, so that nobody waits for it.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use weft_net::Asn;
 
+use super::BgpPeer;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
@@ -22,18 +26,25 @@ pub struct BgpSpeaker {
     pub standard: Standard,
     /// Its autonomous system.
     pub local_as: Asn,
-    /// The IP version of the prefixes that it tells outside VPNs: 4 or 6.
+    /// 4 or 6, as it was asked for. In Neutron that of the networks that it speaks for; here it speaks for none, and of whatever its peers
+    /// speak of.
     pub ip_version: u8,
-    /// Whether it tells of floating addresses, each by itself.
-    pub advertise_floating_ip_host_routes: bool,
-    /// Whether it tells of the subnets behind routers of its networks.
-    pub advertise_tenant_networks: bool,
+    /// The identifier of its cluster of route reflectors (RFC 4456 §7); its own BGP identifier if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<Ipv4Addr>,
     /// To whom it speaks.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub peers: BTreeSet<Id>,
-    /// For which networks.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub networks: BTreeSet<Id>,
+}
+
+impl BgpSpeaker {
+    /// Which of its peers a neighbour of this address is: that of the address, or else of the narrowest range.
+    #[must_use]
+    pub fn peer_at<'m>(&self, model: &'m Model, address: IpAddr) -> Option<&'m BgpPeer> {
+        let peers = self.peers.iter().filter_map(|id| model.bgp_peer(*id));
+        let meant = peers.filter(|peer| peer.place.prefix().contains(&address));
+        meant.max_by_key(|peer| peer.place.prefix().prefix_len())
+    }
 }
 
 /// A route that a speaker tells its peers.
@@ -49,8 +60,7 @@ impl Stored for BgpSpeaker {
     stored_standard!();
 
     fn references(&self) -> Vec<(RowKind, Id)> {
-        let peers = self.peers.iter().map(|id| (RowKind::BgpPeer, *id));
-        peers.chain(self.networks.iter().map(|id| (RowKind::Network, *id))).collect()
+        self.peers.iter().map(|id| (RowKind::BgpPeer, *id)).collect()
     }
 
     fn check_claims(&self, _: &Model) -> Result<(), Refusal> {
@@ -68,8 +78,31 @@ struct Spec {
     named: Named,
     local_as: u32,
     ip_version: u8,
+    cluster_id: Option<IpAddr>,
     advertise_floating_ip_host_routes: bool,
     advertise_tenant_networks: bool,
+}
+
+impl Spec {
+    /// Refuses what speakers here are not; answers the cluster.
+    fn check(&self) -> Result<Option<Ipv4Addr>, Refusal> {
+        if self.advertise_floating_ip_host_routes {
+            let rule = "'true' is not possible: there are no floating addresses";
+            return Err(Refusal::attribute("advertise_floating_ip_host_routes", rule));
+        }
+        if self.advertise_tenant_networks {
+            let rule = "'true' is not possible: routers have no external gateways, whose addresses would be the next hops; networks are announced with the BGP VPNs that they are in";
+            return Err(Refusal::attribute("advertise_tenant_networks", rule));
+        }
+        match self.cluster_id {
+            Some(IpAddr::V6(address)) => Err(Refusal::attribute(
+                "cluster_id",
+                format!("'{address}' is not an IPv4 address (RFC 4456 §7)"),
+            )),
+            Some(IpAddr::V4(address)) => Ok(Some(address)),
+            None => Ok(None),
+        }
+    }
 }
 
 const OF_PEER: &[Attribute] =
@@ -88,20 +121,26 @@ impl BgpSpeakers {
             "ip_version",
             AttributeType::Integer(4, 6),
             "4",
-            "IP version of what it tells outside VPNs: 4 or 6"
+            "4 or 6; without effect: its peers' families say what it tells"
         )
         .immutable(),
+        Attribute::optional(
+            "cluster_id",
+            AttributeType::IpAddress,
+            "Its cluster of route reflectors, as an IPv4 address; its BGP identifier if there is none",
+        )
+        .nullable(),
         Attribute::with_default(
             "advertise_floating_ip_host_routes",
             AttributeType::Boolean,
-            "true",
-            "Whether it tells of floating addresses",
+            "false",
+            "Only false: see docs/bgp.md",
         ),
         Attribute::with_default(
             "advertise_tenant_networks",
             AttributeType::Boolean,
-            "true",
-            "Whether it tells of the subnets behind routers of its networks",
+            "false",
+            "Only false: see docs/bgp.md",
         ),
         Attribute::read_only(
             "peers",
@@ -111,7 +150,7 @@ impl BgpSpeakers {
         Attribute::read_only(
             "networks",
             AttributeType::ListOf(&AttributeType::Id),
-            "Networks for which it speaks"
+            "Always empty: see docs/bgp.md"
         ),
     ];
 
@@ -133,14 +172,14 @@ impl BgpSpeakers {
         },
         MemberAction {
             name: "add_gateway_network",
-            doc: "Let a BGP speaker speak for a network",
+            doc: "Refused: see docs/bgp.md",
             attributes: OF_NETWORK,
             is_of_member: false,
             effect: Effect::Change(add_network),
         },
         MemberAction {
             name: "remove_gateway_network",
-            doc: "Let a BGP speaker speak for a network no more",
+            doc: "Refused, as no network is there to be removed: see docs/bgp.md",
             attributes: OF_NETWORK,
             is_of_member: false,
             effect: Effect::Change(remove_network),
@@ -166,11 +205,11 @@ impl Resource for BgpSpeakers {
         speaker.standard.render(&mut map);
         map.insert("local_as".into(), json!(speaker.local_as.get()));
         map.insert("ip_version".into(), json!(speaker.ip_version));
-        let floating = speaker.advertise_floating_ip_host_routes;
-        map.insert("advertise_floating_ip_host_routes".into(), json!(floating));
-        map.insert("advertise_tenant_networks".into(), json!(speaker.advertise_tenant_networks));
+        map.insert("cluster_id".into(), json!(speaker.cluster_id));
+        map.insert("advertise_floating_ip_host_routes".into(), json!(false));
+        map.insert("advertise_tenant_networks".into(), json!(false));
         map.insert("peers".into(), json!(speaker.peers));
-        map.insert("networks".into(), json!(speaker.networks));
+        map.insert("networks".into(), json!([]));
         Some(map)
     }
 
@@ -179,6 +218,7 @@ impl Resource for BgpSpeakers {
         if spec.ip_version == 5 {
             return Err(Refusal::attribute("ip_version", "'5' is neither 4 nor 6"));
         }
+        let cluster_id = spec.check()?;
         let local_as = Asn::new(spec.local_as);
         if local_as == Asn::TRANS {
             let message = "'23456' stands for numbers that do not fit (RFC 6793 §9), and is nobody's";
@@ -189,10 +229,8 @@ impl Resource for BgpSpeakers {
             standard: change.standard(id, spec.named),
             local_as,
             ip_version: spec.ip_version,
-            advertise_floating_ip_host_routes: spec.advertise_floating_ip_host_routes,
-            advertise_tenant_networks: spec.advertise_tenant_networks,
+            cluster_id,
             peers: BTreeSet::new(),
-            networks: BTreeSet::new(),
         };
         change.put(Row::BgpSpeaker(Arc::new(speaker)));
         Ok(id.to_string())
@@ -203,9 +241,8 @@ impl Resource for BgpSpeakers {
         let Some(stored) = stored else { return Err(self.not_found(id)) };
         let spec: Spec = typed(merged)?;
         let mut speaker = BgpSpeaker::clone(stored);
+        speaker.cluster_id = spec.check()?;
         speaker.standard.rename(spec.named, change.now());
-        speaker.advertise_floating_ip_host_routes = spec.advertise_floating_ip_host_routes;
-        speaker.advertise_tenant_networks = spec.advertise_tenant_networks;
         change.put(Row::BgpSpeaker(Arc::new(speaker)));
         Ok(())
     }
@@ -244,10 +281,10 @@ fn missing(kind: &'static str, message: String) -> Refusal {
 fn add_peer(change: &mut Change, id: Id, given: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let GivenPeer { bgp_peer_id } = typed(given)?;
     let model = change.model();
-    let address = |peer: &Id| model.bgp_peers.get(peer).map(|peer| peer.peer_ip);
-    let new = address(&bgp_peer_id);
-    if let Some(new) = new
-        && speaker(model, id)?.peers.iter().any(|peer| address(peer) == Some(new))
+    let place = |peer: &Id| model.bgp_peers.get(peer).map(|peer| peer.place);
+    let prefix = |peer: &Id| place(peer).map(|place| place.prefix());
+    if let Some(new) = place(&bgp_peer_id)
+        && speaker(model, id)?.peers.iter().any(|peer| prefix(peer) == Some(new.prefix()))
     {
         let message = format!(
             "BGP Speaker {id} is already configured to peer with a BGP Peer at {new}, it cannot peer with BGP Peer {bgp_peer_id}."
@@ -276,36 +313,18 @@ fn remove_peer(
     Ok(told("bgp_peer_id", bgp_peer_id))
 }
 
-fn add_network(
-    change: &mut Change,
-    id: Id,
-    given: Map<String, Value>,
-) -> Result<Map<String, Value>, Refusal> {
+fn add_network(_: &mut Change, id: Id, given: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let GivenNetwork { network_id } = typed(given)?;
-    if speaker(change.model(), id)?.networks.contains(&network_id) {
-        let message = format!("Network {network_id} is already bound to BgpSpeaker {id}.");
-        return Err(Refusal::conflict("BgpSpeakerNetworkBindingError", message));
-    }
-    write(change, id, |speaker| {
-        speaker.networks.insert(network_id);
-    });
-    Ok(told("network_id", network_id))
+    let message = format!(
+        "Network {network_id} cannot be bound to BgpSpeaker {id}: routers have no gateways in networks outside, so there is nothing that could be announced for it. Networks are announced with the BGP VPNs that they are in."
+    );
+    Err(Refusal::conflict("BgpSpeakerNetworkBindingError", message))
 }
 
-fn remove_network(
-    change: &mut Change,
-    id: Id,
-    given: Map<String, Value>,
-) -> Result<Map<String, Value>, Refusal> {
+fn remove_network(_: &mut Change, id: Id, given: Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
     let GivenNetwork { network_id } = typed(given)?;
-    if !speaker(change.model(), id)?.networks.contains(&network_id) {
-        let message = format!("Network {network_id} is not associated with BGP speaker {id}.");
-        return Err(missing("BgpSpeakerNetworkNotAssociated", message));
-    }
-    write(change, id, |speaker| {
-        speaker.networks.remove(&network_id);
-    });
-    Ok(told("network_id", network_id))
+    let message = format!("Network {network_id} is not associated with BGP speaker {id}.");
+    Err(missing("BgpSpeakerNetworkNotAssociated", message))
 }
 
 fn told(name: &str, id: Id) -> Map<String, Value> {
@@ -317,24 +336,12 @@ fn advertised_routes(_: &Model, id: Id, statuses: &dyn Statuses) -> Map<String, 
     Map::from_iter([("advertised_routes".to_owned(), json!(routes))])
 }
 
-/// Takes a network that goes from whoever speaks for it.
-pub(crate) fn forget_network(change: &mut Change, network: Id) {
-    for id in speakers_of(change.model(), (RowKind::Network, network)) {
-        write(change, id, |speaker| {
-            speaker.networks.remove(&network);
-        });
-    }
-}
-
 /// Takes a peer that goes from whoever speaks to it.
 pub(super) fn forget_peer(change: &mut Change, peer: Id) {
-    for id in speakers_of(change.model(), (RowKind::BgpPeer, peer)) {
+    let speakers: Vec<Id> = change.model().referring((RowKind::BgpPeer, peer), RowKind::BgpSpeaker).collect();
+    for id in speakers {
         write(change, id, |speaker| {
             speaker.peers.remove(&peer);
         });
     }
-}
-
-fn speakers_of(model: &Model, of: (RowKind, Id)) -> Vec<Id> {
-    model.referring(of, RowKind::BgpSpeaker).collect()
 }

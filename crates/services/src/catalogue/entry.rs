@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{CATALOGUE, Effect, MemberAction, Method, NoStatuses, Resource, Statuses};
 use crate::access::{ResourceAccess, Verb, Who};
 use crate::attribute::{Attribute, AttributeType, Operation, merge};
+use crate::compile::FragmentKey;
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Timestamp, Write};
 
 /// A resource of the API.
@@ -243,6 +244,13 @@ impl Entry {
     #[must_use]
     pub fn shows(&self, model: &Model, row: &RowKey) -> Option<String> {
         self.resource.shows(model, row)
+    }
+
+    /// The identifiers of the resources of this collection whose status sums up what hosts report of a fragment, beside those that show what
+    /// it is about.
+    #[must_use]
+    pub fn sums_up(&self, model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+        self.resource.sums_up(model, fragment)
     }
 
     /// The attribute of this name.

@@ -1,8 +1,11 @@
 //! What each resource says for itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::Statuses;
+use crate::compile::FragmentKey;
 use crate::{Change, Id, Model, Refusal, RowKey, RowKind};
 
 /// What each resource says for itself; everything else about it follows from its attributes.
@@ -39,6 +42,10 @@ pub trait Resource: Sync {
             RowKey::Resource(kind, id) if Some(*kind) == self.kind() => Some(id.to_string()),
             _ => None,
         }
+    }
+    /// The identifiers of further ones, whose status sums up what hosts report of a fragment.
+    fn sums_up(&self, _: &Model, _: &FragmentKey) -> BTreeSet<Id> {
+        BTreeSet::new()
     }
     /// The identifiers among which are all whose attribute has this value, where an index knows.
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

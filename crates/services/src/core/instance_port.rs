@@ -10,6 +10,7 @@ use crate::access::{ADMIN_OR_SERVICE, PROJECT_MEMBER_OR_SERVICE, Party, Resource
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
+use crate::compile::FragmentKey;
 use crate::core::binding::{self, OnFailure};
 use crate::core::{InterfaceParent, status};
 use crate::index::replace;
@@ -204,6 +205,10 @@ impl InstancePorts {
 impl Resource for InstancePorts {
     fn kind(&self) -> Option<RowKind> {
         Some(RowKind::InstancePort)
+    }
+
+    fn sums_up(&self, model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+        router::interfaces_reported_in(model, fragment).map(|interface| interface.standard.id).collect()
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

@@ -1,5 +1,6 @@
 //! Service ports: each binds one interface to one service, with what that service knows of it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use crate::access::{ADMIN_OR_SERVICE, AttributeAccess, NETWORK_OWNER_OR_SERVICE}
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
+use crate::compile::FragmentKey;
 use crate::core::binding::{self, OnFailure};
 use crate::core::status;
 use crate::index::reclaim;
@@ -133,6 +135,10 @@ impl ServicePorts {
 impl Resource for ServicePorts {
     fn kind(&self) -> Option<RowKind> {
         Some(RowKind::ServicePort)
+    }
+
+    fn sums_up(&self, model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+        router::interfaces_reported_in(model, fragment).map(|interface| interface.service_port_id).collect()
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

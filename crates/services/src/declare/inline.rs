@@ -46,11 +46,6 @@ enum Made {
 
 const PEERS: By =
     By::Actions { add: "add_bgp_peer", remove: "remove_bgp_peer", made: Made::Listed("bgp_peer_id") };
-const GATEWAYS: By = By::Actions {
-    add: "add_gateway_network",
-    remove: "remove_gateway_network",
-    made: Made::Listed("network_id"),
-};
 const INTERFACES: By =
     By::Actions { add: "add_router_interface", remove: "remove_router_interface", made: Made::Interfaces };
 
@@ -66,7 +61,6 @@ const INLINE: &[Inline] = &[
     Inline { kind: "bgpvpn", key: "routers", names: &["router"], by: By::Below("bgpvpn_router_association") },
     Inline { kind: "bgpvpn", key: "ports", names: &["port"], by: By::Below("bgpvpn_port_association") },
     Inline { kind: "bgp_speaker", key: "peers", names: &["bgp_peer"], by: PEERS },
-    Inline { kind: "bgp_speaker", key: "networks", names: &["network"], by: GATEWAYS },
 ];
 
 /// The keys of documents of a kind that are no attributes.

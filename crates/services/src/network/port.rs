@@ -2,6 +2,7 @@
 //!
 //! Its identifier, name, times and tags are the instance port's; made here, all three have the same identifier.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -14,6 +15,7 @@ use crate::access::{
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
 use crate::change::{Change, Named, typed};
+use crate::compile::FragmentKey;
 use crate::core::binding::{self, OnFailure};
 use crate::core::{
     DEFAULT_INTERFACE, FixedIp, InstancePort, Interface, InterfaceKind, InterfaceParent, ServicePort,
@@ -196,6 +198,10 @@ impl Resource for Ports {
             }
             _ => None,
         }
+    }
+
+    fn sums_up(&self, model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+        router::interfaces_reported_in(model, fragment).map(|interface| interface.standard.id).collect()
     }
 
     fn candidates(&self, model: &Model, attribute: &str, value: &str) -> Option<Vec<String>> {

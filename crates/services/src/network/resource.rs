@@ -15,7 +15,7 @@ use crate::core::binding::{mended, vxlan_overhead};
 use crate::exclusive::{Exclusive, Taken, check_owned, taken};
 use crate::standard::standard_attributes;
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgp, bgpvpn};
+use crate::{Id, Model, Refusal, Row, RowKey, RowKind, Standard, bgpvpn};
 
 /// A layer-2 network.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -282,7 +282,6 @@ impl Resource for Networks {
             ));
         }
         bgpvpn::dissociate(change, (RowKind::Network, network));
-        bgp::forget_network(change, network);
         let subnets: Vec<Id> = change.model().subnets_of(network).collect();
         for subnet in subnets {
             change.delete(RowKey::Resource(RowKind::Subnet, subnet));

@@ -17,6 +17,7 @@ pub(crate) use interface::{
     interface_by, interface_of,
 };
 pub use resource::{Router, Routers};
+pub(crate) use status::interfaces_reported_in;
 pub(crate) use status::of_interface as status_of_interface;
 
 /// Neutron's extensions of routers of which everything works. `router` itself has external gateways and floating addresses.

@@ -1,5 +1,6 @@
 //! Routers: what joins the subnets of several networks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -10,6 +11,7 @@ use crate::access::ADMIN;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
 use crate::change::{Change, Named, typed};
+use crate::compile::FragmentKey;
 use crate::exclusive::{Exclusive, Taken, taken};
 use crate::network::HostRoute;
 use crate::standard::standard_attributes;
@@ -147,6 +149,10 @@ impl Routers {
 impl Resource for Routers {
     fn kind(&self) -> Option<RowKind> {
         Some(RowKind::Router)
+    }
+
+    fn sums_up(&self, model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+        status::routers_reported_in(model, fragment)
     }
 
     fn render(&self, model: &Model, id: &str, statuses: &dyn Statuses) -> Option<Map<String, Value>> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::{Status, Statuses};
-use crate::compile::FragmentKey;
-use crate::router::Router;
+use crate::compile::{FragmentKey, Subject};
+use crate::router::{Router, RouterInterface};
 use crate::vrf::compile::takes_part;
 use crate::{Id, Model, RowKey, RowKind};
 
@@ -31,6 +31,27 @@ pub(crate) fn of_router(model: &Model, router: &Router, statuses: &dyn Statuses)
     } else {
         Status::Build
     }
+}
+
+/// The routers whose status hangs on what a host reports of a fragment: of a VRF's gateways there.
+pub(crate) fn routers_reported_in(model: &Model, fragment: &FragmentKey) -> BTreeSet<Id> {
+    let (RowKind::Vrf, Subject::Row(RowKey::Host(_))) = (fragment.service.kind, &fragment.subject) else {
+        return BTreeSet::new();
+    };
+    let vrf = fragment.service.id;
+    // The VRF is a router's, or a network's own.
+    let networks = std::iter::once(vrf).chain(model.networks_of(vrf));
+    networks.flat_map(|network| model.routers_of(network)).collect()
+}
+
+/// The same of routers' interfaces.
+pub(crate) fn interfaces_reported_in<'m>(
+    model: &'m Model,
+    fragment: &FragmentKey,
+) -> impl Iterator<Item = &'m RouterInterface> + use<'m> {
+    let routers = routers_reported_in(model, fragment).into_iter();
+    let all = routers.flat_map(|router| model.referring((RowKind::Router, router), RowKind::RouterInterface));
+    all.filter_map(|id| model.router_interfaces.get(&id).map(|interface| &**interface))
 }
 
 /// The status of a router's interface: its router's, unless it is switched off itself.

@@ -137,16 +137,14 @@ fn router_of(vrf: &Vrf) -> Option<Id> {
 fn gateway_mac(model: &Model, vrf: &Vrf, network: Id) -> Mac {
     let mut interfaces = interfaces(model, network, router_of(vrf));
     let mac = interfaces.find_map(|id| Some(model.service_ports.get(&id)?.mac_address));
-    let own = || model.vrfs.get(&network).map_or(vrf.mac_address, |vrf| vrf.mac_address);
-    mac.unwrap_or_else(own)
+    mac.unwrap_or_else(|| model.vrfs.get(&network).map_or(vrf, |own| own).gateway_mac(network))
 }
 
 /// The addresses of a network's gateway in a VRF: those of the router's interfaces, or the gateways of its subnets.
-pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<IpNet> {
-    let with_length = |(subnet, address): (Id, IpAddr)| {
-        let subnet = model.subnets.get(&subnet)?;
-        IpNet::new(address, subnet.cidr.prefix_len()).ok()
-    };
+///
+/// Without the length of the prefix: nobody else is on its link but those whose addresses and MAC addresses are known, and for no
+/// others does the kernel look. What it asks for counts against what the whole host may have of neighbours.
+fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<IpNet> {
     let ports = interfaces(model, network, router_of(vrf)).filter_map(|id| model.service_ports.get(&id));
     let of_ports = ports.flat_map(|port| port.fixed_ips.iter().map(|ip| (ip.subnet_id, ip.ip_address)));
     let mut found: BTreeMap<Id, IpAddr> = of_ports.collect();
@@ -158,7 +156,7 @@ pub(super) fn gateway_addresses(model: &Model, vrf: &Vrf, network: Id) -> Vec<Ip
             }
         }
     }
-    found.into_iter().filter_map(with_length).collect()
+    found.into_values().map(IpNet::from).collect()
 }
 
 /// The gateway that a port has for itself on its host.
@@ -195,10 +193,8 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
     };
     objects.extend(gateway.objects());
     let link = gateway.link();
-    // Not with the length of the prefix: the rest of the subnet is not on this link.
-    let addresses: Vec<IpAddr> =
-        gateway_addresses(model, vrf, port.service_id).into_iter().map(|address| address.addr()).collect();
-    objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), IpNet::from(*address))));
+    let addresses = gateway_addresses(model, vrf, port.service_id);
+    objects.extend(addresses.iter().map(|address| Object::Address(link.clone(), *address)));
     match gateway.bridge {
         Some(_) => objects.push(Object::ProxyArp(link)),
         None => objects.push(Object::Steering(Steering {
@@ -214,18 +210,20 @@ pub(super) fn on_port(model: &Model, vrf: &Vrf, id: Id) -> Option<Compiled> {
 /// The gateways' addresses that a port's questions for are steered: all, or as many as there is room for. Those of the subnets
 /// that the port has addresses of come first, then those of the older subnets, so that one more takes nobody's place.
 fn steered(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr> {
-    let is_own = |address: &IpNet| port.fixed_ips.iter().any(|own| address.contains(&own.ip_address));
-    let made = |address: &IpNet| {
+    let addresses = gateway_addresses(model, vrf, port.service_id);
+    let mut addresses: Vec<IpAddr> = addresses.iter().map(IpNet::addr).collect();
+    let order = |address: &IpAddr| {
         let subnets = model.subnets_of(port.service_id).filter_map(|id| model.subnets.get(&id));
-        let of = subnets.filter(|subnet| subnet.cidr.contains(&address.addr()));
-        of.map(|subnet| (subnet.standard.created_at, subnet.standard.id)).min()
+        let of = subnets.filter(|subnet| subnet.cidr.contains(address));
+        let of = of.map(|subnet| (subnet.standard.created_at, subnet.standard.id)).min();
+        let is_own = |id: Id| port.fixed_ips.iter().any(|own| own.subnet_id == id);
+        (!of.is_some_and(|(_, id)| is_own(id)), of)
     };
-    let mut addresses = gateway_addresses(model, vrf, port.service_id);
     if addresses.len() > STEERED_ADDRESSES_MAX {
-        addresses.sort_by_cached_key(|address| (!is_own(address), made(address)));
+        addresses.sort_by_cached_key(order);
         addresses.truncate(STEERED_ADDRESSES_MAX);
     }
-    addresses.into_iter().map(|address| address.addr()).collect::<BTreeSet<_>>().into_iter().collect()
+    addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The bridge of a port that no other port is on, with the port and what its workload is told.

@@ -29,7 +29,7 @@ mod settle;
 mod usable;
 mod vpn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -38,7 +38,6 @@ use weft_net::{Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 use crate::bgpvpn::Multipath;
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, check_owned};
-use crate::index::replace;
 use crate::stored::{Indexed, Stored, stored_standard};
 use crate::{Id, Model, Refusal, RowKind, Standard};
 
@@ -64,6 +63,9 @@ pub struct Vrf {
     pub number: VrfNumber,
     /// The gateways' MAC address, where no router's interface gives one.
     pub mac_address: Mac,
+    /// The MAC addresses that gateways of its networks have instead: they had them in another VRF, and workloads know them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gateways: BTreeMap<Id, Mac>,
     /// Whose routes it imports.
     pub imports: BTreeSet<Target>,
     /// Who is to import its routes.
@@ -195,6 +197,17 @@ impl Vrf {
     }
 }
 
+impl Vrf {
+    /// The MAC address of a network's gateway in it, where no router's interface gives one.
+    pub(crate) fn gateway_mac(&self, network: Id) -> Mac {
+        self.gateways.get(&network).copied().unwrap_or(self.mac_address)
+    }
+
+    fn gateway_macs(&self) -> impl Iterator<Item = Mac> {
+        self.gateways.values().copied().chain([self.mac_address])
+    }
+}
+
 impl Stored for Vrf {
     stored_standard!();
 
@@ -252,8 +265,10 @@ impl Indexed for Vrf {
         }
         member::index_imports(model, before, after);
         router_mac::index_vni(model, [before, after]);
-        let gateway = |vrf: &Self| (vrf.mac_address, id);
-        replace(&mut model.index.gateway_macs, before.map(gateway), after.map(gateway));
+        for gone in before.into_iter().flat_map(Self::gateway_macs) {
+            model.index.gateway_macs.remove(&(gone, id));
+        }
+        model.index.gateway_macs.extend(after.into_iter().flat_map(Self::gateway_macs).map(|mac| (mac, id)));
         let given = |vrf: Option<&Self>| vrf.map(|vrf| vrf.route_distinguishers.clone()).unwrap_or_default();
         model.index_given_distinguishers((RowKind::Vrf, id), given(before), given(after));
     }

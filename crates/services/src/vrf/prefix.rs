@@ -9,7 +9,7 @@ use weft_net::HostName;
 use crate::compile::Compiled;
 use crate::facts::LearnedRoute;
 use crate::network::compile::MAIN_TABLE;
-use crate::vrf::gateway::{bridged_gateway, gateway_addresses, own_gateway, subnets_of};
+use crate::vrf::gateway::{bridged_gateway, own_gateway, subnets_of};
 use crate::vrf::objects::{self, Hop};
 use crate::vrf::route::{self, Live, Sends, ToPort};
 use crate::vrf::{Vrf, outside};
@@ -160,20 +160,8 @@ fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]),
     }
 }
 
-/// A subnet of which nothing is known but its ports: what is for another address of it goes no further, where no gateway is
-/// on its network to ask.
+/// A subnet of which nothing is known but its ports: what is for another address of it goes no further.
 fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
-    let id = vrf.standard.id;
-    if !subnets_of(model, vrf).contains(&prefix) {
-        return None;
-    }
-    let at = model.hosts_of_vrf(id).filter(|host| {
-        model.networks_in(id, host).into_iter().any(|network| {
-            let has_gateway = bridged_gateway(model, vrf, host, network).is_some();
-            has_gateway
-                && gateway_addresses(model, vrf, network).iter().any(|address| address.trunc() == prefix)
-        })
-    });
-    let at = at.map(|host| (host.clone(), Vec::new())).collect();
-    Some(Compiled { at, elsewhere: vec![objects::route(id, MAIN_TABLE, prefix, RouteTo::Unreachable)] })
+    let route = || objects::route(vrf.standard.id, MAIN_TABLE, prefix, RouteTo::Unreachable);
+    subnets_of(model, vrf).contains(&prefix).then(|| Compiled::everywhere(vec![route()]))
 }

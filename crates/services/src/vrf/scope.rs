@@ -90,9 +90,7 @@ pub(super) fn of_router(model: &Model, id: Id) -> Option<Wanted> {
 /// What a VPN calls for: one for all its networks that have no other, if there are any.
 pub(super) fn of_vpn(model: &Model, id: Id) -> Option<Wanted> {
     let bgpvpn = model.bgpvpns.get(&id)?;
-    let network = model.members_of(id).find_map(|(kind, member)| {
-        (kind == RowKind::Network && vpn::shared(model, member) == Some(bgpvpn.standard.id)).then_some(member)
-    })?;
+    let network = vpn::networks(model, bgpvpn.standard.id).next()?;
     Some(Wanted::of(Scope::Vpn, &[&vpn::of(model, Member::Network(network))]))
 }
 

@@ -1,15 +1,15 @@
 //! Keeps the VRFs what a change calls for: made with identifiers of their own, changed, taken away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use weft_net::Vni;
+use weft_net::{Mac, Vni};
 
 use crate::change::Named;
 use crate::core::choose_mac;
 use crate::exclusive::{Exclusive, taken};
 use crate::vrf::scope::{self, Wanted};
-use crate::vrf::{LOCAL_PREF, Scope, Vrf};
+use crate::vrf::{LOCAL_PREF, Scope, Vrf, vpn};
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Write};
 
 /// Makes the VRFs what the model calls for with all that a change has written.
@@ -28,19 +28,20 @@ pub(crate) fn settle(base: &Model, change: &mut Change) -> Result<(), Refusal> {
     let Concerned { routers, vpns, networks, ports, .. } = concerned;
     for id in routers {
         let wanted = scope::of_router(change.model(), id);
-        settle_one(change, id, wanted)?;
+        settle_one(change, id, wanted, BTreeMap::new())?;
     }
     for id in vpns {
         let wanted = scope::of_vpn(change.model(), id);
-        settle_one(change, id, wanted)?;
+        let networks: Vec<Id> = vpn::networks(change.model(), id).collect();
+        settle_one(change, id, wanted, known_gateways(base, networks))?;
     }
     for id in networks {
         let wanted = scope::of_network(change.model(), id);
-        settle_one(change, id, wanted)?;
+        settle_one(change, id, wanted, known_gateways(base, [id]))?;
     }
     for id in ports {
         let wanted = scope::of_port(change.model(), id);
-        settle_one(change, id, wanted)?;
+        settle_one(change, id, wanted, BTreeMap::new())?;
     }
     Ok(())
 }
@@ -51,7 +52,7 @@ pub(crate) fn settle(base: &Model, change: &mut Change) -> Result<(), Refusal> {
 /// As [`settle`].
 pub(crate) fn of_new_router(change: &mut Change, id: Id) -> Result<Vni, Refusal> {
     let wanted = scope::of_router(change.model(), id);
-    settle_one(change, id, wanted)?;
+    settle_one(change, id, wanted, BTreeMap::new())?;
     let vrf = change.model().vrfs.get(&id).expect("every router has a VRF");
     Ok(vrf.vni)
 }
@@ -129,7 +130,22 @@ impl Concerned {
     }
 }
 
-fn settle_one(change: &mut Change, id: Id, wanted: Option<Wanted>) -> Result<(), Refusal> {
+/// The MAC addresses that gateways of networks have before a change, in whichever VRF. What a router's interface gives goes with it.
+fn known_gateways(base: &Model, networks: impl IntoIterator<Item = Id>) -> BTreeMap<Id, Mac> {
+    let known = |network| {
+        let vrfs = base.vrfs_of_network(network).into_iter().filter_map(|vrf| base.vrfs.get(&vrf));
+        let mut own = vrfs.filter(|vrf| vrf.scope != Scope::Router);
+        Some((network, own.next()?.gateway_mac(network)))
+    };
+    networks.into_iter().filter_map(known).collect()
+}
+
+fn settle_one(
+    change: &mut Change,
+    id: Id,
+    wanted: Option<Wanted>,
+    gateways: BTreeMap<Id, Mac>,
+) -> Result<(), Refusal> {
     let stored = change.model().vrfs.get(&id).cloned();
     let Some(wanted) = wanted else {
         if stored.is_some() {
@@ -144,6 +160,7 @@ fn settle_one(change: &mut Change, id: Id, wanted: Option<Wanted>) -> Result<(),
     if let Some(vni) = wanted.vni.filter(|vni| *vni != vrf.vni && is_free(change.model(), *vni)) {
         vrf.vni = vni;
     }
+    vrf.gateways = gateways.into_iter().filter(|(_, mac)| *mac != vrf.mac_address).collect();
     vrf.imports = wanted.imports;
     vrf.exports = wanted.exports;
     let given = change.model().free_distinguishers((RowKind::Vrf, id), wanted.route_distinguishers);
@@ -175,6 +192,7 @@ fn choose(change: &mut Change, id: Id, wanted: &Wanted) -> Result<Vrf, Refusal> 
         vni,
         number,
         mac_address: choose_mac(change, None),
+        gateways: BTreeMap::new(),
         imports: BTreeSet::new(),
         exports: BTreeSet::new(),
         route_distinguishers: Vec::new(),

@@ -56,6 +56,12 @@ pub(super) fn shared(model: &Model, network: Id) -> Option<Id> {
     (is_mutual && vpns.next().is_none()).then_some(bgpvpn.standard.id)
 }
 
+/// The networks that share a VPN's VRF.
+pub(super) fn networks(model: &Model, bgpvpn: Id) -> impl Iterator<Item = Id> + use<'_> {
+    let networks = model.members_of(bgpvpn).filter(|(kind, _)| *kind == RowKind::Network);
+    networks.map(|(_, network)| network).filter(move |network| shared(model, *network) == Some(bgpvpn))
+}
+
 /// What is announced because of a port that is in these routers.
 pub(super) fn declared_for(model: &Model, port: &ServicePort, routers: &[Id]) -> Declared {
     let mut declared = Declared::default();

@@ -87,7 +87,6 @@ pub(crate) fn check(model: &Model) {
             }
             Row::BgpSpeaker(speaker) => {
                 speaker.peers.iter().for_each(|id| has(RowKind::BgpPeer, *id));
-                speaker.networks.iter().for_each(|id| has(RowKind::Network, *id));
             }
             Row::Host(host) if host.number != 0 => claim(format!("host number {}", host.number)),
             Row::Host(_) | Row::FreedHostNumber(_) => {}

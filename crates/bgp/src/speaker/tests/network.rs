@@ -199,7 +199,7 @@ impl Network {
 
     fn serve(&mut self, speaker: usize) {
         let now = self.now;
-        while self.speakers[speaker].work(now) {}
+        // First what is to be done, as the driver has it: what goes may still have to be sent.
         while let Some(action) = self.speakers[speaker].poll_action() {
             match action {
                 Action::Connect { connection, remote, .. } => {
@@ -219,6 +219,7 @@ impl Network {
                 }
             }
         }
+        while self.speakers[speaker].work(now) {}
         let ends: Vec<End> = self.links.keys().filter(|end| end.0 == speaker).copied().collect();
         for end in ends {
             let is_stalled = self.links.get(&end).is_some_and(|other| self.stalled.contains(&other.0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::network::{Network, address, config, peer, route, unicast};
 use crate::session::GracefulConfig;
-use crate::speaker::{PathStatus, PeerConfig, Restarted, Speaker, SpeakerConfig};
+use crate::speaker::{AcceptConfig, PathStatus, PeerConfig, Restarted, Speaker, SpeakerConfig};
 use crate::wire::{Community, Family};
 
 const RESTART_TIME: Duration = Duration::from_secs(20);
@@ -169,4 +169,33 @@ fn all_has_been_heard_when_each_neighbour_is_there_and_has_said_that_it_has_no_m
     network.until_established();
     network.run(Duration::from_secs(1));
     assert!(network.speakers[0].has_heard_all());
+}
+
+#[test]
+fn those_that_may_come_by_themselves_are_awaited_until_the_time_is_over() {
+    let neighbor = |of| {
+        let mut neighbor = peer(of, 65_000, &[Family::Ipv4Unicast]);
+        graceful(0)(&mut neighbor);
+        neighbor
+    };
+    // Whether it still waits after five seconds, and after the ten that it has.
+    let waits = |accept: Vec<AcceptConfig>| {
+        let restarted = Some(Restarted { forwarding_kept: true, deferral_time_s: 10 });
+        let begun = SpeakerConfig { restarted, accept, ..config(0, 65_000) };
+        let mut network = Network::new(1, vec![begun, config(1, 65_000)]);
+        for (speaker, other) in [(0, 1), (1, 0)] {
+            let now = network.now;
+            network.speakers[speaker].set_peer(neighbor(other), now).unwrap();
+        }
+        [5, 6].map(|seconds| {
+            network.run(Duration::from_secs(seconds));
+            network.speakers[0].status().is_settling
+        })
+    };
+    assert_eq!(waits(Vec::new()), [false, false], "the one that is known has said all");
+    let accept =
+        |neighbor| AcceptConfig { prefix: "192.0.2.0/24".parse().unwrap(), neighbors_max: 9, neighbor };
+    assert_eq!(waits(vec![accept(neighbor(9))]), [true, false]);
+    let forgetful = peer(9, 65_000, &[Family::Ipv4Unicast]);
+    assert_eq!(waits(vec![accept(forgetful)]), [false, false], "they have kept nothing");
 }

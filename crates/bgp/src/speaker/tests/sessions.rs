@@ -161,3 +161,89 @@ fn neighbours_of_a_prefix_may_come_until_there_are_enough_and_go_without_a_trace
     assert_eq!(network.speakers[0].neighbors(network.now).len(), 2);
     assert_eq!(network.speakers[0].routes(Family::Ipv4Unicast, 0, 10).0, []);
 }
+
+fn accept(prefix: &str, neighbors_max: u16, families: Vec<FamilyConfig>) -> AcceptConfig {
+    let neighbor = PeerConfig { families, prefix_limit_idle_hold_s: Some(30), ..peer(0, 65_000, &[]) };
+    AcceptConfig { prefix: prefix.parse().unwrap(), neighbors_max, neighbor }
+}
+
+/// A hub that three others come to.
+fn hub(ranges: Vec<AcceptConfig>) -> Network {
+    let mut hub = config(0, 65_000);
+    hub.accept = ranges;
+    let mut network = Network::new(1, vec![hub, config(1, 65_000), config(2, 65_000), config(3, 65_000)]);
+    let now = network.now;
+    for speaker in 1..4 {
+        network.speakers[speaker].set_peer(peer(0, 65_000, &[Family::Ipv4Unicast]), now).unwrap();
+    }
+    network
+}
+
+fn established(network: &Network) -> Vec<bool> {
+    (1..4).map(|speaker| state(network, speaker) == FsmState::Established).collect()
+}
+
+#[test]
+fn of_two_prefixes_the_narrower_counts_and_each_has_room_of_its_own() {
+    let families = || vec![FamilyConfig::new(Family::Ipv4Unicast)];
+    // The addresses end in 2, 3 and 4.
+    let mut network = hub(vec![accept("192.0.2.0/24", 2, families()), accept("192.0.2.4/32", 1, families())]);
+    network.run(Duration::from_secs(30));
+    assert_eq!(established(&network), [true; 3]);
+    let mut network = hub(vec![accept("192.0.2.0/24", 1, families()), accept("192.0.2.4/31", 1, families())]);
+    network.run(Duration::from_secs(30));
+    assert!(established(&network)[2], "it has a range of its own");
+    assert_eq!(established(&network).iter().filter(|is| **is).count(), 2);
+}
+
+#[test]
+fn prefixes_that_change_change_those_who_have_come_from_there() {
+    let family = |prefix_limit| FamilyConfig { prefix_limit, ..FamilyConfig::new(Family::Ipv4Unicast) };
+    let mut network = hub(vec![accept("192.0.2.0/24", 9, vec![family(None)])]);
+    network.run(Duration::from_secs(30));
+    assert_eq!(established(&network), [true; 3]);
+    let statistics = |network: &Network| {
+        let neighbors = network.speakers[1].neighbors(network.now);
+        (neighbors[0].statistics.established, neighbors[0].statistics.ended)
+    };
+    let set = |network: &mut Network, ranges| {
+        let now = network.now;
+        network.speakers[0].set_accept(ranges, now).unwrap();
+        network.run(Duration::from_secs(15));
+    };
+    // A limit needs no other session.
+    set(&mut network, vec![accept("192.0.2.0/24", 9, vec![family(Some(5))])]);
+    assert_eq!((established(&network), statistics(&network)), (vec![true; 3], (1, 0)));
+    assert_eq!(network.speakers[0].neighbors(network.now)[0].families[0].prefix_limit, Some(5));
+    // Several paths do; whoever came comes again.
+    let several = FamilyConfig { add_path_receive: true, ..family(Some(5)) };
+    set(&mut network, vec![accept("192.0.2.0/24", 9, vec![several.clone()])]);
+    assert_eq!((established(&network), statistics(&network)), (vec![true; 3], (2, 1)));
+    // Who comes from nowhere that is known goes.
+    set(&mut network, vec![accept("192.0.2.4/32", 9, vec![several])]);
+    assert_eq!(established(&network), [false, false, true]);
+    assert!(last_error(&network, 1).contains("6/3"), "{}", last_error(&network, 1));
+    assert_eq!(network.speakers[0].neighbors(network.now).len(), 1);
+    let bad = PeerConfig { hold_time_s: 1, ..peer(0, 65_000, &[Family::Ipv4Unicast]) };
+    let bad = AcceptConfig { prefix: "0.0.0.0/0".parse().unwrap(), neighbors_max: 1, neighbor: bad };
+    let now = network.now;
+    assert_eq!(network.speakers[0].set_accept(vec![bad], now).unwrap_err().field, "hold_time_s");
+    assert_eq!(established(&network), [false, false, true], "what is refused changes nothing");
+}
+
+#[test]
+fn who_has_come_by_itself_and_has_more_routes_than_it_may_rests_like_others() {
+    let family = FamilyConfig { prefix_limit: Some(1), ..FamilyConfig::new(Family::Ipv4Unicast) };
+    let mut network = hub(vec![accept("192.0.2.0/24", 9, vec![family])]);
+    network.run(Duration::from_secs(10));
+    for prefix in ["10.0.0.0/16", "10.1.0.0/16"] {
+        network.speakers[1].originate(route(prefix, 1));
+    }
+    network.run(Duration::from_secs(20));
+    assert_eq!(established(&network), [false, true, true]);
+    let ended = network.speakers[1].neighbors(network.now)[0].statistics.ended;
+    assert_eq!(ended, 1, "it is not let in to end again");
+    network.speakers[1].withdraw(&unicast("10.1.0.0/16"));
+    network.run(Duration::from_secs(90));
+    assert_eq!(established(&network), [true; 3]);
+}

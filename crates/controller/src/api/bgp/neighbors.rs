@@ -39,8 +39,7 @@ fn told(api: &Api, speaker: Id, neighbor: &NeighborStatus) -> Value {
     let snapshot = api.site.durable();
     let model = &snapshot.model.0;
     let row = model.bgp_speakers().find(|row| row.standard.id == speaker);
-    let peers = row.into_iter().flat_map(|row| &row.peers).filter_map(|id| model.bgp_peer(*id));
-    let peer = peers.into_iter().find(|peer| peer.peer_ip == neighbor.address);
+    let peer = row.and_then(|row| row.peer_at(model, neighbor.address));
     told["speaker_id"] = json!(speaker);
     told["peer_id"] = json!(peer.map(|peer| peer.standard.id));
     told["name"] = json!(peer.map(|peer| &peer.standard.name));

@@ -52,11 +52,13 @@ impl Routes {
         self.next_hops.iter().find(|(_, (hop, ours))| *ours && is_it(hop)).map(|(id, _)| *id)
     }
 
-    /// The group of ours and of this type that a route leads to.
-    pub(crate) fn own_group(&self, key: &RouteKey, of_type: bool) -> Option<u32> {
+    /// The group of ours and of this type that a route leads to, and its members with their weights.
+    pub(crate) fn own_group(&self, key: &RouteKey, of_type: bool) -> Option<(u32, Vec<(u32, u16)>)> {
         let RawTo::NextHop(id) = self.routes.get(key)?.to else { return None };
         match self.next_hops.get(&id)? {
-            (RawNextHop::Group { resilient, .. }, true) if *resilient == of_type => Some(id),
+            (RawNextHop::Group { resilient, members }, true) if *resilient == of_type => {
+                Some((id, members.clone()))
+            }
             _ => None,
         }
     }

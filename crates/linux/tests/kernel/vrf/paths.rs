@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weft_dataplane::conformance::converge;
 use weft_dataplane::{
@@ -88,9 +88,13 @@ fn heard(from: &str, ears: &[(u8, UdpSocket)]) -> BTreeMap<u16, u8> {
     found
 }
 
+/// The network namespace that the VRF is in.
+fn place(bench: &Bench, mode: VrfMode) -> String {
+    if mode == VrfMode::Namespace { bench.named("h", "vrf-a") } else { bench.host("h") }
+}
+
 fn groups(bench: &Bench, mode: VrfMode) -> String {
-    let place = if mode == VrfMode::Namespace { bench.named("h", "vrf-a") } else { bench.host("h") };
-    run(&format!("ip -n {place} nexthop show"))
+    run(&format!("ip -n {} nexthop show", place(bench, mode)))
 }
 
 fn flows_stay_on_the_paths_that_stay(mode: VrfMode) {
@@ -141,6 +145,42 @@ fn flows_stay_on_the_paths_that_stay(mode: VrfMode) {
         .collect();
     converge(&mut host, &without).unwrap();
     assert_eq!(groups(&bench, mode), "", "nothing is left behind");
+}
+
+/// For how long the bucket that was last spoken in has been silent.
+fn silence(bench: &Bench, mode: VrfMode) -> Duration {
+    let shown = run(&format!("ip -n {} nexthop bucket show", place(bench, mode)));
+    let silent_s = |line: &str| line.split("idle_time ").nth(1)?.split(' ').next()?.parse().ok();
+    shown.lines().filter_map(silent_s).map(Duration::from_secs_f64).min().expect("there are buckets")
+}
+
+fn flows_stay_on_a_path_that_weighs_less_and_a_new_one_gets_some(mode: VrfMode) {
+    let bench = Bench::with(mode);
+    bench.add_host("h");
+    let mut host = bench.open("h");
+    reach(&mut host, &wanted(&[(1, 1), (3, 2)]));
+    let from = bench.named("h", &site('a', 1).web());
+    (1..=3).for_each(|number| drop(run(&format!("ip netns exec {from} ping -c 1 -W 2 10.5{number}.0.2"))));
+    let ears: Vec<(u8, UdpSocket)> =
+        (1..=3).map(|number| (number, ear(&bench.named("h", &member(number)), TO))).collect();
+    let before = heard(&from, &ears);
+    // All are silent for longer than a path would have to wait that is new.
+    let await_silence = || {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while silence(&bench, mode) < Duration::from_millis(1500) {
+            assert!(Instant::now() < deadline, "{:?}", silence(&bench, mode));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    await_silence();
+    converge(&mut host, &wanted(&[(1, 1), (3, 1)])).unwrap();
+    assert_eq!(heard(&from, &ears), before);
+    await_silence();
+    converge(&mut host, &wanted(&[(1, 1), (2, 1), (3, 1)])).unwrap();
+    let after = heard(&from, &ears);
+    let shares = (1..=3).map(|number| after.values().filter(|found| **found == number).count());
+    let shares: Vec<usize> = shares.collect();
+    assert!(shares.iter().all(|share| (230..=440).contains(share)), "{shares:?}");
 }
 
 fn a_path_without_a_carrier_is_done_without(mode: VrfMode) {
@@ -213,6 +253,7 @@ impl Now for weft_linux::LinuxHost {
 
 in_both_modes! {
     flows_stay_on_the_paths_that_stay => super::flows_stay_on_the_paths_that_stay,
+    flows_stay_on_a_path_that_weighs_less_and_a_new_one_gets_some => super::flows_stay_on_a_path_that_weighs_less_and_a_new_one_gets_some,
     a_path_without_a_carrier_is_done_without => super::a_path_without_a_carrier_is_done_without,
     a_route_has_as_many_paths_as_there_is_room_for_and_more_are_refused =>
         super::a_route_has_as_many_paths_as_there_is_room_for_and_more_are_refused,

@@ -338,3 +338,45 @@ fn a_given_distinguisher_that_is_a_hosts_own_is_not_taken() {
     let prefix = "10.1.1.5/32".parse().unwrap();
     assert!(touched.contains(&FragmentKey::new(RowKind::Vrf, vrf, compile::Subject::Prefix(prefix))));
 }
+
+#[test]
+fn a_routers_vni_gives_it_a_target_with_each_system_that_is_spoken_for() {
+    let mut bench = bench();
+    bench.port(1, &["10.1.1.8"], false);
+    let router = id(&bench.site.create("routers", json!({"evpn_vni": 5000})).unwrap());
+    let interface = json!({ "subnet_id": bench.subnets[0] });
+    bench.site.act(("routers", &router), "add_router_interface", interface).unwrap();
+    let routes = json!({"routes": [{"destination": "10.8.0.0/16", "nexthop": "10.1.1.8"}]});
+    bench.site.act(("routers", &router), "add_extraroutes", routes).unwrap();
+    let vrf: Id = router.parse().unwrap();
+    // What is announced of the port's address and of what is behind it, and what is imported.
+    let targets = |bench: &Bench| -> [BTreeSet<String>; 3] {
+        let of = |prefix: &str| {
+            let announced = announcements(&bench.site.model, vrf, prefix.parse().unwrap());
+            assert!(announced.iter().all(|one| one.vni.get() == 5000), "{announced:?}");
+            announced.into_iter().flat_map(|one| one.targets).map(|target| target.to_string()).collect()
+        };
+        let imports = &bench.site.model.vrf(vrf).unwrap().imports;
+        let imports = imports.iter().filter_map(|target| target.route_target());
+        [of("10.1.1.8/32"), of("10.8.0.0/16"), imports.map(|target| target.to_string()).collect()]
+    };
+    assert_eq!(targets(&bench), [(); 3].map(|()| set(&[])), "nobody speaks");
+    let mut speakers = Vec::new();
+    for system in [64_513, 64_513, 4_200_000_007_u32] {
+        bench.change(|site| {
+            speakers.push(id(&site.create("bgp_speakers", json!({ "local_as": system })).unwrap()));
+        });
+    }
+    // 4200000007 is 64086 × 65536 + 59911.
+    let both = set(&["64513:5000", "59911:5000"]);
+    assert_eq!(targets(&bench), [(); 3].map(|()| both.clone()));
+    // Its part in a VPN is told besides, and keeps back extra routes from the VPN alone.
+    let association = json!({"router_id": router, "advertise_extra_routes": false});
+    bench.associate("router", association);
+    let with_vpn = set(&["64513:5000", "59911:5000", "64512:100"]);
+    assert_eq!(targets(&bench), [with_vpn.clone(), both, with_vpn]);
+    bench.change(|site| site.delete("bgp_speakers", &speakers[0]).unwrap());
+    assert!(targets(&bench)[0].contains("64513:5000"), "somebody speaks for it yet");
+    bench.change(|site| site.delete("bgp_speakers", &speakers[1]).unwrap());
+    assert_eq!(targets(&bench)[1], set(&["59911:5000"]));
+}

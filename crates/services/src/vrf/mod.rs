@@ -12,10 +12,11 @@
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
 //! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
 //! `objects.rs` (what that is on a host), `router_mac.rs`, `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside),
-//! `distinguisher.rs` (by which route distinguishers).
+//! `distinguisher.rs` (by which route distinguishers), `automatic.rs` (the targets of a router's VNI).
 
 mod announce;
 mod ask;
+mod automatic;
 pub(crate) mod compile;
 mod distinguisher;
 mod gateway;

@@ -3,7 +3,7 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +14,8 @@ use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
 use super::encoded::{Encoded, EncodedFragments};
-use super::outcome::{NotDone, Outcome, differing, is_told, outcome};
+use super::host::HostState;
+use super::outcome::NotDone;
 
 /// What one host is to be sent.
 #[derive(Clone, Debug)]
@@ -32,53 +33,6 @@ pub struct Reached {
     pub version: Version,
     /// The turn of facts.
     pub turn: u64,
-}
-
-/// What is known of a host's agent.
-#[derive(Clone, Debug, Default)]
-pub struct HostState {
-    /// Which connection it has, if it has one.
-    pub connection: Option<u64>,
-    /// The version of the agent's program.
-    pub software_version: String,
-    /// How far the last update led that it was sent, or how far it was when it connected.
-    pub sent: Option<Reached>,
-    /// How far it was at its last report.
-    pub reported: Option<Reached>,
-    /// That report.
-    pub outcome: Outcome,
-    /// The host's ends of workloads' links that have no carrier, as it said last.
-    pub without_carrier: BTreeSet<IfName>,
-    /// How many objects it has found other than they were left.
-    pub drifts: u64,
-    /// How many of them it said it had found since it began, when it said so last.
-    drifts_said: u64,
-    /// Fragments whose subject is on this host, sent but not yet confirmed.
-    pending: BTreeMap<FragmentKey, Reached>,
-    /// Those that it has carried out, or reported on.
-    settled: HashSet<FragmentKey>,
-}
-
-impl HostState {
-    /// How many fragments of its own it has not confirmed.
-    #[must_use]
-    pub fn behind(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Whether it has confirmed that all is gone which it was told to remove.
-    fn has_removed_all(&self) -> bool {
-        self.connection.is_some()
-            && self.sent.is_some()
-            && self.reported >= self.sent
-            && self.outcome.all_removed
-    }
-
-    /// Whether it has confirmed all that it was sent, and is at rest.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.connection.is_some() && self.sent.is_some() && self.reported >= self.sent && self.outcome.at_rest
-    }
 }
 
 /// What commits are to hosts, worked out from the model before them and their writes alone: nobody has to wait for that.
@@ -168,11 +122,7 @@ impl Advance {
 type Encodings = Vec<(FragmentKey, Option<Encoded>)>;
 
 /// The touched fragments, encoded, and what each host is to be sent of them.
-fn work_out(
-    before: &Model,
-    after: &Model,
-    changed: &Changed,
-) -> (Encodings, BTreeMap<HostName, HostDelta>) {
+fn work_out(before: &Model, after: &Model, changed: &Changed) -> (Encodings, BTreeMap<HostName, HostDelta>) {
     let Deltas { hosts, compiled } = compile::deltas(before, after, changed.touched(before, after));
     let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
         let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));
@@ -344,22 +294,22 @@ impl Distribution {
         *self = Self { content: self.content, connections: self.connections, reached, ..anew };
     }
 
-    fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
-        let (reached, to) = (self.reached, self.to_wire(self.reached));
+    /// Notes what a host has to confirm of this.
+    fn expect(&mut self, host: &HostName, delta: &HostDelta) {
         let (model, encoded) = (&self.model, &mut self.encoded);
-        let mut is_home = |key: &FragmentKey| encoded.get(model, key).is_some_and(|one| one.is_home(&host));
+        let is_home = |key: &&FragmentKey| encoded.get(model, key).is_some_and(|one| one.is_home(host));
+        let upserts: Vec<FragmentKey> = delta.upserts.iter().filter(is_home).cloned().collect();
         let state = self.hosts.entry(host.clone()).or_default();
-        for key in delta.upserts.iter().filter(|key| is_home(key)) {
-            state.settled.remove(key);
-            state.pending.insert(key.clone(), reached);
-        }
-        for key in delta.removals.iter().filter_map(FragmentKey::from_id) {
-            state.settled.remove(&key);
-            state.pending.remove(&key);
-        }
+        state.expect(&upserts, &delta.removals, self.reached);
+    }
+
+    fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
+        let to = self.to_wire(self.reached);
+        self.expect(&host, delta);
+        let state = self.hosts.get_mut(&host)?;
         let base = state.sent?;
         state.connection?;
-        state.sent = Some(reached);
+        state.sent = Some(self.reached);
         let upserts = self.parts(&host, &delta.upserts);
         let removals = delta
             .removals
@@ -509,16 +459,7 @@ impl Distribution {
             state.outcome.observe_error.clone_from(&status.observe_error);
             return (Vec::new(), Vec::new());
         }
-        let before = std::mem::replace(&mut state.outcome, outcome(status));
-        state.reported = Some(reached);
-        let (confirmed, pending) = std::mem::take(&mut state.pending)
-            .into_iter()
-            .partition(|(key, sent)| *sent <= reached && is_told(status, key));
-        state.pending = pending;
-        let confirmed: BTreeMap<FragmentKey, Reached> = confirmed;
-        let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
-        state.settled.extend(news.iter().cloned());
-        news.extend(differing(&before.not_done, &state.outcome.not_done));
+        let news = state.take_over(status, reached);
         let departures = if state.has_removed_all() {
             self.model.departures().filter(|departure| departure.host == *host).cloned().collect()
         } else {
@@ -553,15 +494,7 @@ impl Distribution {
 
     /// How a fragment is doing on the host of its subject: `None` while that has not been reported.
     pub(super) fn settled(&self, host: &HostName, key: &FragmentKey) -> Option<Result<(), &NotDone>> {
-        let state = self.hosts.get(host)?;
-        if !state.settled.contains(key) {
-            return None;
-        }
-        let id = key.id();
-        match state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string())) {
-            Some(not_done) => Some(Err(not_done)),
-            None => Some(Ok(())),
-        }
+        self.hosts.get(host)?.settled(key)
     }
 }
 

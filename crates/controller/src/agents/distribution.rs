@@ -105,6 +105,34 @@ impl Advance {
         &self.model
     }
 
+    /// Works out what another model is to hosts, and that it is at this version: after a restore, or when events are no longer to be
+    /// had. Facts about what is not in it are dropped, which leads to this turn.
+    #[must_use]
+    pub fn prepare_anew(
+        (before, from): (&Model, Reached),
+        model: Model,
+        version: Version,
+        turn: u64,
+    ) -> Self {
+        let known = model.facts_of_ours(before.facts().clone());
+        let turn = if known == *before.facts() { from.turn } else { turn };
+        let model = model.with_facts(known);
+        let at_home = |model: &Model| -> Vec<FragmentKey> {
+            model.hosts().flat_map(|host| compile::at_home(model, &host.name)).collect()
+        };
+        let touched = at_home(before).into_iter().chain(at_home(&model)).collect();
+        let deltas = compile::deltas(before, &model, touched).hosts;
+        let gone = before.hosts().filter(|host| model.host(&host.name).is_none());
+        let gone = gone.map(|host| host.name.clone()).collect();
+        let reached = Reached { version, turn };
+        Self { gone, model, reached, encoded: Vec::new(), deltas, changed: Changed::Rows(Vec::new()) }
+    }
+
+    /// The hosts that are no longer known.
+    pub(super) fn gone(&self) -> &[HostName] {
+        &self.gone
+    }
+
     /// Works out what these facts are to hosts; they lead to this turn. Nothing, if they are no news.
     #[must_use]
     pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Option<Self> {
@@ -285,13 +313,20 @@ impl Distribution {
         self.model = self.model.clone().with_facts(known);
     }
 
-    /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
-    pub fn reset(&mut self, model: Model, version: Version) {
-        let model = model.with_facts(self.model.facts().clone());
-        let turn = self.reached.turn;
-        let anew = Self::new(model, version, 0, self.turns_from);
-        let reached = Reached { version, turn };
-        *self = Self { content: self.content, connections: self.connections, reached, ..anew };
+    /// Begins anew with another model. Everybody has to come back; until then hosts go on with what they have, of which they have
+    /// said how it is doing.
+    pub fn reset(&mut self, anew: Advance) {
+        let Advance { model, reached, deltas, gone, .. } = anew;
+        (self.model, self.reached) = (model, reached);
+        self.encoded = EncodedFragments::default();
+        self.recent.clear();
+        self.hosts.values_mut().for_each(|state| state.connection = None);
+        for (host, delta) in deltas {
+            self.expect(&host, &delta);
+        }
+        for host in gone {
+            self.hosts.remove(&host);
+        }
     }
 
     /// Notes what a host has to confirm of this.

@@ -1,8 +1,11 @@
 //! What is known of hosts by what their agents say.
 
 use weft_dataplane::FragmentId;
+use weft_services::RowKind;
+use weft_services::compile::Subject;
 
 use super::*;
+use crate::agents::outcome::in_text;
 
 #[test]
 fn carriers_are_what_the_agent_that_is_connected_said_last() {
@@ -48,4 +51,41 @@ fn what_is_known_already_is_no_turn() {
         distribution.reached.turn - before
     };
     assert_eq!([false, false, true, true].map(&mut learn), [1, 0, 1, 0]);
+}
+
+/// A report that the intent of a version was carried out.
+fn done(version: Option<wire::Version>) -> wire::Status {
+    wire::Status { version, at_rest: true, ..wire::Status::default() }
+}
+
+#[test]
+fn what_hosts_have_said_is_known_when_it_begins_anew_and_they_are_heard_when_they_come_back() {
+    let host: HostName = "host1".parse().unwrap();
+    let vrf = Id::from_random([1; 16]);
+    let [done_well, failed, awaited] = ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"]
+        .map(|prefix| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap())));
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let (connection, updates) = distribution.connect(&host, wire::Version::default(), None);
+    let reached = distribution.reached;
+    let state = distribution.hosts.get_mut(&host).unwrap();
+    state.expect(&[done_well.clone(), failed.clone()], &[], reached);
+    let (service, subject) = in_text(&failed);
+    let not_done = vec![wire::NotDone { service, subject, ..wire::NotDone::default() }];
+    let version = updates[0].version;
+    distribution.report(&host, connection, &wire::Status { not_done, ..done(version) });
+    distribution.hosts.get_mut(&host).unwrap().expect(&[awaited.clone()], &[], reached);
+    let forwards = |distribution: &Distribution| {
+        [&done_well, &failed, &awaited].map(|key| distribution.forwards(&host, key))
+    };
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None]);
+    let later = from_wire(wire::Version { epoch: 1, ..wire::Version::default() });
+    let anew = Advance::prepare_anew(distribution.model(), Model::default(), later, 1);
+    distribution.reset(anew);
+    assert_eq!(distribution.version(), later);
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None]);
+    assert_eq!(distribution.connected(), 0);
+    distribution.report(&host, connection, &done(version));
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None], "of a stream that is to end");
+    distribution.connect(&host, wire::Version::default(), None);
+    assert_eq!(forwards(&distribution), [None; 3], "it says it again");
 }

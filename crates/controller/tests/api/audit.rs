@@ -10,6 +10,9 @@ use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, Family, LabelFi
 use weft_controller::agents::{self, Advance, Distribution};
 use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_net::{Mac, RouteTarget};
+use weft_protocol::wire;
+use weft_services::catalogue::{Status, Statuses as _};
+use weft_services::compile::{self, FragmentKey};
 use weft_services::{About, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute, Model};
 
 use crate::support::Controller;
@@ -274,10 +277,40 @@ async fn what_is_deleted_in_commits_that_are_skipped_is_withdrawn_and_that_is_no
     let port = ports["ports"][0]["id"].as_str().unwrap().to_owned();
     let deleted = controller.send("DELETE", &format!("/v2.0/ports/{port}"), &[], b"").await;
     assert_eq!(deleted.status, 204);
+    controller.network("green").await;
     let head = controller.site.durable().version.revision;
     controller.site.store.compact(head).await.unwrap();
     tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
     until("it is withdrawn", async || originated(&controller).await.is_empty().then_some(())).await;
     let audit = controller.get("/v1/status").await.json()["route_audit"]["alarms"].clone();
     assert_eq!(audit, json!([]));
+}
+
+#[tokio::test]
+async fn a_port_that_changed_in_commits_that_are_skipped_is_not_taken_for_what_its_host_has() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    let network = controller.network("blue").await;
+    let same = controller.port(&network, "host1", "G1").await;
+    let changed = controller.port(&network, "host1", "G2").await;
+    let snapshot = controller.site.durable();
+    let mut distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version, 7, 0);
+    let host = "host1".parse().unwrap();
+    let (connection, updates) = distribution.connect(&host, wire::Version::default(), None);
+    let status = wire::Status { version: updates[0].version, at_rest: true, ..wire::Status::default() };
+    distribution.report(&host, connection, &status);
+    let change = json!({ "port": { "binding:profile": { "namespace": "G3" } } });
+    assert_eq!(controller.ask("PUT", &format!("/v2.0/ports/{changed}"), change).await.status, 200);
+    let new = controller.port(&network, "host1", "G4").await;
+    let snapshot = controller.site.durable();
+    let (model, version) = (snapshot.model.0.clone(), snapshot.version);
+    let anew = Advance::prepare_anew(distribution.model(), model.clone(), version, 1);
+    distribution.reset(anew);
+    let status_of = |port: &str| {
+        let is_its = |key: &FragmentKey| key.id().subject.ends_with(port);
+        let key = compile::at_home(&model, &host).into_iter().find(is_its).unwrap();
+        distribution.fragment(&host, &key)
+    };
+    let statuses = [&same, &changed, &new].map(|port| status_of(port));
+    assert_eq!(statuses, [Status::Active, Status::Build, Status::Build]);
 }

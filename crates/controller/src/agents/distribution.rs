@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use weft_net::{HostName, IfName};
 use weft_protocol::{Basis, updates, wire};
-use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
+use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta, ServiceKey};
 use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
@@ -59,6 +59,24 @@ impl Changed {
             Self::Rows(writes) => compile::touched(before, after, writes),
             Self::Facts(facts) => compile::touched_by(before, after, facts),
         }
+    }
+
+    /// How many writes or facts it is.
+    const fn len(&self) -> usize {
+        match self {
+            Self::Rows(writes) => writes.len(),
+            Self::Facts(facts) => facts.len(),
+        }
+    }
+
+    /// The instances that are gone, if the deleted rows are services.
+    fn deleted_services(&self) -> Vec<ServiceKey> {
+        let Self::Rows(writes) = self else { return Vec::new() };
+        let deleted = writes.iter().filter_map(|write| match write {
+            Write::Delete(RowKey::Resource(kind, id)) => Some(ServiceKey { kind: *kind, id: *id }),
+            Write::Delete(_) | Write::Put(_) => None,
+        });
+        deleted.collect()
     }
 }
 
@@ -176,6 +194,8 @@ pub struct Distribution {
 
 /// How many turns of handing out are remembered: agents that come back meet commits on their way.
 const RECENT_MAX: usize = 64;
+/// And how many writes and facts in them. An agent that was on its way for longer is sent everything.
+const RECENT_CHANGES_MAX: usize = 1 << 16;
 
 /// What was handed out in one turn.
 struct Recent {
@@ -198,7 +218,7 @@ pub struct AtHave {
 
 impl Distribution {
     /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same, and
-    /// `turns_from` the turns of facts of this process from those of any before it: a time in milliseconds.
+    /// `turns_from` the turns of facts of this process from those of any before it: the milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(model: Model, version: Version, lineage: u64, turns_from: u64) -> Self {
         let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(compile::FORM);
@@ -288,10 +308,10 @@ impl Distribution {
     pub fn hand_out(&mut self, advance: Advance) -> Vec<Delivery> {
         let Advance { model, reached, encoded, deltas, gone, changed } = advance;
         let facts = self.model.facts().clone();
-        self.recent.push_back(Recent { from: self.reached, to: reached, changed, facts });
-        if self.recent.len() > RECENT_MAX {
-            self.recent.pop_front();
+        for service in changed.deleted_services() {
+            self.encoded.forget(service);
         }
+        self.remember(Recent { from: self.reached, to: reached, changed, facts });
         (self.model, self.reached) = (model, reached);
         for (key, encoded) in encoded {
             self.encoded.set(key, encoded);
@@ -301,6 +321,15 @@ impl Distribution {
             self.hosts.remove(&host);
         }
         deliveries
+    }
+
+    fn remember(&mut self, recent: Recent) {
+        self.recent.push_back(recent);
+        let mut count: usize = self.recent.iter().map(|recent| recent.changed.len()).sum();
+        while self.recent.len() > RECENT_MAX || count > RECENT_CHANGES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { return };
+            count -= oldest.changed.len();
+        }
     }
 
     /// Begins with the facts of an earlier life, which were those of this turn. What agents have of that turn can be built upon.

@@ -73,7 +73,7 @@ fn what_hosts_have_said_is_known_when_it_begins_anew_and_they_are_heard_when_the
     let not_done = vec![wire::NotDone { service, subject, ..wire::NotDone::default() }];
     let version = updates[0].version;
     distribution.report(&host, connection, &wire::Status { not_done, ..done(version) });
-    distribution.hosts.get_mut(&host).unwrap().expect(&[awaited.clone()], &[], reached);
+    distribution.hosts.get_mut(&host).unwrap().expect(std::slice::from_ref(&awaited), &[], reached);
     let forwards = |distribution: &Distribution| {
         [&done_well, &failed, &awaited].map(|key| distribution.forwards(&host, key))
     };
@@ -88,4 +88,39 @@ fn what_hosts_have_said_is_known_when_it_begins_anew_and_they_are_heard_when_the
     assert_eq!(forwards(&distribution), [Some(true), Some(false), None], "of a stream that is to end");
     distribution.connect(&host, wire::Version::default(), None);
     assert_eq!(forwards(&distribution), [None; 3], "it says it again");
+}
+
+#[test]
+fn of_an_instance_that_is_gone_nothing_is_kept() {
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let [gone, other] = [1, 2].map(|n| ServiceKey { kind: RowKind::Vrf, id: Id::from_random([n; 16]) });
+    let host: HostName = "host1".parse().unwrap();
+    let model = Model::default();
+    for service in [gone, other] {
+        assert_eq!(distribution.encoded.all_on(&model, service, &host).count(), 0);
+        let key = FragmentKey { service, subject: Subject::Prefix("10.0.0.0/24".parse().unwrap()) };
+        assert!(distribution.encoded.get(&model, &key).is_none());
+    }
+    let version = from_wire(wire::Version { revision: 1, ..wire::Version::default() });
+    distribution.advance(version, &[Write::Delete(RowKey::Resource(gone.kind, gone.id))]);
+    assert_eq!(distribution.encoded.whole, [other].into());
+    let known: Vec<ServiceKey> = distribution.encoded.known.keys().map(|key| key.service).collect();
+    assert_eq!(known, [other]);
+}
+
+#[test]
+fn what_was_handed_out_is_remembered_for_so_many_turns_and_changes() {
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let host: HostName = "host1".parse().unwrap();
+    let mut is_there = false;
+    let mut learn = |count: usize| {
+        is_there = !is_there;
+        let fact = Fact::Carrier { port: Id::from_random([1; 16]), host: host.clone(), is_there: !is_there };
+        distribution.learn(vec![fact; count]);
+        distribution.recent.len()
+    };
+    assert_eq!((0..=RECENT_MAX).map(|_| learn(1)).max(), Some(RECENT_MAX));
+    assert_eq!(learn(RECENT_CHANGES_MAX - 10), 11, "and the last ten of one");
+    assert_eq!(learn(RECENT_CHANGES_MAX), 1);
+    assert_eq!(learn(RECENT_CHANGES_MAX + 1), 0);
 }

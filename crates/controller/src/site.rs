@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -100,7 +100,7 @@ impl Site {
     #[must_use]
     pub fn new(store: Store<Head>, lineage: u64) -> Arc<Self> {
         let snapshot = store.durable();
-        let turns_from = u64::try_from(system_time().0).unwrap_or(0) * 1000;
+        let turns_from = u64::try_from(since_epoch().as_millis()).unwrap_or(u64::MAX);
         let model = snapshot.model.0.clone();
         let distribution = Distribution::new(model, snapshot.version, lineage, turns_from);
         let (facts, facts_inbox) = mpsc::channel(FACTS_MAX);
@@ -237,6 +237,9 @@ fn change_at(now: Timestamp, model: &Model, caller: &Caller) -> Change {
 }
 
 fn system_time() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    Timestamp(i64::try_from(since_epoch().as_secs()).unwrap_or(i64::MAX))
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

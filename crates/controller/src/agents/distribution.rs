@@ -3,18 +3,19 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use weft_net::{HostName, IfName};
 use weft_protocol::{Basis, updates, wire};
-use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta};
+use weft_services::compile::{self, Compiled, Deltas, FragmentKey, HostDelta, ServiceKey};
 use weft_services::{Departure, Fact, Facts, Id, Model, Row, RowKey, Write};
 use weft_store::Version;
 
 use super::encoded::{Encoded, EncodedFragments};
-use super::outcome::{NotDone, Outcome, differing, is_told, outcome};
+use super::host::HostState;
+use super::outcome::NotDone;
 
 /// What one host is to be sent.
 #[derive(Clone, Debug)]
@@ -32,53 +33,6 @@ pub struct Reached {
     pub version: Version,
     /// The turn of facts.
     pub turn: u64,
-}
-
-/// What is known of a host's agent.
-#[derive(Clone, Debug, Default)]
-pub struct HostState {
-    /// Which connection it has, if it has one.
-    pub connection: Option<u64>,
-    /// The version of the agent's program.
-    pub software_version: String,
-    /// How far the last update led that it was sent, or how far it was when it connected.
-    pub sent: Option<Reached>,
-    /// How far it was at its last report.
-    pub reported: Option<Reached>,
-    /// That report.
-    pub outcome: Outcome,
-    /// The host's ends of workloads' links that have no carrier, as it said last.
-    pub without_carrier: BTreeSet<IfName>,
-    /// How many objects it has found other than they were left.
-    pub drifts: u64,
-    /// How many of them it said it had found since it began, when it said so last.
-    drifts_said: u64,
-    /// Fragments whose subject is on this host, sent but not yet confirmed.
-    pending: BTreeMap<FragmentKey, Reached>,
-    /// Those that it has carried out, or reported on.
-    settled: HashSet<FragmentKey>,
-}
-
-impl HostState {
-    /// How many fragments of its own it has not confirmed.
-    #[must_use]
-    pub fn behind(&self) -> usize {
-        self.pending.len()
-    }
-
-    /// Whether it has confirmed that all is gone which it was told to remove.
-    fn has_removed_all(&self) -> bool {
-        self.connection.is_some()
-            && self.sent.is_some()
-            && self.reported >= self.sent
-            && self.outcome.all_removed
-    }
-
-    /// Whether it has confirmed all that it was sent, and is at rest.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.connection.is_some() && self.sent.is_some() && self.reported >= self.sent && self.outcome.at_rest
-    }
 }
 
 /// What commits are to hosts, worked out from the model before them and their writes alone: nobody has to wait for that.
@@ -105,6 +59,24 @@ impl Changed {
             Self::Rows(writes) => compile::touched(before, after, writes),
             Self::Facts(facts) => compile::touched_by(before, after, facts),
         }
+    }
+
+    /// How many writes or facts it is.
+    const fn len(&self) -> usize {
+        match self {
+            Self::Rows(writes) => writes.len(),
+            Self::Facts(facts) => facts.len(),
+        }
+    }
+
+    /// The instances that are gone, if the deleted rows are services.
+    fn deleted_services(&self) -> Vec<ServiceKey> {
+        let Self::Rows(writes) = self else { return Vec::new() };
+        let deleted = writes.iter().filter_map(|write| match write {
+            Write::Delete(RowKey::Resource(kind, id)) => Some(ServiceKey { kind: *kind, id: *id }),
+            Write::Delete(_) | Write::Put(_) => None,
+        });
+        deleted.collect()
     }
 }
 
@@ -151,6 +123,34 @@ impl Advance {
         &self.model
     }
 
+    /// Works out what another model is to hosts, and that it is at this version: after a restore, or when events are no longer to be
+    /// had. Facts about what is not in it are dropped, which leads to this turn.
+    #[must_use]
+    pub fn prepare_anew(
+        (before, from): (&Model, Reached),
+        model: Model,
+        version: Version,
+        turn: u64,
+    ) -> Self {
+        let known = model.facts_of_ours(before.facts().clone());
+        let turn = if known == *before.facts() { from.turn } else { turn };
+        let model = model.with_facts(known);
+        let at_home = |model: &Model| -> Vec<FragmentKey> {
+            model.hosts().flat_map(|host| compile::at_home(model, &host.name)).collect()
+        };
+        let touched = at_home(before).into_iter().chain(at_home(&model)).collect();
+        let deltas = compile::deltas(before, &model, touched).hosts;
+        let gone = before.hosts().filter(|host| model.host(&host.name).is_none());
+        let gone = gone.map(|host| host.name.clone()).collect();
+        let reached = Reached { version, turn };
+        Self { gone, model, reached, encoded: Vec::new(), deltas, changed: Changed::Rows(Vec::new()) }
+    }
+
+    /// The hosts that are no longer known.
+    pub(super) fn gone(&self) -> &[HostName] {
+        &self.gone
+    }
+
     /// Works out what these facts are to hosts; they lead to this turn. Nothing, if they are no news.
     #[must_use]
     pub fn prepare_facts((before, from): (&Model, Reached), facts: Vec<Fact>, turn: u64) -> Option<Self> {
@@ -194,6 +194,8 @@ pub struct Distribution {
 
 /// How many turns of handing out are remembered: agents that come back meet commits on their way.
 const RECENT_MAX: usize = 64;
+/// And how many writes and facts in them. An agent that was on its way for longer is sent everything.
+const RECENT_CHANGES_MAX: usize = 1 << 16;
 
 /// What was handed out in one turn.
 struct Recent {
@@ -216,7 +218,7 @@ pub struct AtHave {
 
 impl Distribution {
     /// Nothing has been sent; the model is at this version. `lineage` tells this store from any other that counts the same, and
-    /// `turns_from` the turns of facts of this process from those of any before it: a time in milliseconds.
+    /// `turns_from` the turns of facts of this process from those of any before it: the milliseconds since the Unix epoch.
     #[must_use]
     pub fn new(model: Model, version: Version, lineage: u64, turns_from: u64) -> Self {
         let content = lineage.wrapping_mul(FORMS_MAX).wrapping_add(compile::FORM);
@@ -306,10 +308,10 @@ impl Distribution {
     pub fn hand_out(&mut self, advance: Advance) -> Vec<Delivery> {
         let Advance { model, reached, encoded, deltas, gone, changed } = advance;
         let facts = self.model.facts().clone();
-        self.recent.push_back(Recent { from: self.reached, to: reached, changed, facts });
-        if self.recent.len() > RECENT_MAX {
-            self.recent.pop_front();
+        for service in changed.deleted_services() {
+            self.encoded.forget(service);
         }
+        self.remember(Recent { from: self.reached, to: reached, changed, facts });
         (self.model, self.reached) = (model, reached);
         for (key, encoded) in encoded {
             self.encoded.set(key, encoded);
@@ -319,6 +321,15 @@ impl Distribution {
             self.hosts.remove(&host);
         }
         deliveries
+    }
+
+    fn remember(&mut self, recent: Recent) {
+        self.recent.push_back(recent);
+        let mut count: usize = self.recent.iter().map(|recent| recent.changed.len()).sum();
+        while self.recent.len() > RECENT_MAX || count > RECENT_CHANGES_MAX {
+            let Some(oldest) = self.recent.pop_front() else { return };
+            count -= oldest.changed.len();
+        }
     }
 
     /// Begins with the facts of an earlier life, which were those of this turn. What agents have of that turn can be built upon.
@@ -331,31 +342,38 @@ impl Distribution {
         self.model = self.model.clone().with_facts(known);
     }
 
-    /// Begins anew with another model: after a restore, or when events are no longer to be had. Everybody has to come back.
-    pub fn reset(&mut self, model: Model, version: Version) {
-        let model = model.with_facts(self.model.facts().clone());
-        let turn = self.reached.turn;
-        let anew = Self::new(model, version, 0, self.turns_from);
-        let reached = Reached { version, turn };
-        *self = Self { content: self.content, connections: self.connections, reached, ..anew };
+    /// Begins anew with another model. Everybody has to come back; until then hosts go on with what they have, of which they have
+    /// said how it is doing.
+    pub fn reset(&mut self, anew: Advance) {
+        let Advance { model, reached, deltas, gone, .. } = anew;
+        (self.model, self.reached) = (model, reached);
+        self.encoded = EncodedFragments::default();
+        self.recent.clear();
+        self.hosts.values_mut().for_each(|state| state.connection = None);
+        for (host, delta) in deltas {
+            self.expect(&host, &delta);
+        }
+        for host in gone {
+            self.hosts.remove(&host);
+        }
+    }
+
+    /// Notes what a host has to confirm of this.
+    fn expect(&mut self, host: &HostName, delta: &HostDelta) {
+        let (model, encoded) = (&self.model, &mut self.encoded);
+        let is_home = |key: &&FragmentKey| encoded.get(model, key).is_some_and(|one| one.is_home(host));
+        let upserts: Vec<FragmentKey> = delta.upserts.iter().filter(is_home).cloned().collect();
+        let state = self.hosts.entry(host.clone()).or_default();
+        state.expect(&upserts, &delta.removals, self.reached);
     }
 
     fn deliver(&mut self, host: HostName, delta: &HostDelta) -> Option<Delivery> {
-        let (reached, to) = (self.reached, self.to_wire(self.reached));
-        let (model, encoded) = (&self.model, &mut self.encoded);
-        let mut is_home = |key: &FragmentKey| encoded.get(model, key).is_some_and(|one| one.is_home(&host));
-        let state = self.hosts.entry(host.clone()).or_default();
-        for key in delta.upserts.iter().filter(|key| is_home(key)) {
-            state.settled.remove(key);
-            state.pending.insert(key.clone(), reached);
-        }
-        for key in delta.removals.iter().filter_map(FragmentKey::from_id) {
-            state.settled.remove(&key);
-            state.pending.remove(&key);
-        }
+        let to = self.to_wire(self.reached);
+        self.expect(&host, delta);
+        let state = self.hosts.get_mut(&host)?;
         let base = state.sent?;
         state.connection?;
-        state.sent = Some(reached);
+        state.sent = Some(self.reached);
         let upserts = self.parts(&host, &delta.upserts);
         let removals = delta
             .removals
@@ -505,16 +523,7 @@ impl Distribution {
             state.outcome.observe_error.clone_from(&status.observe_error);
             return (Vec::new(), Vec::new());
         }
-        let before = std::mem::replace(&mut state.outcome, outcome(status));
-        state.reported = Some(reached);
-        let (confirmed, pending) = std::mem::take(&mut state.pending)
-            .into_iter()
-            .partition(|(key, sent)| *sent <= reached && is_told(status, key));
-        state.pending = pending;
-        let confirmed: BTreeMap<FragmentKey, Reached> = confirmed;
-        let mut news: Vec<FragmentKey> = confirmed.into_keys().collect();
-        state.settled.extend(news.iter().cloned());
-        news.extend(differing(&before.not_done, &state.outcome.not_done));
+        let news = state.take_over(status, reached);
         let departures = if state.has_removed_all() {
             self.model.departures().filter(|departure| departure.host == *host).cloned().collect()
         } else {
@@ -549,15 +558,7 @@ impl Distribution {
 
     /// How a fragment is doing on the host of its subject: `None` while that has not been reported.
     pub(super) fn settled(&self, host: &HostName, key: &FragmentKey) -> Option<Result<(), &NotDone>> {
-        let state = self.hosts.get(host)?;
-        if !state.settled.contains(key) {
-            return None;
-        }
-        let id = key.id();
-        match state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string())) {
-            Some(not_done) => Some(Err(not_done)),
-            None => Some(Ok(())),
-        }
+        self.hosts.get(host)?.settled(key)
     }
 }
 

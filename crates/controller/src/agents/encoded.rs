@@ -44,9 +44,9 @@ impl Encoded {
 #[derive(Default)]
 pub(super) struct EncodedFragments {
     /// `None`: it puts nothing on any host.
-    known: BTreeMap<FragmentKey, Option<Encoded>>,
+    pub(super) known: BTreeMap<FragmentKey, Option<Encoded>>,
     /// The instances of services of which every fragment is known.
-    whole: HashSet<ServiceKey>,
+    pub(super) whole: HashSet<ServiceKey>,
 }
 
 impl EncodedFragments {
@@ -56,6 +56,16 @@ impl EncodedFragments {
             Some(_) => self.known.insert(key, encoded),
             None => self.known.remove(&key),
         };
+    }
+
+    /// Forgets an instance of a service that is gone.
+    pub(super) fn forget(&mut self, service: ServiceKey) {
+        self.whole.remove(&service);
+        let of_service = self.known.range(FragmentKey { service, subject: Subject::MIN }..);
+        let of_service = of_service.map(|(key, _)| key).take_while(|key| key.service == service);
+        for key in of_service.cloned().collect::<Vec<_>>() {
+            self.known.remove(&key);
+        }
     }
 
     /// A fragment of this model.

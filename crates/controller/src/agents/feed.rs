@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use weft_services::compile::FragmentKey;
-use weft_services::{Fact, Model, RowKey, RowKind, Write, announcements};
+use weft_services::{Fact, Model, RowKey, RowKind, Write, all_announcing, announcements};
 use weft_store::{Event, Snapshot, WatchError};
 
 use super::distribution::{Advance, Delivery};
@@ -88,7 +88,20 @@ impl Feed {
 
     fn begin_anew(&self) -> weft_store::Watch<Head> {
         let snapshot = self.site.durable();
-        self.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
+        let (before, from) = self.now();
+        let turn = self.site.distribution.lock().next_turn();
+        let anew = Advance::prepare_anew((&before, from), snapshot.model.0.clone(), snapshot.version, turn);
+        // What was skipped is not known, so it may be any of them.
+        let announcing: Vec<FragmentKey> =
+            [&before, anew.model()].into_iter().flat_map(all_announcing).collect();
+        for host in anew.gone() {
+            self.site.alarms.settle_host(host, self.site.now());
+        }
+        let mut distribution = self.site.distribution.lock();
+        self.site.touched.note(&announcing);
+        distribution.reset(anew);
+        drop(distribution);
+        self.site.facts_changed.notify_one();
         self.links.close_all();
         self.site.store.watch(snapshot.version)
     }

@@ -5,12 +5,14 @@
 mod distribution;
 mod encoded;
 mod feed;
+mod host;
 mod outcome;
 mod reports;
 mod server;
 
-pub use distribution::{Advance, AtHave, Delivery, Distribution, HostState, Reached};
+pub use distribution::{Advance, AtHave, Delivery, Distribution, Reached};
 pub use feed::follow_store;
+pub use host::HostState;
 pub use outcome::{NotDone, NotDones, Outcome};
 pub use server::{AgentServer, Links, serve};
 

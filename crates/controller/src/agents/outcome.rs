@@ -29,12 +29,21 @@ pub struct Outcome {
     pub steps_done: u64,
     /// How many of them failed.
     pub steps_failed: u64,
-    /// What is not done, by fragment.
+    /// What is not done, by fragment; of those that the report leaves out because it is cut, what was not done before.
     pub not_done: NotDones,
     /// Why it could not look at itself; empty if it could. Then the rest is as it was before.
     pub observe_error: String,
     /// Everything that was to go is gone.
     pub(super) all_removed: bool,
+    /// The last fragment of which the report tells that it is not done, if it is cut: of those after it, it says nothing.
+    pub(super) told_to: Option<(String, String)>,
+}
+
+impl Outcome {
+    /// Whether the report says something of a fragment, be it that it says nothing bad.
+    pub(crate) fn tells(&self, key: &FragmentKey) -> bool {
+        self.told_to.as_ref().is_none_or(|last| in_text(key) <= *last)
+    }
 }
 
 /// The fragments of which two reports say something else.
@@ -50,11 +59,10 @@ pub(super) fn differing<'s>(
     })
 }
 
-/// Whether a status says something of a fragment: one that is cut says nothing of what comes after its last entry.
-pub(super) fn is_told(status: &wire::Status, key: &FragmentKey) -> bool {
-    let Some(last) = status.not_done.last().filter(|_| status.not_done_cut > 0) else { return true };
+/// A fragment as reports name it.
+pub(crate) fn in_text(key: &FragmentKey) -> (String, String) {
     let id = key.id();
-    (&*id.service, &*id.subject) <= (last.service.as_str(), last.subject.as_str())
+    (id.service.to_string(), id.subject.to_string())
 }
 
 /// What a status says.
@@ -64,7 +72,9 @@ pub(super) fn outcome(status: &wire::Status) -> Outcome {
         let waiting = entry.state() == wire::not_done::State::Waiting;
         (key, NotDone { waiting, object: entry.key.clone(), reason: entry.reason.clone() })
     });
+    let told_to = status.not_done.last().map(|entry| (entry.service.clone(), entry.subject.clone()));
     Outcome {
+        told_to: (status.not_done_cut > 0).then(|| told_to.unwrap_or_default()),
         at_rest: status.at_rest,
         steps_done: status.steps_done,
         steps_failed: status.steps_failed,

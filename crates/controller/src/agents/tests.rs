@@ -3,8 +3,8 @@
 use weft_protocol::wire;
 use weft_services::{Fact, Facts, Id, LearnedEncapsulation, LearnedRoute, Model};
 
-use super::Distribution;
 use super::distribution::from_wire;
+use super::{Advance, Distribution};
 
 /// A life that began at this time.
 fn life(turns_from: u64) -> Distribution {
@@ -50,4 +50,22 @@ fn facts_about_what_has_gone_meanwhile_are_not_taken_and_make_it_another_turn() 
     assert_eq!(*second.model().0.facts(), Facts::default());
     assert!(!second.is_of_ours(&have));
     assert!(second.next_turn() > first.model().1.turn + 1, "even where the clock has gone back");
+}
+
+#[test]
+fn facts_about_what_has_gone_are_not_kept_when_it_begins_anew() {
+    let mut distribution = life(0);
+    distribution.learn(vec![fact()]);
+    let have = have(&mut distribution);
+    assert!(distribution.is_of_ours(&have));
+    let anew = |distribution: &mut Distribution| {
+        let (turn, version) = (distribution.next_turn(), distribution.version());
+        let anew = Advance::prepare_anew(distribution.model(), Model::default(), version, turn);
+        distribution.reset(anew);
+        distribution.model().1.turn
+    };
+    assert_eq!(anew(&mut distribution), 2);
+    assert_eq!(*distribution.model().0.facts(), Facts::default());
+    assert!(!distribution.is_of_ours(&have), "it has routes that are known no more");
+    assert_eq!(anew(&mut distribution), 2, "with the same facts it is the same turn");
 }

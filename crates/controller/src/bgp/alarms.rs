@@ -83,6 +83,8 @@ pub struct Figures {
     pub alarms: u64,
     /// Alarms that are over.
     pub mended: u64,
+    /// Alarms that are open: at most so many of all comparisons together as are kept.
+    pub open: u64,
 }
 
 /// The alarms there are and were.
@@ -179,7 +181,12 @@ impl Alarms {
     /// How often each comparison was made and what came of it.
     pub(crate) fn figures(&self) -> Vec<(Comparison, Figures)> {
         let state = self.state.lock();
-        let figures = |of: Comparison| (of, state.figures.get(&of).copied().unwrap_or_default());
+        let mut open: BTreeMap<Comparison, u64> = BTreeMap::new();
+        state.open.keys().for_each(|(of, _)| *open.entry(*of).or_default() += 1);
+        let figures = |of: Comparison| {
+            let known = state.figures.get(&of).copied().unwrap_or_default();
+            (of, Figures { open: open.get(&of).copied().unwrap_or_default(), ..known })
+        };
         Comparison::ALL.map(figures).into()
     }
 
@@ -228,7 +235,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!(all[0].mended_at, Some(Timestamp(3).to_string()));
         let figures = alarms.figures().into_iter().find(|(of, _)| *of == Comparison::LocRib).unwrap().1;
-        assert_eq!(figures, Figures { checked: 0, alarms: 1, mended: 1 });
+        assert_eq!(figures, Figures { checked: 0, alarms: 1, mended: 1, open: 0 });
     }
 
     #[test]
@@ -255,7 +262,10 @@ mod tests {
         for number in 0..=OPEN_MAX {
             alarms.raise(Comparison::Kernel, &number.to_string(), "gone", Timestamp(1));
         }
-        let figures = alarms.figures().into_iter().find(|(of, _)| *of == Comparison::Kernel).unwrap().1;
-        assert_eq!((alarms.all().len(), figures.alarms), (OPEN_MAX, OPEN_MAX as u64 + 1));
+        let figures = || alarms.figures().into_iter().find(|(of, _)| *of == Comparison::Kernel).unwrap().1;
+        let kept = OPEN_MAX as u64;
+        assert_eq!((alarms.all().len(), figures().alarms, figures().open), (OPEN_MAX, kept + 1, kept));
+        alarms.settle_all(Comparison::Kernel, |_| true, Timestamp(2));
+        assert_eq!((figures().mended, figures().open), (kept, 0), "nothing stays open for ever");
     }
 }

@@ -83,7 +83,12 @@ impl Bgp {
     /// What is announced, and what speakers originate of it.
     async fn audit_announced(&mut self) {
         if self.audit.fragments.is_empty() {
-            self.audit.fragments = weft_services::all_announcing(&self.model());
+            // Also those that are not in the model, and should no longer be announced.
+            let mut fragments = weft_services::all_announcing(&self.model());
+            fragments.extend(self.announced.fragments().cloned());
+            fragments.sort_unstable();
+            fragments.dedup();
+            self.audit.fragments = fragments;
         }
         let left = self.audit.fragments.len().saturating_sub(SLICE);
         let keys = self.audit.fragments.split_off(left);

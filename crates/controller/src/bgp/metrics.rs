@@ -180,7 +180,7 @@ impl BgpMoment {
             ("route_audit_checked", "Routes that were compared", true, |it| it.checked),
             ("route_audit_alarms", "Routes that were not as they should be", true, |it| it.alarms),
             ("route_audit_mended", "Those that are again", true, |it| it.mended),
-            ("route_audit_open", "Those that are not", false, |it| it.alarms.saturating_sub(it.mended)),
+            ("route_audit_open", "Those that are not", false, |it| it.open),
         ];
         for (name, help, is_counter, value) in all {
             let values = self.audit.iter();

@@ -59,6 +59,8 @@ pub struct Bgp {
     pub(super) site: Arc<Site>,
     pub(super) config: BgpConfig,
     pub(super) speakers: BTreeMap<Id, Running>,
+    /// How many speakers have been started.
+    generations: u64,
     pub(super) reception: Reception,
     /// What could not begin, and is tried again.
     attempts: Attempts,
@@ -84,6 +86,8 @@ pub(super) type BySource = BTreeMap<(By, Id), Vec<LearnedRoute>>;
 /// What a speaker has learned.
 pub(super) struct Heard {
     speaker: Id,
+    /// Which of those that have run, one after another, as that speaker.
+    generation: u64,
     learned: Vec<Learned>,
     /// This is all that its neighbours had, or it has waited long enough for them.
     is_all: bool,
@@ -91,6 +95,7 @@ pub(super) struct Heard {
 
 /// A speaker that runs.
 pub(super) struct Running {
+    generation: u64,
     config: SpeakerConfig,
     pub(super) neighbors: Neighbors,
     pub(super) handle: Handle,
@@ -121,6 +126,7 @@ impl Bgp {
             site,
             config,
             speakers: BTreeMap::new(),
+            generations: 0,
             reception: Reception::default(),
             attempts: Attempts::default(),
             announced: Announced::default(),
@@ -309,11 +315,13 @@ impl Bgp {
         self.begun(Beginner::Speaker(id));
         let deferral = restarted.map(|_| Duration::from_secs(deferral_time_s.into()) + DEFERRAL_MARGIN);
         let until = tokio::time::Instant::now() + deferral.unwrap_or_default();
-        let hearing = pass_on(id, handle.clone(), self.inbox.0.clone(), until);
+        self.generations += 1;
+        let generation = self.generations;
+        let hearing = pass_on((id, generation), handle.clone(), self.inbox.0.clone(), until);
         let tasks = [tokio::spawn(driver.run()), tokio::spawn(hearing)];
         tracing::info!(speaker = %id, asn = %config.asn, router_id = %config.router_id, "BGP speaker started");
         self.site.speakers.insert(id, handle.clone());
-        self.speakers.insert(id, Running { config, neighbors, handle, tasks });
+        self.speakers.insert(id, Running { generation, config, neighbors, handle, tasks });
     }
 
     /// What was learned by a speaker is known no more.
@@ -392,6 +400,11 @@ impl Bgp {
     }
 
     async fn hear(&mut self, heard: Heard) {
+        let running = self.speakers.get(&heard.speaker);
+        if running.is_none_or(|running| running.generation != heard.generation) {
+            // It has ended, and what it had learned was forgotten then.
+            return;
+        }
         let model = self.model();
         let mut facts = Vec::with_capacity(heard.learned.len());
         for learned in &heard.learned {
@@ -499,7 +512,12 @@ impl Running {
 
 /// Takes from a speaker what it learns, and passes it on as fast as it is taken; says once that this is all, when its neighbours have
 /// said so or it is later than `until`.
-async fn pass_on(speaker: Id, handle: Handle, inbox: mpsc::Sender<Heard>, until: tokio::time::Instant) {
+async fn pass_on(
+    (speaker, generation): (Id, u64),
+    handle: Handle,
+    inbox: mpsc::Sender<Heard>,
+    until: tokio::time::Instant,
+) {
     let mut had_all = false;
     loop {
         let ask =
@@ -515,8 +533,11 @@ async fn pass_on(speaker: Id, handle: Handle, inbox: mpsc::Sender<Heard>, until:
             continue;
         }
         had_all |= is_all;
-        if inbox.send(Heard { speaker, learned, is_all }).await.is_err() {
+        if inbox.send(Heard { speaker, generation, learned, is_all }).await.is_err() {
             return;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

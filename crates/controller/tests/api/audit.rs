@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use weft_bgp::io::{Driver, Handle};
 use weft_bgp::speaker::{PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
 use weft_bgp::wire::{Attributes, Destination, ExtendedCommunity, Family, LabelField, Payload, PmsiTunnel};
-use weft_controller::agents;
+use weft_controller::agents::{self, Advance, Distribution};
 use weft_controller::bgp::{Bgp, BgpConfig};
 use weft_net::{Mac, RouteTarget};
-use weft_services::{About, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute};
+use weft_protocol::wire;
+use weft_services::catalogue::{Status, Statuses as _};
+use weft_services::compile::{self, FragmentKey};
+use weft_services::{About, Fact, Id, LearnedEncapsulation, LearnedMac, LearnedRoute, Model};
 
 use crate::support::Controller;
 
@@ -18,6 +21,13 @@ const WITHIN: Duration = Duration::from_secs(20);
 
 /// A controller that speaks BGP, with a port in a VPN on a host.
 async fn start() -> Controller {
+    let controller = start_without_feed().await;
+    tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
+    controller
+}
+
+/// The same, and nobody follows its store.
+async fn start_without_feed() -> Controller {
     let controller = Controller::start().await;
     controller.host("host1", 1).await;
     let network = controller.network("blue").await;
@@ -31,8 +41,8 @@ async fn start() -> Controller {
     controller.create("bgp-speakers", "bgp_speaker", speaker).await;
     // As after a start: the host goes on with what it was sent before.
     let snapshot = controller.site.durable();
-    controller.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
-    tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
+    *controller.site.distribution.lock() =
+        Distribution::new(snapshot.model.0.clone(), snapshot.version, 7, 0);
     let config = BgpConfig { listen: Vec::new(), router_id: [192, 0, 2, 250].into(), deferral_time_s: 1 };
     tokio::spawn(Bgp::start(controller.site.clone(), config).await.run());
     controller
@@ -56,7 +66,8 @@ async fn start_with_neighbour() -> (Controller, Id, Handle) {
     let place = format!("/v2.0/bgp-speakers/{speaker}/add_bgp_peer");
     assert_eq!(controller.ask("PUT", &place, json!({"bgp_peer_id": peer})).await.status, 200);
     let snapshot = controller.site.durable();
-    controller.site.distribution.lock().reset(snapshot.model.0.clone(), snapshot.version);
+    *controller.site.distribution.lock() =
+        Distribution::new(snapshot.model.0.clone(), snapshot.version, 7, 0);
     tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
     let free = TcpListener::bind("127.79.0.1:0").unwrap();
     let to = free.local_addr().unwrap();
@@ -241,4 +252,65 @@ async fn what_is_lost_or_made_up_of_a_network_is_learned_again_or_unlearned() {
     ];
     assert_eq!(routes, wanted.map(of));
     assert!(mended(&controller, "learned").await.is_empty(), "what was learned was right all along");
+}
+
+#[tokio::test]
+async fn what_is_announced_and_no_longer_in_the_model_is_withdrawn() {
+    let controller = start().await;
+    until("the port is announced", async || originated(&controller).await.pop()).await;
+    {
+        let mut distribution = controller.site.distribution.lock();
+        let (turn, version) = (distribution.next_turn(), distribution.version());
+        let anew = Advance::prepare_anew(distribution.model(), Model::default(), version, turn);
+        distribution.reset(anew);
+    }
+    until("it is withdrawn", async || originated(&controller).await.is_empty().then_some(())).await;
+    let alarms = async || Some(mended(&controller, "announcement").await).filter(|alarms| !alarms.is_empty());
+    assert_eq!(until("the alarm is over", alarms).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_deleted_in_commits_that_are_skipped_is_withdrawn_and_that_is_no_alarm() {
+    let controller = start_without_feed().await;
+    until("the port is announced", async || originated(&controller).await.pop()).await;
+    let ports = controller.get("/v2.0/ports").await.json();
+    let port = ports["ports"][0]["id"].as_str().unwrap().to_owned();
+    let deleted = controller.send("DELETE", &format!("/v2.0/ports/{port}"), &[], b"").await;
+    assert_eq!(deleted.status, 204);
+    controller.network("green").await;
+    let head = controller.site.durable().version.revision;
+    controller.site.store.compact(head).await.unwrap();
+    tokio::spawn(agents::follow_store(controller.site.clone(), controller.links.clone()));
+    until("it is withdrawn", async || originated(&controller).await.is_empty().then_some(())).await;
+    let audit = controller.get("/v1/status").await.json()["route_audit"]["alarms"].clone();
+    assert_eq!(audit, json!([]));
+}
+
+#[tokio::test]
+async fn a_port_that_changed_in_commits_that_are_skipped_is_not_taken_for_what_its_host_has() {
+    let controller = Controller::start().await;
+    controller.host("host1", 1).await;
+    let network = controller.network("blue").await;
+    let same = controller.port(&network, "host1", "G1").await;
+    let changed = controller.port(&network, "host1", "G2").await;
+    let snapshot = controller.site.durable();
+    let mut distribution = Distribution::new(snapshot.model.0.clone(), snapshot.version, 7, 0);
+    let host = "host1".parse().unwrap();
+    let (connection, updates) = distribution.connect(&host, wire::Version::default(), None);
+    let status = wire::Status { version: updates[0].version, at_rest: true, ..wire::Status::default() };
+    distribution.report(&host, connection, &status);
+    let change = json!({ "port": { "binding:profile": { "namespace": "G3" } } });
+    assert_eq!(controller.ask("PUT", &format!("/v2.0/ports/{changed}"), change).await.status, 200);
+    let new = controller.port(&network, "host1", "G4").await;
+    let snapshot = controller.site.durable();
+    let (model, version) = (snapshot.model.0.clone(), snapshot.version);
+    let anew = Advance::prepare_anew(distribution.model(), model.clone(), version, 1);
+    distribution.reset(anew);
+    let status_of = |port: &str| {
+        let is_its = |key: &FragmentKey| key.id().subject.ends_with(port);
+        let key = compile::at_home(&model, &host).into_iter().find(is_its).unwrap();
+        distribution.fragment(&host, &key)
+    };
+    let statuses = [&same, &changed, &new].map(|port| status_of(port));
+    assert_eq!(statuses, [Status::Active, Status::Build, Status::Build]);
 }

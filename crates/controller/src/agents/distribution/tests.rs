@@ -1,8 +1,11 @@
 //! What is known of hosts by what their agents say.
 
 use weft_dataplane::FragmentId;
+use weft_services::RowKind;
+use weft_services::compile::Subject;
 
 use super::*;
+use crate::agents::outcome::in_text;
 
 #[test]
 fn carriers_are_what_the_agent_that_is_connected_said_last() {
@@ -48,4 +51,76 @@ fn what_is_known_already_is_no_turn() {
         distribution.reached.turn - before
     };
     assert_eq!([false, false, true, true].map(&mut learn), [1, 0, 1, 0]);
+}
+
+/// A report that the intent of a version was carried out.
+fn done(version: Option<wire::Version>) -> wire::Status {
+    wire::Status { version, at_rest: true, ..wire::Status::default() }
+}
+
+#[test]
+fn what_hosts_have_said_is_known_when_it_begins_anew_and_they_are_heard_when_they_come_back() {
+    let host: HostName = "host1".parse().unwrap();
+    let vrf = Id::from_random([1; 16]);
+    let [done_well, failed, awaited] = ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"]
+        .map(|prefix| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(prefix.parse().unwrap())));
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let (connection, updates) = distribution.connect(&host, wire::Version::default(), None);
+    let reached = distribution.reached;
+    let state = distribution.hosts.get_mut(&host).unwrap();
+    state.expect(&[done_well.clone(), failed.clone()], &[], reached);
+    let (service, subject) = in_text(&failed);
+    let not_done = vec![wire::NotDone { service, subject, ..wire::NotDone::default() }];
+    let version = updates[0].version;
+    distribution.report(&host, connection, &wire::Status { not_done, ..done(version) });
+    distribution.hosts.get_mut(&host).unwrap().expect(std::slice::from_ref(&awaited), &[], reached);
+    let forwards = |distribution: &Distribution| {
+        [&done_well, &failed, &awaited].map(|key| distribution.forwards(&host, key))
+    };
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None]);
+    let later = from_wire(wire::Version { epoch: 1, ..wire::Version::default() });
+    let anew = Advance::prepare_anew(distribution.model(), Model::default(), later, 1);
+    distribution.reset(anew);
+    assert_eq!(distribution.version(), later);
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None]);
+    assert_eq!(distribution.connected(), 0);
+    distribution.report(&host, connection, &done(version));
+    assert_eq!(forwards(&distribution), [Some(true), Some(false), None], "of a stream that is to end");
+    distribution.connect(&host, wire::Version::default(), None);
+    assert_eq!(forwards(&distribution), [None; 3], "it says it again");
+}
+
+#[test]
+fn of_an_instance_that_is_gone_nothing_is_kept() {
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let [gone, other] = [1, 2].map(|n| ServiceKey { kind: RowKind::Vrf, id: Id::from_random([n; 16]) });
+    let host: HostName = "host1".parse().unwrap();
+    let model = Model::default();
+    for service in [gone, other] {
+        assert_eq!(distribution.encoded.all_on(&model, service, &host).count(), 0);
+        let key = FragmentKey { service, subject: Subject::Prefix("10.0.0.0/24".parse().unwrap()) };
+        assert!(distribution.encoded.get(&model, &key).is_none());
+    }
+    let version = from_wire(wire::Version { revision: 1, ..wire::Version::default() });
+    distribution.advance(version, &[Write::Delete(RowKey::Resource(gone.kind, gone.id))]);
+    assert_eq!(distribution.encoded.whole, [other].into());
+    let known: Vec<ServiceKey> = distribution.encoded.known.keys().map(|key| key.service).collect();
+    assert_eq!(known, [other]);
+}
+
+#[test]
+fn what_was_handed_out_is_remembered_for_so_many_turns_and_changes() {
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    let host: HostName = "host1".parse().unwrap();
+    let mut is_there = false;
+    let mut learn = |count: usize| {
+        is_there = !is_there;
+        let fact = Fact::Carrier { port: Id::from_random([1; 16]), host: host.clone(), is_there: !is_there };
+        distribution.learn(vec![fact; count]);
+        distribution.recent.len()
+    };
+    assert_eq!((0..=RECENT_MAX).map(|_| learn(1)).max(), Some(RECENT_MAX));
+    assert_eq!(learn(RECENT_CHANGES_MAX - 10), 11, "and the last ten of one");
+    assert_eq!(learn(RECENT_CHANGES_MAX), 1);
+    assert_eq!(learn(RECENT_CHANGES_MAX + 1), 0);
 }

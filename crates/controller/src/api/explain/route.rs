@@ -215,12 +215,13 @@ fn outcome(
         let word = if not_done.waiting { "waiting" } else { "failed" };
         return (word, Some(not_done.reason.clone()));
     }
-    (without_complaint(state), None)
+    (without_complaint(state, key), None)
 }
 
-fn without_complaint(state: &HostState) -> &'static str {
+fn without_complaint(state: &HostState, key: &FragmentKey) -> &'static str {
     match state.connection {
         None => "not_connected",
+        Some(_) if !state.outcome.tells(key) => "not_reported",
         Some(_) if state.sent.is_some() && state.reported >= state.sent => "carried_out",
         Some(_) => "not_reported",
     }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::session::{ConnectionId, refusal};
 use crate::speaker::{Action, Speaker};
@@ -101,6 +101,8 @@ pub struct Driver {
     accepted: mpsc::Receiver<Accepted>,
     connections: HashMap<ConnectionId, Connection>,
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
+    /// Of those that are still wanted.
+    dials: HashMap<ConnectionId, AbortHandle>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
     /// Whether every neighbour has sent all that it had, once.
@@ -118,9 +120,17 @@ impl Driver {
         let listener = Listener::bind(listen)?;
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
-        let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
-        let driver =
-            Self { speaker, listener, accepted, connections, dialing, commands, learned, had_heard_all };
+        let driver = Self {
+            speaker,
+            listener,
+            accepted,
+            connections: HashMap::new(),
+            dialing: JoinSet::new(),
+            dials: HashMap::new(),
+            commands,
+            learned,
+            had_heard_all: false,
+        };
         Ok((driver, handle))
     }
 
@@ -189,13 +199,17 @@ impl Driver {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 Action::Connect { connection, local, remote, transport } => {
-                    self.dialing.spawn(async move {
+                    let dial = self.dialing.spawn(async move {
                         let connecting = socket::connect(local, remote, &transport);
                         let result = tokio::time::timeout(CONNECT_MAX, connecting).await;
                         (connection, result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
                     });
+                    self.dials.insert(connection, dial);
                 }
                 Action::Close(id) => {
+                    if let Some(dial) = self.dials.remove(&id) {
+                        dial.abort();
+                    }
                     if let Some(connection) = self.connections.get_mut(&id) {
                         connection.close(id, &mut self.speaker, now());
                     }
@@ -233,6 +247,10 @@ impl Driver {
     }
 
     fn dialed(&mut self, id: ConnectionId, result: io::Result<TcpStream>) {
+        if self.dials.remove(&id).is_none() {
+            // It was closed when it had just come about.
+            return;
+        }
         let connected = result.and_then(|stream| Ok((stream.local_addr()?, stream)));
         match connected {
             Ok((local, stream)) => {

@@ -123,11 +123,11 @@ impl Bench {
         while self.speaker.poll_action().is_some() {
             self.is_open = false;
         }
-        while self.speaker.work(now) {}
+        while self.speaker.work() {}
         let mut turns = 0;
         while self.speaker.has_output(self.connection) {
             let mut buffer = Vec::new();
-            self.speaker.poll_transmit(self.connection, &mut buffer, now);
+            self.speaker.poll_transmit(self.connection, &mut buffer);
             turns += 1;
             assert!(turns < 1000, "it has always something to say");
         }
@@ -149,11 +149,11 @@ impl Bench {
     /// Without the neighbour nothing of it is left.
     fn forget(&mut self, now: Instant) {
         self.speaker.timeout(now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         self.speaker.remove_peer(PEER, now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         let _changes = self.speaker.poll_learned(usize::MAX, now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         let status = self.speaker.status();
         assert!(self.speaker.neighbors(now + LONG).is_empty());
         assert!(status.destinations.iter().all(|(_, count)| *count == 0), "{status:?}");

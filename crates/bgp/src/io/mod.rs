@@ -148,7 +148,7 @@ impl Driver {
         loop {
             self.act();
             self.listener.set_md5_keys(self.speaker.take_md5_keys(), now());
-            let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
+            let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work());
             let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
             self.had_heard_all |= has_now_heard_all;
             if has_now_heard_all || self.speaker.has_learned() {
@@ -183,7 +183,7 @@ impl Driver {
     async fn linger(mut self, buffer: &mut [u8]) {
         self.listener = Listener::default();
         self.act();
-        self.connections.retain(|_, connection| connection.is_closing());
+        self.connections.retain(|_, connection| connection.closing().is_some());
         let until = tokio::time::Instant::now() + connection::LINGER;
         let Self { speaker, connections, .. } = &mut self;
         while !connections.is_empty() {
@@ -220,7 +220,8 @@ impl Driver {
 
     /// When there is something to do at the latest.
     fn next_deadline(&self) -> Option<Instant> {
-        [self.speaker.next_deadline(), self.listener.retry_at()].into_iter().flatten().min()
+        let closing = self.connections.values().filter_map(Connection::closing);
+        closing.chain(self.speaker.next_deadline()).chain(self.listener.retry_at()).min()
     }
 
     fn accepted(&mut self, Accepted { stream, remote, is_unverified }: Accepted) {

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use foldhash::fast::FixedState;
 
@@ -29,7 +28,7 @@ pub(super) const CONSTRAINED: [Family; 3] = [Family::Vpnv4, Family::Vpnv6, Famil
 impl Speaker {
     /// Writes what is to go on a connection to the end of `buffer`, about 64 KiB at most. With nothing written there
     /// is nothing to go at present.
-    pub fn poll_transmit(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, _now: Instant) {
+    pub fn poll_transmit(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) {
         let is_settling = self.settling_until.is_some();
         let Self { config, peers, rib, .. } = self;
         let Some(peer) = peers.get_mut(&id.peer) else { return };

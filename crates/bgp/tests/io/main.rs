@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "real sockets are what is tried")]
 
+mod closing;
 mod rude;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -310,48 +311,4 @@ async fn one_that_is_no_longer_wanted_reads_so_before_the_speaker_has_ended() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(bench.tried.with(|_, _| ()).await.is_none(), "it has ended");
-}
-
-/// A place where nobody answers: the queue of a listener that nobody accepts from, and what fills it.
-fn deaf(address: IpAddr) -> (SocketAddr, socket2::Socket, Vec<std::net::TcpStream>) {
-    let any_port = SocketAddr::new(address, 0);
-    let socket = socket2::Socket::new(socket2::Domain::for_address(any_port), socket2::Type::STREAM, None);
-    let socket = socket.expect("a socket");
-    socket.bind(&any_port.into()).expect("a free port");
-    socket.listen(0).expect("it listens");
-    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
-    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
-    let filling = std::iter::from_fn(connect).collect();
-    (address, socket, filling)
-}
-
-/// How many connections to an address are being made, and are not answered.
-fn unanswered(to: SocketAddr) -> usize {
-    let IpAddr::V4(address) = to.ip() else { panic!("{to} is of IPv4") };
-    let wanted = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.octets()), to.port());
-    let table = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel says so");
-    // Number, our address, the other's, the state: `TCP_SYN_SENT` of `net/tcp_states.h` is 2.
-    let is_it = |line: &&str| line.split_whitespace().skip(2).take(2).eq([wanted.as_str(), "02"]);
-    table.lines().filter(is_it).count()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn one_that_does_not_answer_is_called_no_more_when_it_is_not_wanted() {
-    let (to, _socket, _filling) = deaf(Place(17).address(3));
-    let mut tried = speaker(1);
-    let silent =
-        PeerConfig { is_passive: false, port: to.port(), connect_retry_ms: 60_000, ..peer(Place(17), 3) };
-    tried.set_peer(silent, Instant::now()).expect("a good configuration");
-    let (driver, tried) = Driver::new(tried, &[]).expect("no address");
-    tokio::spawn(driver.run());
-    let until = async |is_called: bool| {
-        let begin = Instant::now();
-        while is_called != (unanswered(to) > 0) {
-            assert!(begin.elapsed() < PATIENCE, "called: {}, {PATIENCE:?} later", !is_called);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    until(true).await;
-    tried.with(move |speaker, now| speaker.remove_peer(to.ip(), now)).await.expect("it runs");
-    until(false).await;
 }

@@ -198,7 +198,6 @@ impl Network {
     }
 
     fn serve(&mut self, speaker: usize) {
-        let now = self.now;
         // First what is to be done, as the driver has it: what goes may still have to be sent.
         while let Some(action) = self.speakers[speaker].poll_action() {
             match action {
@@ -219,7 +218,7 @@ impl Network {
                 }
             }
         }
-        while self.speakers[speaker].work(now) {}
+        while self.speakers[speaker].work() {}
         let ends: Vec<End> = self.links.keys().filter(|end| end.0 == speaker).copied().collect();
         for end in ends {
             let is_stalled = self.links.get(&end).is_some_and(|other| self.stalled.contains(&other.0));
@@ -230,7 +229,7 @@ impl Network {
     /// Sends what there is to send; answers whether there was.
     fn transmit(&mut self, end: End) -> bool {
         let mut buffer = Vec::new();
-        self.speakers[end.0].poll_transmit(end.1, &mut buffer, self.now);
+        self.speakers[end.0].poll_transmit(end.1, &mut buffer);
         let Some(&other) = self.links.get(&end) else { return false };
         let mut rest = VecDeque::from(buffer);
         let is_any = !rest.is_empty();

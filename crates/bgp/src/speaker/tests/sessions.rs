@@ -83,7 +83,7 @@ fn what_becomes_of_a_call_to_a_neighbour_that_has_gone_is_nothing_to_the_one_tha
     let of_gone = call(speaker, 1);
     assert!(speaker.remove_peer(address(1), now));
     assert_eq!(speaker.poll_action(), Some(Action::Close(of_gone)), "it is called no longer");
-    while speaker.work(now) {}
+    while speaker.work() {}
     let of_present = call(speaker, 2);
     assert_eq!(of_present.peer, of_gone.peer, "the number is given again");
     // The call gets through late, or in vain, before the present one does and after.

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use weft_bgp::session::{ConnectionId, FsmState, GracefulConfig};
-use weft_bgp::speaker::{FamilyConfig, PeerAsn, PeerConfig, RouteStatus, Speaker, SpeakerConfig};
+use weft_bgp::speaker::{
+    ExternalDefault, FamilyConfig, PeerAsn, PeerConfig, RouteStatus, Speaker, SpeakerConfig,
+};
 use weft_bgp::wire::{
     AddPathMode, Capability, Codec, Family, GracefulRestart, GracefulRestartFamily, Message, Open, PeerKind,
     encode,
@@ -86,7 +88,7 @@ struct Bench {
 impl Bench {
     fn new(choice: Choice, now: Instant) -> Self {
         let config = SpeakerConfig {
-            requires_external_policy: false,
+            without_external_policy: ExternalDefault::Everything,
             ..SpeakerConfig::new(Asn::new(ASN), Ipv4Addr::new(10, 0, 0, 1))
         };
         let mut speaker = Speaker::new(config, now, 1).expect("a good configuration");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::peer::{End, Peer, PeerFamily, SentPath};
-use super::{Speaker, SpeakerConfig};
+use super::{ExternalDefault, Speaker, SpeakerConfig};
 use crate::policy::NextHopRule;
 use crate::rib::{DEFAULT_LOCAL_PREF, PathView, PeerIndex, Pending, Rib, Source, SourceKind};
 use crate::session::{ConnectionId, Negotiated};
@@ -296,12 +296,22 @@ impl View<'_> {
         // RFC 9494 §4.4: only to those who know what that means.
         let is_stale = path.is_long_lived_stale || path.attributes.is_long_lived_stale;
         let knows_stale = self.negotiated.long_lived.iter().any(|(family, _)| *family == self.family);
-        let needs_policy = self.is_external() && self.config.requires_external_policy;
         path.peer != self.index
             && !is_kept
             && (!is_reflected || source.is_client || self.peer.is_route_reflector_client)
             && (!is_stale || knows_stale)
-            && (!needs_policy || self.peer.export.is_some())
+            && (!self.is_external() || self.peer.export.is_some() || self.goes_without_policy(path, source))
+    }
+
+    /// Whether a path may go to a neighbour of another AS for which there is no policy.
+    fn goes_without_policy(&self, path: &PathView<'_>, source: &Source) -> bool {
+        match self.config.without_external_policy {
+            ExternalDefault::Nothing => false,
+            ExternalDefault::OwnRoutes => {
+                source.kind == SourceKind::Local || path.attributes.attributes.as_path.is_empty()
+            }
+            ExternalDefault::Everything => true,
+        }
     }
 
     /// Whether the neighbour wants one of a route's targets (RFC 4684 §6).

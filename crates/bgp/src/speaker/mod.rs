@@ -31,7 +31,8 @@ use rand_chacha::ChaCha8Rng;
 
 pub use audit::Mistold;
 pub use config::{
-    AcceptConfig, ConfigError, FamilyConfig, Md5Key, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
+    AcceptConfig, ConfigError, ExternalDefault, FamilyConfig, Md5Key, PORT, PeerAsn, PeerConfig, Restarted,
+    SpeakerConfig,
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
 pub use page::{Page, PageSize, RibView, RouteFilter};

@@ -5,4 +5,5 @@ mod instances;
 mod network;
 mod restart;
 mod sessions;
+mod transit;
 mod views;

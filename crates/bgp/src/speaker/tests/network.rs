@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use weft_net::Asn;
 
 use crate::session::{ConnectionId, FsmState, refusal};
-use crate::speaker::{Action, PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
+use crate::speaker::{Action, ExternalDefault, PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
 use crate::wire::{Attributes, Destination, Family, Payload};
 
 /// How late what is sent arrives at most.
@@ -53,7 +53,10 @@ pub(super) fn address(speaker: usize) -> IpAddr {
 
 pub(super) fn config(speaker: usize, asn: u32) -> SpeakerConfig {
     let IpAddr::V4(router_id) = address(speaker) else { unreachable!() };
-    SpeakerConfig { requires_external_policy: false, ..SpeakerConfig::new(Asn::new(asn), router_id) }
+    SpeakerConfig {
+        without_external_policy: ExternalDefault::Everything,
+        ..SpeakerConfig::new(Asn::new(asn), router_id)
+    }
 }
 
 pub(super) fn peer(of: usize, asn: u32, families: &[Family]) -> PeerConfig {

@@ -314,7 +314,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether the neighbour wants one of a route's targets (RFC 4684 §6).
+    /// Whether the neighbour wants a route for one of its targets (RFC 4684 §6).
     fn is_wanted(&self, attributes: &Attributes) -> bool {
         let is_constrained = CONSTRAINED.contains(&self.family)
             && self.negotiated.codec.families.contains(Family::RouteTarget);
@@ -405,12 +405,14 @@ const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
     address.to_ipv6_mapped()
 }
 
-/// Whether one of a route's targets is among what is wanted.
+/// Whether one of a route's targets is among what is wanted, or all is.
 pub(super) fn wants<'a>(
     wanted: impl IntoIterator<Item = &'a Membership> + Clone,
     attributes: &Attributes,
 ) -> bool {
-    let mut targets =
-        attributes.extended_communities().iter().filter_map(|community| community.route_target());
-    targets.any(|target| wanted.clone().into_iter().any(|membership| membership.covers(target)))
+    let is_among = |target: [u8; 8]| wanted.clone().into_iter().any(|membership| membership.covers(target));
+    // Not every route has a target.
+    let is_all = wanted.clone().into_iter().any(|membership| *membership == Membership::DEFAULT);
+    let mut communities = attributes.extended_communities().iter();
+    is_all || communities.any(|community| community.is_target() && is_among(community.octets()))
 }

@@ -167,8 +167,10 @@ impl<'a> Change<'a> {
             |key: &Key| matches!(key, Key::Namespace(_) | Key::Vrf(_) | Key::Link(_) | Key::BridgePort(_));
         let early = self.early(want);
         let bared = self.bared(have, &early);
-        for (key, object) in have.iter().filter(|(_, object)| !addresses_under(object, &bared).is_empty()) {
-            self.lose(key, object, want, &early);
+        // Nearly always there is none, and nothing else is to be looked at.
+        if !bared.is_empty() {
+            let under = have.iter().filter(|(_, object)| !addresses_under(object, &bared).is_empty());
+            under.for_each(|(key, object)| self.lose(key, object, want, &early));
         }
         // What goes, and whether it goes before anything is made.
         let mut gone: HashMap<&Key, bool> = HashMap::new();

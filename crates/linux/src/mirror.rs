@@ -183,6 +183,10 @@ impl Mirror {
             Touched::Place => self.refresh_place(namespace),
             Touched::Ingress(table, link) => self.refresh_ingress(namespace, table, link),
             Touched::Steering(link) => self.refresh_steering(namespace, link),
+            Touched::Filters(link) => {
+                self.refresh(namespace, link);
+                self.refresh_steering(namespace, link);
+            }
             Touched::Moved(from, to) => {
                 self.refresh_entry(namespace, &from);
                 self.refresh_entry(namespace, &to);

@@ -168,11 +168,7 @@ impl Advance {
 type Encodings = Vec<(FragmentKey, Option<Encoded>)>;
 
 /// The touched fragments, encoded, and what each host is to be sent of them.
-fn work_out(
-    before: &Model,
-    after: &Model,
-    changed: &Changed,
-) -> (Encodings, BTreeMap<HostName, HostDelta>) {
+fn work_out(before: &Model, after: &Model, changed: &Changed) -> (Encodings, BTreeMap<HostName, HostDelta>) {
     let Deltas { hosts, compiled } = compile::deltas(before, after, changed.touched(before, after));
     let encode = |(key, compiled): (FragmentKey, Option<Compiled>)| {
         let encoded = compiled.map(|compiled| Encoded::of(&key, compiled));

@@ -86,6 +86,8 @@ pub(super) enum Touched {
     Ingress(u32, IfName),
     /// Steering out of a link.
     Steering(u32),
+    /// All filters of a link: what it is itself by them, and steering.
+    Filters(u32),
     /// From one entry to the other.
     Moved(Entry, Entry),
     /// The last IPv4 address of a link went: the kernel drops the IPv4 routes out of it, and does not say so.
@@ -157,11 +159,8 @@ impl Table {
             Fact::Steered { link, filter, there } => self.filter(link, filter, there),
             Fact::FiltersGone(link) => {
                 let steered = self.filters.remove(&link).is_some();
-                match (self.guards.remove(&link), steered) {
-                    (true, _) => Touched::Link(link),
-                    (false, true) => Touched::Steering(link),
-                    (false, false) => Touched::Nothing,
-                }
+                let guarded = self.guards.remove(&link);
+                if guarded || steered { Touched::Filters(link) } else { Touched::Nothing }
             }
             _ => Touched::Nothing,
         }

@@ -89,6 +89,9 @@ fn two_vrfs_are_joined_by_labels() {
         "ip -n {n} route replace 10.2.0.5/32 table 1001 encap mpls 999 via 192.0.2.2 dev up0 proto 217"
     ));
     check(&mut first, &wants[0], "another label", &["~ route"]);
+    // The mark on what comes in by it, and the limit to what it is asked.
+    run(&format!("tc -n {n} qdisc del dev ml-a clsact"));
+    check(&mut first, &wants[0], "a link has lost its filters", &["~ link", "+ ingress"]);
     assert_eq!(converge(&mut bench.open("a"), &wants[0]), Ok(0), "a fresh look");
     assert!(answers(&from, "10.2.0.5"));
 }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use weft_bgp::session::{ConnectionId, FsmState, GracefulConfig};
-use weft_bgp::speaker::{FamilyConfig, PeerAsn, PeerConfig, RouteStatus, Speaker, SpeakerConfig};
+use weft_bgp::speaker::{
+    ExternalDefault, FamilyConfig, PeerAsn, PeerConfig, RouteStatus, Speaker, SpeakerConfig,
+};
 use weft_bgp::wire::{
     AddPathMode, Capability, Codec, Family, GracefulRestart, GracefulRestartFamily, Message, Open, PeerKind,
     encode,
@@ -86,7 +88,7 @@ struct Bench {
 impl Bench {
     fn new(choice: Choice, now: Instant) -> Self {
         let config = SpeakerConfig {
-            requires_external_policy: false,
+            without_external_policy: ExternalDefault::Everything,
             ..SpeakerConfig::new(Asn::new(ASN), Ipv4Addr::new(10, 0, 0, 1))
         };
         let mut speaker = Speaker::new(config, now, 1).expect("a good configuration");
@@ -123,11 +125,11 @@ impl Bench {
         while self.speaker.poll_action().is_some() {
             self.is_open = false;
         }
-        while self.speaker.work(now) {}
+        while self.speaker.work() {}
         let mut turns = 0;
         while self.speaker.has_output(self.connection) {
             let mut buffer = Vec::new();
-            self.speaker.poll_transmit(self.connection, &mut buffer, now);
+            self.speaker.poll_transmit(self.connection, &mut buffer);
             turns += 1;
             assert!(turns < 1000, "it has always something to say");
         }
@@ -149,11 +151,11 @@ impl Bench {
     /// Without the neighbour nothing of it is left.
     fn forget(&mut self, now: Instant) {
         self.speaker.timeout(now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         self.speaker.remove_peer(PEER, now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         let _changes = self.speaker.poll_learned(usize::MAX, now + LONG);
-        while self.speaker.work(now + LONG) {}
+        while self.speaker.work() {}
         let status = self.speaker.status();
         assert!(self.speaker.neighbors(now + LONG).is_empty());
         assert!(status.destinations.iter().all(|(_, count)| *count == 0), "{status:?}");

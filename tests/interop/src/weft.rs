@@ -31,7 +31,7 @@ impl Weft {
     pub fn configuration(address: IpAddr) -> Value {
         let octet = crate::frr::last_octet(&address.to_string()).to_owned();
         json!({
-            "speaker": { "asn": "65000", "router_id": format!("10.0.0.{octet}"), "requires_external_policy": false },
+            "speaker": { "asn": "65000", "router_id": format!("10.0.0.{octet}"), "without_external_policy": "everything" },
             "listen": [format!("{}:179", if address.is_ipv6() { "[::]" } else { "0.0.0.0" })],
             "neighbors": [],
         })

@@ -56,8 +56,19 @@ fn node(bench: &Bench, name: &str, number: u8) -> Node {
 
 /// A GoBGP of a node of this number.
 fn gobgp(bench: &Bench, node: &Node, number: u8, families: &[Family], announced: &[Route]) -> Gobgp {
+    gobgp_of(64512, bench, (node, number), families, announced)
+}
+
+/// A GoBGP of an AS, and of a node of this number.
+fn gobgp_of(
+    asn: u32,
+    bench: &Bench,
+    (node, number): (&Node, u8),
+    families: &[Family],
+    announced: &[Route],
+) -> Gobgp {
     let [own, controller] = [number, CONTROLLER].map(|number| bench.fabric_address("mgmt", number).into());
-    let setup = Setup { asn: 64512, peer_asn: 64512, ..Setup::new(own, controller, families) };
+    let setup = Setup { asn, peer_asn: 64512, ..Setup::new(own, controller, families) };
     Gobgp::start(node.namespace(), bench.lab().state_directory(), &setup, announced)
 }
 
@@ -273,4 +284,45 @@ fn a_limit_of_one_family_does_not_count_the_routes_of_others() {
     // With a greater limit of that family, too.
     set(&bench, &limited_id, &json!({"prefix_limits": [{"family": "ipv4-unicast", "limit": 5}]}));
     until("three are let in", WITHIN, || (received(limited, "ipv4-unicast")? == (3, Some(5))).then_some(()));
+}
+
+#[test]
+fn peers_of_two_other_ases_do_not_reach_each_other_through_the_site_until_a_policy_says_so() {
+    let bench = bench("t-bgptransit");
+    let speaker = speaker(&bench);
+    let of_asn = [(64601, FRR), (64602, FRR + 1), (64512, FRR + 2)];
+    let prefixes = ["10.61.0.0/16", "10.62.0.0/16", "10.63.0.0/16"];
+    let peers = of_asn.map(|(asn, number)| {
+        let address = bench.fabric_address("mgmt", number);
+        peer(&bench, &speaker, &json!({"peer_ip": address, "remote_as": asn, "connect_retry_seconds": 1}))
+    });
+    let nodes = of_asn.map(|(_, number)| (node(&bench, &format!("as{number}"), number), number));
+    let families = [Family::Ipv4Unicast];
+    let mut daemons = [0, 1, 2].map(|at| {
+        let (node, number) = &nodes[at];
+        gobgp_of(of_asn[at].0, &bench, (node, *number), &families, &[])
+    });
+    for (_, number) in of_asn {
+        let address = bench.fabric_address("mgmt", number);
+        until("all sessions", WITHIN, || is_established(&bench, address).then_some(()));
+    }
+    let has = |daemon: &Gobgp, prefix: &str| daemon.routes(Family::Ipv4Unicast).contains(prefix);
+    // Peers of our own AS are told what others originate: when that one has both, the others would have been told, too.
+    for at in [0, 1] {
+        daemons[at].announce(&unicast(prefixes[at]));
+        until("our own AS has it", WITHIN, || has(&daemons[2], prefixes[at]).then_some(()));
+    }
+    daemons[2].announce(&unicast(prefixes[2]));
+    let known = |daemon: &Gobgp| prefixes.map(|prefix| has(daemon, prefix));
+    for at in [0, 1] {
+        until("others have our own AS's", WITHIN, || has(&daemons[at], prefixes[2]).then_some(()));
+    }
+    assert_eq!(daemons.each_ref().map(known), [[true, false, true], [false, true, true], [true; 3]]);
+    set(&bench, &peers[1], &json!({"export_policy": [{"verdict": "accept"}]}));
+    until("the second has all", WITHIN, || (known(&daemons[1]) == [true; 3]).then_some(()));
+    set(&bench, &peers[1], &json!({"export_policy": []}));
+    until("what it was told is taken back", WITHIN, || {
+        (known(&daemons[1]) == [false, true, true]).then_some(())
+    });
+    assert_eq!(known(&daemons[0]), [true, false, true], "the first was told nothing all the while");
 }

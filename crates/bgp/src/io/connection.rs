@@ -24,6 +24,8 @@ pub(super) struct Connection {
     written: usize,
     /// It is being closed: until then.
     closing: Option<Instant>,
+    /// The neighbour was told that nothing more comes.
+    is_shut: bool,
 }
 
 /// What came of a turn.
@@ -38,18 +40,18 @@ pub(super) enum Turn {
 
 impl Connection {
     pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, output: Vec::new(), written: 0, closing: None }
+        Self { stream, output: Vec::new(), written: 0, closing: None, is_shut: false }
     }
 
     /// Closes it when what there is to send is sent.
     pub(super) fn close(&mut self, id: ConnectionId, speaker: &mut Speaker, now: Instant) {
-        speaker.poll_transmit(id, &mut self.output, now);
+        speaker.poll_transmit(id, &mut self.output);
         self.closing = Some(now + LINGER);
     }
 
-    /// Whether it is being closed.
-    pub(super) const fn is_closing(&self) -> bool {
-        self.closing.is_some()
+    /// Until when the neighbour may take to hear why it is closed, if it is.
+    pub(super) const fn closing(&self) -> Option<Instant> {
+        self.closing
     }
 
     /// Writes what can be written and reads a bit.
@@ -60,17 +62,13 @@ impl Connection {
         buffer: &mut [u8],
         (context, now): (&mut Context<'_>, Instant),
     ) -> Turn {
-        match self
-            .transmit(id, speaker, context, now)
-            .and_then(|wrote| Ok((wrote, self.read(buffer, context)?)))
-        {
+        if self.closing.is_some_and(|until| until <= now) {
+            return Turn::Gone(None);
+        }
+        match self.transmit(id, speaker, context).and_then(|wrote| Ok((wrote, self.read(buffer, context)?))) {
             Ok((_, Read::End)) => Turn::Gone(self.reason("the neighbour has closed it")),
-            Ok((wrote, Read::Nothing)) => {
-                if self.closing.is_some_and(|until| until <= now) {
-                    return Turn::Gone(None);
-                }
-                if wrote { Turn::Something } else { Turn::Nothing }
-            }
+            Ok((true, Read::Nothing)) => Turn::Something,
+            Ok((false, Read::Nothing)) => Turn::Nothing,
             Ok((_, Read::Octets(count))) => {
                 if self.closing.is_none() {
                     speaker.bytes(id, &buffer[..count], now);
@@ -92,14 +90,13 @@ impl Connection {
         id: ConnectionId,
         speaker: &mut Speaker,
         context: &mut Context<'_>,
-        now: Instant,
     ) -> io::Result<bool> {
         let mut has_written = false;
         if self.written == self.output.len() {
             self.output.clear();
             self.written = 0;
             if self.closing.is_none() && speaker.has_output(id) {
-                speaker.poll_transmit(id, &mut self.output, now);
+                speaker.poll_transmit(id, &mut self.output);
             }
         }
         while self.written < self.output.len() {
@@ -110,7 +107,7 @@ impl Connection {
             }
             has_written = true;
         }
-        if self.closing.is_some() && has_written {
+        if self.closing.is_some() && !std::mem::replace(&mut self.is_shut, true) {
             // The neighbour reads to the end, then closes: so nothing of what was said is lost (RFC 1122 §4.2.2.13).
             let _sent = Pin::new(&mut self.stream).poll_shutdown(context);
         }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::session::{ConnectionId, refusal};
 use crate::speaker::{Action, Speaker};
@@ -101,6 +101,8 @@ pub struct Driver {
     accepted: mpsc::Receiver<Accepted>,
     connections: HashMap<ConnectionId, Connection>,
     dialing: JoinSet<(ConnectionId, io::Result<TcpStream>)>,
+    /// Of those that are still wanted.
+    dials: HashMap<ConnectionId, AbortHandle>,
     commands: mpsc::Receiver<Command>,
     learned: Arc<Notify>,
     /// Whether every neighbour has sent all that it had, once.
@@ -118,9 +120,17 @@ impl Driver {
         let listener = Listener::bind(listen)?;
         let learned = Arc::new(Notify::new());
         let handle = Handle { commands: sender, accepted: handed, learned: Arc::clone(&learned) };
-        let (connections, dialing, had_heard_all) = (HashMap::new(), JoinSet::new(), false);
-        let driver =
-            Self { speaker, listener, accepted, connections, dialing, commands, learned, had_heard_all };
+        let driver = Self {
+            speaker,
+            listener,
+            accepted,
+            connections: HashMap::new(),
+            dialing: JoinSet::new(),
+            dials: HashMap::new(),
+            commands,
+            learned,
+            had_heard_all: false,
+        };
         Ok((driver, handle))
     }
 
@@ -138,7 +148,7 @@ impl Driver {
         loop {
             self.act();
             self.listener.set_md5_keys(self.speaker.take_md5_keys(), now());
-            let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work(now()));
+            let is_busy = (0..SLICES_A_TURN).all(|_| self.speaker.work());
             let has_now_heard_all = !self.had_heard_all && self.speaker.has_heard_all();
             self.had_heard_all |= has_now_heard_all;
             if has_now_heard_all || self.speaker.has_learned() {
@@ -173,7 +183,7 @@ impl Driver {
     async fn linger(mut self, buffer: &mut [u8]) {
         self.listener = Listener::default();
         self.act();
-        self.connections.retain(|_, connection| connection.is_closing());
+        self.connections.retain(|_, connection| connection.closing().is_some());
         let until = tokio::time::Instant::now() + connection::LINGER;
         let Self { speaker, connections, .. } = &mut self;
         while !connections.is_empty() {
@@ -189,13 +199,17 @@ impl Driver {
         while let Some(action) = self.speaker.poll_action() {
             match action {
                 Action::Connect { connection, local, remote, transport } => {
-                    self.dialing.spawn(async move {
+                    let dial = self.dialing.spawn(async move {
                         let connecting = socket::connect(local, remote, &transport);
                         let result = tokio::time::timeout(CONNECT_MAX, connecting).await;
                         (connection, result.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
                     });
+                    self.dials.insert(connection, dial);
                 }
                 Action::Close(id) => {
+                    if let Some(dial) = self.dials.remove(&id) {
+                        dial.abort();
+                    }
                     if let Some(connection) = self.connections.get_mut(&id) {
                         connection.close(id, &mut self.speaker, now());
                     }
@@ -206,7 +220,8 @@ impl Driver {
 
     /// When there is something to do at the latest.
     fn next_deadline(&self) -> Option<Instant> {
-        [self.speaker.next_deadline(), self.listener.retry_at()].into_iter().flatten().min()
+        let closing = self.connections.values().filter_map(Connection::closing);
+        closing.chain(self.speaker.next_deadline()).chain(self.listener.retry_at()).min()
     }
 
     fn accepted(&mut self, Accepted { stream, remote, is_unverified }: Accepted) {
@@ -233,6 +248,10 @@ impl Driver {
     }
 
     fn dialed(&mut self, id: ConnectionId, result: io::Result<TcpStream>) {
+        if self.dials.remove(&id).is_none() {
+            // It was closed when it had just come about.
+            return;
+        }
         let connected = result.and_then(|stream| Ok((stream.local_addr()?, stream)));
         match connected {
             Ok((local, stream)) => {

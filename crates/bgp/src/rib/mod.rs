@@ -36,12 +36,12 @@ pub(crate) type DrainVisit<'a> = dyn FnMut(&Pending<'_>, &[Source]) -> bool + 'a
 /// All tables.
 #[derive(Debug)]
 pub(crate) struct Rib {
-    tables: [Box<dyn FamilyTable>; 6],
+    tables: [Box<dyn FamilyTable>; Family::ALL.len()],
     interner: Interner,
     /// By neighbour; the first is ourselves.
     sources: Vec<Source>,
     /// How many paths each neighbour has in each family.
-    counts: Vec<[u32; 6]>,
+    counts: Vec<[u32; Family::ALL.len()]>,
 }
 
 impl Rib {
@@ -53,7 +53,7 @@ impl Rib {
             tables: Family::ALL.map(|family| table(family, seed)),
             interner: Interner::new(seed),
             sources: vec![local],
-            counts: vec![[0; 6]],
+            counts: vec![[0; Family::ALL.len()]],
         }
     }
 
@@ -61,7 +61,7 @@ impl Rib {
     pub(crate) fn set_source(&mut self, peer: PeerIndex, source: Source) {
         if peer.as_usize() >= self.sources.len() {
             self.sources.resize(peer.as_usize() + 1, source);
-            self.counts.resize(peer.as_usize() + 1, [0; 6]);
+            self.counts.resize(peer.as_usize() + 1, [0; Family::ALL.len()]);
         }
         self.sources[peer.as_usize()] = source;
     }

@@ -5,16 +5,19 @@ use std::fmt;
 
 use crate::wire::{Codec, Message, Notification, NotificationCode, Received, decode, encode, frame};
 
-/// Names a connection: of which neighbour, and a number that is never used again.
+/// Names a connection: of which neighbour, of which session, and which of that. No two connections of a speaker ever have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
+    /// The neighbour's number, which another one has when it has gone.
     pub(crate) peer: u16,
+    /// The session's number, which no other one ever has.
+    pub(crate) session: u64,
     pub(crate) number: u32,
 }
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.peer, self.number)
+        write!(f, "{}.{}.{}", self.peer, self.session, self.number)
     }
 }
 

@@ -55,8 +55,7 @@ const CLOSING_MAX: usize = 8;
 pub struct Session {
     config: SessionConfig,
     restart: Restart,
-    peer: u16,
-    next_connection: u32,
+    last_connection: ConnectionId,
     state: State,
     outputs: VecDeque<Output>,
     /// Connections that are to be closed when what they have to send is sent.
@@ -77,14 +76,14 @@ enum State {
 }
 
 impl Session {
-    /// A session that is not started. `peer` is a number for the neighbour, `seed` the randomness.
+    /// A session that is not started. `peer` is a number for the neighbour, `session` one that no other session of the speaker's has or had:
+    /// what becomes of a connection may be known only when its session is long gone. `seed` is the randomness.
     #[must_use]
-    pub fn new(config: SessionConfig, peer: u16, seed: u64) -> Self {
+    pub fn new(config: SessionConfig, (peer, session): (u16, u64), seed: u64) -> Self {
         Self {
             config,
             restart: Restart::default(),
-            peer,
-            next_connection: 0,
+            last_connection: ConnectionId { peer, session, number: 0 },
             state: State::Idle(None),
             outputs: VecDeque::new(),
             closing: Vec::new(),
@@ -273,8 +272,8 @@ impl Session {
     }
 
     const fn new_connection(&mut self) -> ConnectionId {
-        self.next_connection += 1;
-        ConnectionId { peer: self.peer, number: self.next_connection }
+        self.last_connection.number += 1;
+        self.last_connection
     }
 
     /// A time from which up to a quarter is taken off (RFC 4271 §10).

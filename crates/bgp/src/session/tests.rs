@@ -17,7 +17,7 @@ fn start(change: impl FnOnce(&mut SessionConfig)) -> (Session, Instant) {
     (config.connect_retry, config.hold_time_s) = (RETRY, 9);
     change(&mut config);
     let now = Instant::now();
-    let mut session = Session::new(config, 1, 7);
+    let mut session = Session::new(config, (1, 1), 7);
     session.handle(Input::Start, now);
     (session, now)
 }

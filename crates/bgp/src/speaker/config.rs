@@ -51,15 +51,29 @@ pub struct SpeakerConfig {
     /// The identifier of our cluster of reflectors (RFC 4456 §7); the BGP identifier if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<Ipv4Addr>,
-    /// Whether nothing is taken from, or sent to, a neighbour of another AS without a policy for that (RFC 8212).
-    #[serde(default = "yes")]
-    pub requires_external_policy: bool,
+    /// What is taken from, and sent to, a neighbour of another AS without a policy for that.
+    #[serde(default)]
+    pub without_external_policy: ExternalDefault,
     /// Given if the last life of this speaker ended a moment ago and others may have kept its routes (RFC 4724 §4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted: Option<Restarted>,
     /// Neighbours that may come without being known by address; of several prefixes the narrowest counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept: Vec<AcceptConfig>,
+}
+
+/// What is taken from a neighbour of another AS for which there is no import policy, and sent to one for which there is no export policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExternalDefault {
+    /// Nothing (RFC 8212).
+    #[default]
+    Nothing,
+    /// Everything is taken. Sent is what our own AS originates: our routes, and those of neighbours of our AS whose AS path is empty.
+    /// So nobody gets from one AS to another by way of ours (RFC 7454 §9).
+    OwnRoutes,
+    /// Everything, also what other ASes originate.
+    Everything,
 }
 
 /// A restart.
@@ -128,10 +142,10 @@ pub struct PeerConfig {
     /// Our IPv6 address in next hops, in a session over IPv4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_address6: Option<Ipv6Addr>,
-    /// What is taken from it; all if not given, but see `requires_external_policy`.
+    /// What is taken from it; all if not given, but see `without_external_policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Policy>,
-    /// What is sent to it; all if not given, but see `requires_external_policy`.
+    /// What is sent to it; all if not given, but see `without_external_policy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<Policy>,
     /// How long the session rests after more routes than allowed, in seconds; until it is started again if not given.
@@ -227,7 +241,7 @@ impl SpeakerConfig {
             asn,
             router_id,
             cluster_id: None,
-            requires_external_policy: true,
+            without_external_policy: ExternalDefault::Nothing,
             restarted: None,
             accept: Vec::new(),
         }
@@ -348,10 +362,6 @@ impl PeerConfig {
             ..SessionConfig::new(speaker.asn, speaker.router_id, peer_as)
         }
     }
-}
-
-const fn yes() -> bool {
-    true
 }
 
 const fn unspecified() -> IpAddr {

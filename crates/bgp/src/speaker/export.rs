@@ -5,12 +5,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use foldhash::fast::FixedState;
 
 use super::peer::{End, Peer, PeerFamily, SentPath};
-use super::{Speaker, SpeakerConfig};
+use super::{ExternalDefault, Speaker, SpeakerConfig};
 use crate::policy::NextHopRule;
 use crate::rib::{DEFAULT_LOCAL_PREF, PathView, PeerIndex, Pending, Rib, Source, SourceKind};
 use crate::session::{ConnectionId, Negotiated};
@@ -29,7 +28,7 @@ pub(super) const CONSTRAINED: [Family; 3] = [Family::Vpnv4, Family::Vpnv6, Famil
 impl Speaker {
     /// Writes what is to go on a connection to the end of `buffer`, about 64 KiB at most. With nothing written there
     /// is nothing to go at present.
-    pub fn poll_transmit(&mut self, id: ConnectionId, buffer: &mut Vec<u8>, _now: Instant) {
+    pub fn poll_transmit(&mut self, id: ConnectionId, buffer: &mut Vec<u8>) {
         let is_settling = self.settling_until.is_some();
         let Self { config, peers, rib, .. } = self;
         let Some(peer) = peers.get_mut(&id.peer) else { return };
@@ -297,15 +296,25 @@ impl View<'_> {
         // RFC 9494 §4.4: only to those who know what that means.
         let is_stale = path.is_long_lived_stale || path.attributes.is_long_lived_stale;
         let knows_stale = self.negotiated.long_lived.iter().any(|(family, _)| *family == self.family);
-        let needs_policy = self.is_external() && self.config.requires_external_policy;
         path.peer != self.index
             && !is_kept
             && (!is_reflected || source.is_client || self.peer.is_route_reflector_client)
             && (!is_stale || knows_stale)
-            && (!needs_policy || self.peer.export.is_some())
+            && (!self.is_external() || self.peer.export.is_some() || self.goes_without_policy(path, source))
     }
 
-    /// Whether the neighbour wants one of a route's targets (RFC 4684 §6).
+    /// Whether a path may go to a neighbour of another AS for which there is no policy.
+    fn goes_without_policy(&self, path: &PathView<'_>, source: &Source) -> bool {
+        match self.config.without_external_policy {
+            ExternalDefault::Nothing => false,
+            ExternalDefault::OwnRoutes => {
+                source.kind == SourceKind::Local || path.attributes.attributes.as_path.is_empty()
+            }
+            ExternalDefault::Everything => true,
+        }
+    }
+
+    /// Whether the neighbour wants a route for one of its targets (RFC 4684 §6).
     fn is_wanted(&self, attributes: &Attributes) -> bool {
         let is_constrained = CONSTRAINED.contains(&self.family)
             && self.negotiated.codec.families.contains(Family::RouteTarget);
@@ -396,12 +405,14 @@ const fn mapped(address: Ipv4Addr) -> Ipv6Addr {
     address.to_ipv6_mapped()
 }
 
-/// Whether one of a route's targets is among what is wanted.
+/// Whether one of a route's targets is among what is wanted, or all is.
 pub(super) fn wants<'a>(
     wanted: impl IntoIterator<Item = &'a Membership> + Clone,
     attributes: &Attributes,
 ) -> bool {
-    let mut targets =
-        attributes.extended_communities().iter().filter_map(|community| community.route_target());
-    targets.any(|target| wanted.clone().into_iter().any(|membership| membership.covers(target)))
+    let is_among = |target: [u8; 8]| wanted.clone().into_iter().any(|membership| membership.covers(target));
+    // Not every route has a target.
+    let is_all = wanted.clone().into_iter().any(|membership| *membership == Membership::DEFAULT);
+    let mut communities = attributes.extended_communities().iter();
+    is_all || communities.any(|community| community.is_target() && is_among(community.octets()))
 }

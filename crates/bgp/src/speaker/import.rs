@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::peer::{End, Mark, Peer, Stale};
-use super::{Speaker, SpeakerConfig};
+use super::{ExternalDefault, Speaker, SpeakerConfig};
 use crate::policy::Policy;
 use crate::rib::{NewPath, Rib};
 use crate::session::{Input, Negotiated};
@@ -124,7 +124,7 @@ struct Importer<'a> {
 impl Importer<'_> {
     fn announce(&mut self, peer: &mut Peer, attributes: Attributes, routes: &[Route]) {
         let is_external = self.negotiated.codec.peer == PeerKind::External;
-        let is_open = !(is_external && self.config.requires_external_policy);
+        let is_open = !is_external || self.config.without_external_policy != ExternalDefault::Nothing;
         match peer.config.import.take() {
             None if is_open && !self.is_loop => self.put(peer, attributes, routes),
             Some(policy) if !self.is_loop => {

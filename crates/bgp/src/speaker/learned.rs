@@ -141,7 +141,8 @@ impl Speaker {
         Destination::RouteTarget(Membership::new(self.config.asn, target))
     }
 
-    /// At most about so many changes since the last time; empty if there are none. While routes are awaited after a restart there are none.
+    /// At most so many changes since the last time, and at most so many destinations looked at: with many that no instance imports there
+    /// may be none and yet be more to look at, as [`Speaker::has_learned`] says. While routes are awaited after a restart there are none.
     ///
     /// The first time all that is there is a change. Whoever has asked once has to go on asking: for each destination that has gone, a
     /// little is kept until it was told.
@@ -157,8 +158,15 @@ impl Speaker {
             return Vec::new();
         }
         let mut learned = Vec::new();
+        let mut left = count_max;
         for family in Family::ALL {
-            while learned.len() < count_max && self.look(family, &mut learned) > 0 {}
+            while left > 0 {
+                let count = self.look(family, left.min(BATCH), &mut learned);
+                if count == 0 {
+                    break;
+                }
+                left = left.saturating_sub(count);
+            }
         }
         let Self { instances, rib, peers, .. } = self;
         for (name, instance) in &mut instances.by_name {
@@ -179,7 +187,7 @@ impl Speaker {
         learned
     }
 
-    /// Whether [`Speaker::poll_learned`] has something.
+    /// Whether [`Speaker::poll_learned`] has something to look at.
     #[must_use]
     pub fn has_learned(&self) -> bool {
         self.settling_until.is_none()
@@ -199,10 +207,10 @@ impl Speaker {
             })
     }
 
-    /// Looks at some destinations that have changed; answers how many there were.
-    fn look(&mut self, family: Family, learned: &mut Vec<Learned>) -> usize {
+    /// Looks at so many destinations that have changed, at most; answers how many there were.
+    fn look(&mut self, family: Family, count_max: usize, learned: &mut Vec<Learned>) -> usize {
         let Self { rib, instances, peers, .. } = self;
-        rib.drain(PeerIndex::LOCAL, family, BATCH, &mut |pending, sources| {
+        rib.drain(PeerIndex::LOCAL, family, count_max, &mut |pending, sources| {
             match family {
                 Family::RouteTarget => return false,
                 Family::Vpnv4 | Family::Vpnv6 | Family::Evpn => {

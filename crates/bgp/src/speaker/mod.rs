@@ -31,7 +31,8 @@ use rand_chacha::ChaCha8Rng;
 
 pub use audit::Mistold;
 pub use config::{
-    AcceptConfig, ConfigError, FamilyConfig, Md5Key, PORT, PeerAsn, PeerConfig, Restarted, SpeakerConfig,
+    AcceptConfig, ConfigError, ExternalDefault, FamilyConfig, Md5Key, PORT, PeerAsn, PeerConfig, Restarted,
+    SpeakerConfig,
 };
 pub use learned::{Learned, LearnedPath, SharedAttributes};
 pub use page::{Page, PageSize, RibView, RouteFilter};
@@ -51,6 +52,8 @@ use crate::wire::{Attributes, Destination, FamilySet, Notification, Notification
 pub struct Speaker {
     config: SpeakerConfig,
     peers: BTreeMap<u16, Peer>,
+    /// How many sessions there have been, of neighbours that are there or have gone.
+    sessions_made: u64,
     rib: Rib,
     instances: Instances,
     actions: VecDeque<Action>,
@@ -131,6 +134,7 @@ impl Speaker {
         Ok(Self {
             config,
             peers: BTreeMap::new(),
+            sessions_made: 0,
             rib,
             instances: Instances::default(),
             actions: VecDeque::new(),
@@ -343,7 +347,9 @@ impl Speaker {
     }
 
     fn insert_peer(&mut self, config: PeerConfig, index: u16, life: Life) {
-        let mut session = Session::new(config.session(&self.config), index, self.random.random());
+        self.sessions_made += 1;
+        let number = (index, self.sessions_made);
+        let mut session = Session::new(config.session(&self.config), number, self.random.random());
         session.set_restart(self.restart());
         self.rib.set_source(PeerIndex(index), Source::unknown(config.address));
         self.are_keys_changed = true;

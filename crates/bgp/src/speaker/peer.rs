@@ -21,7 +21,7 @@ pub(super) struct Peer {
     pub(super) connections: Vec<(ConnectionId, IpAddr)>,
     /// What was agreed on, and our address in the session, while it is up.
     pub(super) up: Option<(Arc<Negotiated>, IpAddr)>,
-    pub(super) families: [PeerFamily; 6],
+    pub(super) families: [PeerFamily; Family::ALL.len()],
     /// Whether it was ended for more routes than allowed, and not started since.
     pub(super) is_over_limit: bool,
     /// When a session that had more routes than allowed begins again.

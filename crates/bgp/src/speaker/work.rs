@@ -147,7 +147,7 @@ impl Speaker {
     }
 
     /// Does a slice of what takes long; answers whether there is more.
-    pub fn work(&mut self, _now: Instant) -> bool {
+    pub fn work(&mut self) -> bool {
         if self.settling_until.is_some() && self.has_settled() {
             self.settled();
         }
@@ -157,12 +157,13 @@ impl Speaker {
             self.remove_left();
             return false;
         };
-        let families = (0..6).map(|step| Family::ALL[(family + step) % 6]);
+        let count = Family::ALL.len();
+        let families = (0..count).map(|step| Family::ALL[(family + step) % count]);
         for family in families {
             if self.slice(index, family) {
                 // The next one's turn: other families of this neighbour, then other neighbours.
                 let next = family as usize + 1;
-                self.work_cursor = if next < 6 { (index, next) } else { (index.wrapping_add(1), 0) };
+                self.work_cursor = if next < count { (index, next) } else { (index.wrapping_add(1), 0) };
                 break;
             }
         }

@@ -121,6 +121,12 @@ impl ExtendedCommunity {
         RouteTarget::from_octets(self.0)
     }
 
+    /// Whether it says who is to import a route: a route target, or that of an Ethernet segment (ES-Import, RFC 7432 §7.6).
+    #[must_use]
+    pub const fn is_target(self) -> bool {
+        self.route_target().is_some() || matches!(self.0, [0x06, 0x02, ..])
+    }
+
     /// The tunnel type, if it is an Encapsulation community.
     #[must_use]
     pub const fn as_encapsulation(self) -> Option<u16> {

@@ -161,11 +161,11 @@ impl Membership {
         self.target
     }
 
-    /// Whether `target` is among what is wished for.
+    /// Whether a target, in octets, is among what is wished for.
     #[must_use]
-    pub fn covers(self, target: RouteTarget) -> bool {
+    pub fn covers(self, target: [u8; 8]) -> bool {
         let bits = u32::from(self.bits.saturating_sub(32));
-        let differs = u64::from_be_bytes(target.octets()) ^ u64::from_be_bytes(self.target);
+        let differs = u64::from_be_bytes(target) ^ u64::from_be_bytes(self.target);
         bits == 0 || differs >> (64 - bits) == 0
     }
 }
@@ -280,10 +280,10 @@ mod tests {
         let target: RouteTarget = "65000:100".parse().unwrap();
         let other: RouteTarget = "65000:101".parse().unwrap();
         let exact = Membership::new(Asn::new(65_000), target);
-        assert!(exact.covers(target) && !exact.covers(other));
-        assert!(Membership::DEFAULT.covers(other));
+        assert!(exact.covers(target.octets()) && !exact.covers(other.octets()));
+        assert!(Membership::DEFAULT.covers(other.octets()));
         let prefix = |bits| Membership::from_bits(bits, Asn::new(65_000), target.octets());
-        assert!(prefix(32).unwrap().covers(other) && prefix(95).unwrap().covers(other));
+        assert!([32, 95].iter().all(|&bits| prefix(bits).unwrap().covers(other.octets())));
         assert_eq!(prefix(95).unwrap().target()[7], 100);
         assert_eq!(prefix(64).unwrap().target(), [0, 2, 0xfd, 0xe8, 0, 0, 0, 0]);
         assert_eq!(prefix(0), Some(Membership::DEFAULT));

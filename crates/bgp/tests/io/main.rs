@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "real sockets are what is tried")]
 
+mod closing;
 mod rude;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

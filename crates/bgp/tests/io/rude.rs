@@ -141,6 +141,11 @@ impl Rude {
         told
     }
 
+    /// Waits until the other side has said OPEN.
+    pub(crate) async fn until_opened(&mut self) {
+        assert_eq!(message(&mut self.stream).await.expect("the connection lives").0, 1);
+    }
+
     /// Waits until the other side has closed.
     pub(crate) async fn until_closed(&mut self) {
         // A reset says so as well.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 use weft_bgp::policy::{self, Edits, Policy, PrefixRange, Rule};
 use weft_bgp::session::GracefulConfig;
-use weft_bgp::speaker::{AcceptConfig, FamilyConfig, PeerAsn, PeerConfig, SpeakerConfig};
+use weft_bgp::speaker::{AcceptConfig, ExternalDefault, FamilyConfig, PeerAsn, PeerConfig, SpeakerConfig};
 use weft_bgp::wire;
 use weft_services::bgp::{AuthType, BgpPeer, BgpSpeaker, Community, Family, PeerPlace, PolicyRule, Verdict};
 use weft_services::{Id, Model};
@@ -38,8 +38,8 @@ pub(super) fn wanted(model: &Model, router_id: Ipv4Addr) -> BTreeMap<Id, Wanted>
     let speakers = model.bgp_speakers().map(|speaker| {
         let mut config = SpeakerConfig::new(speaker.local_as, router_id);
         config.cluster_id = speaker.cluster_id;
-        // Whom somebody has named by the API is meant to be spoken with.
-        config.requires_external_policy = false;
+        // Whom somebody has named by the API is meant to be spoken with, but not to reach others through us.
+        config.without_external_policy = ExternalDefault::OwnRoutes;
         (speaker.standard.id, Wanted { config, neighbors: neighbors(model, speaker) })
     });
     speakers.collect()
@@ -232,6 +232,7 @@ mod tests {
             ..PeerConfig::new([192, 0, 2, 1].into(), PeerAsn::Exactly(64_900.into()), &families)
         };
         assert_eq!(wanted.neighbors.peers.into_values().collect::<Vec<_>>(), [expected]);
+        assert_eq!(wanted.config.without_external_policy, ExternalDefault::OwnRoutes);
     }
 
     #[test]

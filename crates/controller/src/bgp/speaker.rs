@@ -520,15 +520,17 @@ async fn pass_on(
 ) {
     let mut had_all = false;
     loop {
-        let ask =
-            |speaker: &mut Speaker, now| (speaker.poll_learned(LEARNED_MAX, now), speaker.has_heard_all());
-        let Some((learned, has_heard_all)) = handle.with(ask).await else { return };
+        let ask = |speaker: &mut Speaker, now| {
+            let learned = speaker.poll_learned(LEARNED_MAX, now);
+            (learned, speaker.has_learned(), speaker.has_heard_all())
+        };
+        let Some((learned, has_more, has_heard_all)) = handle.with(ask).await else { return };
         let is_late = || tokio::time::Instant::now() >= until;
-        let is_all = !had_all && learned.is_empty() && (has_heard_all || is_late());
+        let is_all = !had_all && learned.is_empty() && !has_more && (has_heard_all || is_late());
         if learned.is_empty() && !is_all {
             tokio::select! {
                 () = handle.learned() => {}
-                () = tokio::time::sleep_until(until), if !had_all => {}
+                () = tokio::time::sleep_until(until), if !had_all && !has_more => {}
             }
             continue;
         }

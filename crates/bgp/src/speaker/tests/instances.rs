@@ -186,3 +186,21 @@ fn another_instance_is_no_news_of_what_has_none_of_its_targets() {
     let red = seen.iter().find(|one| one.instance.as_deref() == Some("red")).unwrap();
     assert_eq!((green.paths.len(), red.paths.len()), (0, 1));
 }
+
+#[test]
+fn no_more_is_looked_at_at_a_time_than_is_asked_for_also_of_what_nobody_imports() {
+    let mut network = star(1);
+    let now = network.now;
+    let speaker = &mut network.speakers[1];
+    for number in 0..250u16 {
+        let mut route = mac(1, 0, target(100));
+        let Destination::Evpn(EvpnDestination::MacIp { mac, .. }) = &mut route.destination else { panic!() };
+        let [a, b] = number.to_be_bytes();
+        *mac = Mac::new([2, 0, 0, 0, a, b]);
+        speaker.originate(route);
+    }
+    for is_more in [true, true, false] {
+        assert_eq!(speaker.poll_learned(100, now).len(), 0);
+        assert_eq!(speaker.has_learned(), is_more);
+    }
+}

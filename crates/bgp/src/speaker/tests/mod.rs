@@ -4,5 +4,7 @@ mod convergence;
 mod instances;
 mod network;
 mod restart;
+mod segments;
 mod sessions;
+mod transit;
 mod views;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use weft_net::Asn;
 
 use crate::session::{ConnectionId, FsmState, refusal};
-use crate::speaker::{Action, PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
+use crate::speaker::{Action, ExternalDefault, PeerAsn, PeerConfig, Route, Speaker, SpeakerConfig};
 use crate::wire::{Attributes, Destination, Family, Payload};
 
 /// How late what is sent arrives at most.
@@ -53,7 +53,10 @@ pub(super) fn address(speaker: usize) -> IpAddr {
 
 pub(super) fn config(speaker: usize, asn: u32) -> SpeakerConfig {
     let IpAddr::V4(router_id) = address(speaker) else { unreachable!() };
-    SpeakerConfig { requires_external_policy: false, ..SpeakerConfig::new(Asn::new(asn), router_id) }
+    SpeakerConfig {
+        without_external_policy: ExternalDefault::Everything,
+        ..SpeakerConfig::new(Asn::new(asn), router_id)
+    }
 }
 
 pub(super) fn peer(of: usize, asn: u32, families: &[Family]) -> PeerConfig {
@@ -198,7 +201,6 @@ impl Network {
     }
 
     fn serve(&mut self, speaker: usize) {
-        let now = self.now;
         // First what is to be done, as the driver has it: what goes may still have to be sent.
         while let Some(action) = self.speakers[speaker].poll_action() {
             match action {
@@ -219,7 +221,7 @@ impl Network {
                 }
             }
         }
-        while self.speakers[speaker].work(now) {}
+        while self.speakers[speaker].work() {}
         let ends: Vec<End> = self.links.keys().filter(|end| end.0 == speaker).copied().collect();
         for end in ends {
             let is_stalled = self.links.get(&end).is_some_and(|other| self.stalled.contains(&other.0));
@@ -230,7 +232,7 @@ impl Network {
     /// Sends what there is to send; answers whether there was.
     fn transmit(&mut self, end: End) -> bool {
         let mut buffer = Vec::new();
-        self.speakers[end.0].poll_transmit(end.1, &mut buffer, self.now);
+        self.speakers[end.0].poll_transmit(end.1, &mut buffer);
         let Some(&other) = self.links.get(&end) else { return false };
         let mut rest = VecDeque::from(buffer);
         let is_any = !rest.is_empty();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::network::{Network, address, config, peer, route, unicast};
 use crate::session::FsmState;
-use crate::speaker::{AcceptConfig, FamilyConfig, PeerAsn, PeerConfig};
+use crate::speaker::{AcceptConfig, Action, FamilyConfig, PeerAsn, PeerConfig, Speaker};
 use crate::wire::Family;
 
 fn state(network: &Network, speaker: usize) -> FsmState {
@@ -68,6 +68,33 @@ fn an_administrator_shuts_down_and_the_other_reads_why() {
     let now = network.now;
     assert!(network.speakers[0].start(address(1), now));
     network.until_established();
+}
+
+#[test]
+fn what_becomes_of_a_call_to_a_neighbour_that_has_gone_is_nothing_to_the_one_that_has_its_number() {
+    let mut network = Network::new(1, vec![config(0, 65_000)]);
+    let now = network.now;
+    let speaker = &mut network.speakers[0];
+    let call = |speaker: &mut Speaker, to| {
+        speaker.set_peer(peer(to, 65_000, &[Family::Ipv4Unicast]), now).unwrap();
+        let Some(Action::Connect { connection, .. }) = speaker.poll_action() else { panic!("it connects") };
+        connection
+    };
+    let of_gone = call(speaker, 1);
+    assert!(speaker.remove_peer(address(1), now));
+    assert_eq!(speaker.poll_action(), Some(Action::Close(of_gone)), "it is called no longer");
+    while speaker.work() {}
+    let of_present = call(speaker, 2);
+    assert_eq!(of_present.peer, of_gone.peer, "the number is given again");
+    // The call gets through late, or in vain, before the present one does and after.
+    for state in [FsmState::Connect, FsmState::OpenSent] {
+        assert_eq!(speaker.neighbors(now)[0].state, state);
+        speaker.connected(of_gone, address(0), now);
+        assert_eq!(speaker.poll_action(), Some(Action::Close(of_gone)));
+        speaker.closed(of_gone, "timed out", now);
+        assert_eq!(speaker.neighbors(now)[0].state, state);
+        speaker.connected(of_present, address(0), now);
+    }
 }
 
 #[test]

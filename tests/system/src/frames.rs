@@ -83,6 +83,17 @@ pub fn udp(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     ipv4(17, from, to, &[&header, payload].concat())
 }
 
+/// With what a connection of TCP begins, in IPv4 (RFC 9293 §3.1): SYN, to this port.
+#[must_use]
+pub fn syn(from: [u8; 4], to: [u8; 4], port: u16) -> Vec<u8> {
+    let ports = [40_000, port].map(u16::to_be_bytes).concat();
+    let mut segment = [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0]].concat();
+    let pseudo = [&from[..], &to, &[0, 6, 0, 20], &segment].concat();
+    let sum = checksum(&pseudo).to_be_bytes();
+    segment[16..18].copy_from_slice(&sum);
+    ipv4(6, from, to, &segment)
+}
+
 /// A message of ICMP in IPv4 (RFC 792): its type and code, what follows its checksum.
 #[must_use]
 pub fn icmp(from: [u8; 4], to: [u8; 4], (kind, code): (u8, u8), rest: &[u8]) -> Vec<u8> {

@@ -173,6 +173,18 @@ pub(crate) fn ttl_from(namespace: &str, to: &str) -> Option<u8> {
     said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
 }
 
+/// Who says what of an echo request that cannot get there, sent with these options of `ping`.
+///
+/// # Panics
+/// When it gets there, or nobody says anything.
+pub fn complaint(bench: &Bench, from: &str, options: &str) -> (String, String) {
+    let ping = format!("ip netns exec {} ping -c 1 -W 2 -n {options}", bench.namespace(from));
+    let said = try_run(&ping).expect_err("it does not get there");
+    let told = said.lines().find_map(|line| line.strip_prefix("From ")?.split_once(" icmp_seq=1 "));
+    let (by, what) = told.unwrap_or_else(|| panic!("{from}: ping {options}: nobody says why: {said}"));
+    (by.to_owned(), what.to_owned())
+}
+
 /// Waits until nothing answers any more: hosts that are at rest may be so with what they had.
 ///
 /// # Panics

@@ -249,6 +249,16 @@ impl Captured {
         self.payload.windows(bytes.len()).any(|window| window == bytes)
     }
 
+    /// The protocol in it, and the TTL or hop limit, if it is IPv4 or IPv6 without options.
+    #[must_use]
+    pub fn protocol(&self) -> Option<(u8, u8)> {
+        match self.kind {
+            IPV4 => Some((*self.payload.get(9)?, *self.payload.get(8)?)),
+            IPV6 => Some((*self.payload.get(6)?, *self.payload.get(7)?)),
+            _ => None,
+        }
+    }
+
     /// The source address and the TTL, if it is IPv4.
     #[must_use]
     pub fn ipv4(&self) -> Option<([u8; 4], u8)> {

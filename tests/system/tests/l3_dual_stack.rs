@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use weft_lab::{LabSpec, Underlay};
 use weft_system_tests::l3::{
     anycast, await_complaint, await_silence, await_ttl, change_router, forward, hub_and_spokes, network,
     router, ttl, vpn, workload,
 };
-use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run, run_again_in, until};
+use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run, run_again_in, spec_of, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -22,10 +23,35 @@ fn assert_ttls(bench: &Bench, expected: &[(&str, &str, u8)]) {
 
 #[test]
 fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
-    let bench = Bench::up("t-anyv6", 2, 9783);
-    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
-    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24", "2001:db8:7::/64"]);
-    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    any_to_any(&Bench::up("t-anyv6", 2, 9783));
+}
+
+#[test]
+fn any_to_any_with_both_versions_over_an_underlay_of_ipv6() {
+    let bench = Bench::up_as(LabSpec { underlay: Underlay::Ipv6, ..spec_of("t-anyover6", 2, 9783) });
+    any_to_any(&bench);
+    // What is routed goes from endpoint to endpoint by IPv6, from the VRFs of both projects.
+    let endpoints = ["2001:db8:ffff::1", "2001:db8:ffff::2"];
+    for (host, own, other) in [("host1", endpoints[0], endpoints[1]), ("host2", endpoints[1], endpoints[0])] {
+        let nodes = bench.routing_nodes(host);
+        let shown: Vec<String> = nodes.iter().map(|node| bench.bridge(node, "fdb show")).collect();
+        let entries = shown.iter().flat_map(|shown| shown.lines()).filter(|entry| entry.contains(" dst "));
+        let entries: Vec<&str> = entries.collect();
+        // Of each of the two VRFs one is for the other's router MAC address.
+        assert!(entries.len() >= 2, "{entries:#?}");
+        assert!(entries.iter().all(|entry| entry.contains(&format!(" dst {other} "))), "{entries:#?}");
+        let links = nodes.iter().flat_map(|node| bench.ip_json(node, "-d link show type vxlan"));
+        let locals: Vec<Value> = links.map(|link| link["linkinfo"]["info_data"]["local6"].clone()).collect();
+        // One of each network and one of each VRF.
+        assert_eq!(locals, vec![json!(own); 5]);
+    }
+}
+
+/// Two networks of Blue's in a VPN and one of Red's in another, on both hosts: who reaches whom, and what is said to those who do not.
+fn any_to_any(bench: &Bench) {
+    let (net1, _) = network(bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    let (net2, _) = network(bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24", "2001:db8:7::/64"]);
+    let (net3, _) = network(bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
     for (project, network, name, host, addresses) in [
         ("Blue", &net1, "G1", "host1", "10.1.1.5 2001:db8:1::5"),
         ("Blue", &net2, "G2", "host1", "10.3.7.9 2001:db8:7::9"),
@@ -34,15 +60,15 @@ fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
         ("Red", &net3, "G5", "host1", "10.1.1.5 2001:db8:1::5"),
         ("Red", &net3, "G6", "host2", "10.1.1.6 2001:db8:1::6"),
     ] {
-        workload(&bench, project, network, (name, host, addresses), false);
+        workload(bench, project, network, (name, host, addresses), false);
     }
     let member = |network: &str| ("network", json!({"network_id": network}));
     let targets = |target: &str| json!({"name": "v", "route_targets": [target]});
-    vpn(&bench, "Blue", targets("64512:100"), &[member(&net1), member(&net2)]);
-    vpn(&bench, "Red", targets("64512:200"), &[member(&net3)]);
+    vpn(bench, "Blue", targets("64512:100"), &[member(&net1), member(&net2)]);
+    vpn(bench, "Red", targets("64512:200"), &[member(&net3)]);
     bench.await_rest();
     assert_ttls(
-        &bench,
+        bench,
         &[
             ("host1.G1", "10.1.1.6", 64),
             ("host1.G1", "2001:db8:1::6", 64),
@@ -55,13 +81,13 @@ fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
             ("host1.G5", "2001:db8:1::6", 64),
         ],
     );
-    assert_eq!(ttl(&bench, "host1.G5", "2001:db8:7::9"), None, "only Blue has that");
-    assert_eq!(ttl(&bench, "host2.G6", "2001:db8:7::10"), None, "only Blue has that");
+    assert_eq!(ttl(bench, "host1.G5", "2001:db8:7::9"), None, "only Blue has that");
+    assert_eq!(ttl(bench, "host2.G6", "2001:db8:7::10"), None, "only Blue has that");
     let lost = (&["2001:db8:1::1"][..], "Destination unreachable: No route");
-    await_complaint(&bench, "host1.G1", "2001:db8:9::9", lost);
+    await_complaint(bench, "host1.G1", "2001:db8:9::9", lost);
     for (hops, gateways) in [(1, &["2001:db8:1::1"][..]), (2, &["2001:db8:1::1", "2001:db8:7::1"])] {
         let tired = (gateways, "Time exceeded: Hop limit");
-        await_complaint(&bench, "host1.G1", &format!("-t {hops} 2001:db8:7::10"), tired);
+        await_complaint(bench, "host1.G1", &format!("-t {hops} 2001:db8:7::10"), tired);
     }
 }
 

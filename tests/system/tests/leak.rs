@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weft_system_tests::frames::Capture;
 use weft_system_tests::l3::{await_complaint, await_ttl, forward, network, ttl, vpn, workload};
-use weft_system_tests::{Bench, machine, run, run_again_in, until};
+use weft_system_tests::{Bench, has_vrf_devices, machine, run, run_again_in, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -122,8 +122,13 @@ fn assert_by_firewall(bench: &Bench, from: &str, to: (&str, &str), words: &str) 
 
 /// The gateway of the sender's network says that nothing leads there: the packet neither goes anywhere nor round.
 fn await_no_route(bench: &Bench, from: &str, to: &str, gateway: &str) {
-    let what =
-        if to.contains(':') { "Destination unreachable: No route" } else { "Destination Net Unreachable" };
+    // A VRF device has a last route that leads nowhere; a namespace has none.
+    let has_devices = from.split_once('.').is_some_and(|(host, _)| has_vrf_devices(host));
+    let what = match (to.contains(':'), has_devices) {
+        (true, _) => "Destination unreachable: No route",
+        (false, true) => "Destination Host Unreachable",
+        (false, false) => "Destination Net Unreachable",
+    };
     await_complaint(bench, from, to, (&[gateway], what));
 }
 

@@ -267,8 +267,8 @@ impl AttributeType {
             },
             Self::HostName if value.as_str() == Some("") => Ok(Value::Null),
             Self::HostName => parsed::<HostName>(name, value),
-            Self::RouteTarget => parsed::<RouteTarget>(name, value),
-            Self::RouteDistinguisher => parsed::<RouteDistinguisher>(name, value),
+            Self::RouteTarget => administered::<RouteTarget>(name, value),
+            Self::RouteDistinguisher => administered::<RouteDistinguisher>(name, value),
             Self::ListOf(kind) => {
                 let one = std::slice::from_ref(value);
                 let items = if value.is_null() { &[] } else { value.as_array().map_or(one, Vec::as_slice) };
@@ -321,6 +321,20 @@ fn broken_rule_of_text(value: &Value, length_max: usize) -> Option<String> {
         Some(_) => None,
         None => Some("is not a valid string".into()),
     }
+}
+
+/// A route target or a route distinguisher in the forms that Neutron takes. There are more by which those of neighbours are shown.
+fn administered<T>(name: &str, value: &Value) -> Result<Value, Refusal>
+where
+    T: std::str::FromStr + std::fmt::Display,
+    T::Err: std::fmt::Display,
+{
+    let is_of_neighbours = |text: &str| text.starts_with("0x") || text.matches('.').count() == 1;
+    if value.as_str().is_some_and(is_of_neighbours) {
+        let rule = "is not valid: an AS number is one decimal number, as in 65000:100";
+        return Err(Refusal::attribute(name, format!("{} {rule}", quoted(value))));
+    }
+    parsed::<T>(name, value)
 }
 
 fn parsed<T>(name: &str, value: &Value) -> Result<Value, Refusal>

@@ -29,8 +29,7 @@ pub struct Host {
     pub updated_at: Timestamp,
 }
 
-/// A number that was a host's which is gone. What was announced with it may be known to others for a while, so that it goes to
-/// another host last: after all numbers that no host has had, and after those that have been free for longer.
+/// A number that was a host's which is gone. It goes to another host last: after all numbers that no host has had, and after those that have been free for longer.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FreedHostNumber {
     /// The number.

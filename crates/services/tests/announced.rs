@@ -6,14 +6,15 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use common::{Site, check, everything, host_name, id, objects_of_prefix};
 use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
-use weft_net::{HostName, RouteDistinguisher};
-use weft_services::Id;
+use weft_net::{HostFact, HostName, RouteDistinguisher};
 use weft_services::compile::{self, FragmentKey};
 use weft_services::vrf::{Announcement, announcements};
+use weft_services::{Id, RowKind, Timestamp, all_announcing, describe_host};
 
 const MAIN_TABLE: u32 = 254;
 
@@ -26,7 +27,10 @@ struct Bench {
 }
 
 fn bench() -> Bench {
-    let mut site = Site::with_hosts(3, &[]);
+    bench_of(Site::with_hosts(3, &[]))
+}
+
+fn bench_of(mut site: Site) -> Bench {
     let network = id(&site.create("networks", json!({})).unwrap());
     let subnets = [(4, "10.1.1.0/24"), (6, "2001:db8:1::/64")].map(|(version, cidr)| {
         let subnet = json!({"network_id": network, "ip_version": version, "cidr": cidr});
@@ -243,4 +247,136 @@ fn addresses_of_a_port_are_told_as_long_as_its_association_says_so_and_its_route
         assert_each_by_itself(&bench.announced(vrf, "198.51.100.0/24"), &[1]);
         assert!(!bench.objects(vrf, "10.1.1.5/32", 1).is_empty(), "it is there whether it is told or not");
     }
+}
+
+/// Gives a host another tunnel endpoint.
+fn describe(site: &mut Site, host: u8, endpoint: IpAddr) {
+    let name = host_name(host);
+    let fact = site.model.host(&name).unwrap().fact.clone();
+    let fact = HostFact { tunnel_endpoint: Some(endpoint), ..fact };
+    for write in describe_host(&site.model, &name, &fact, Timestamp(0)).unwrap() {
+        site.model.apply(&write);
+    }
+}
+
+/// The distinguishers of an address with four instances on one host of a site and one on another, and of a network in a VPN of type l2.
+fn distinguishers_at(endpoint: impl Fn(u8) -> IpAddr) -> Vec<RouteDistinguisher> {
+    let mut site = Site::with_hosts(3, &[]);
+    (1..=3).for_each(|host| describe(&mut site, host, endpoint(host)));
+    let mut bench = bench_of(site);
+    let network = bench.network.clone();
+    bench.associate("network", json!({ "network_id": network }));
+    for host in [1, 1, 1, 1, 2] {
+        bench.port(host, &["10.1.1.5"], true);
+    }
+    bench.port(3, &["10.1.1.6"], false);
+    let l2 = id(&bench.site.create("bgpvpns", json!({"type": "l2", "route_targets": ["64512:2"]})).unwrap());
+    let association = json!({"bgpvpn_id": l2, "network_id": bench.network});
+    bench.site.create("bgpvpn_network_associations", association).unwrap();
+    let vrf = bench.vpn.parse().unwrap();
+    let announced = bench.announced(vrf, "10.1.1.5/32");
+    assert_eq!(announced.len(), 5, "{announced:?}");
+    let keys = all_announcing(&bench.site.model);
+    let bridged = keys.iter().flat_map(|key| weft_services::announcements(&bench.site.model, key));
+    let bridged = bridged.filter_map(|one| match one {
+        weft_services::Announcement::Bridged(one) => Some(one.route_distinguisher),
+        weft_services::Announcement::Routed(_) => None,
+    });
+    let bridged: BTreeSet<RouteDistinguisher> = bridged.collect();
+    assert_eq!(bridged.len(), 1, "of the host that has layer 2");
+    announced.iter().map(|one| one.route_distinguisher).chain(bridged).collect()
+}
+
+#[test]
+fn sites_that_number_alike_have_no_distinguisher_in_common() {
+    let sites: [Vec<RouteDistinguisher>; 5] = [
+        distinguishers_at(|host| IpAddr::from([192, 0, 2, host])),
+        distinguishers_at(|host| IpAddr::from([198, 51, 100, host])),
+        distinguishers_at(|host| IpAddr::from([192, 0, 3, host])),
+        distinguishers_at(|host| IpAddr::from([0x2001, 0xdb8, 1, 0, 0, 0, 0, u16::from(host)])),
+        distinguishers_at(|host| IpAddr::from([0x2001, 0xdb8, 2, 0, 0, 0, 0, u16::from(host)])),
+    ];
+    let all: BTreeSet<&RouteDistinguisher> = sites.iter().flatten().collect();
+    assert_eq!(all.len(), 5 * (5 + 1), "{sites:?}");
+    let first = |host: u8, number: u8| format!("192.0.2.{host}:{number}");
+    let of_first_paths: BTreeSet<String> =
+        sites[0].iter().map(ToString::to_string).filter(|text| text.starts_with("192.0.2.")).collect();
+    assert_eq!(of_first_paths, BTreeSet::from([first(1, 1), first(2, 1), first(3, 2)]));
+}
+
+#[test]
+fn a_given_distinguisher_that_is_a_hosts_own_is_not_taken() {
+    let mut bench = bench();
+    let (network, vpn) = (bench.network.clone(), bench.vpn.clone());
+    bench.associate("network", json!({ "network_id": network }));
+    for host in [1, 1, 2] {
+        bench.port(host, &["10.1.1.5"], true);
+    }
+    let vrf = vpn.parse().unwrap();
+    let distinguishers = |bench: &Bench| -> Vec<String> {
+        let announced = bench.announced(vrf, "10.1.1.5/32");
+        assert_each_by_itself(&announced, &[1, 1, 2]);
+        announced.iter().map(|one| one.route_distinguisher.to_string()).collect()
+    };
+    let own = distinguishers(&bench);
+    let mut given: Vec<String> = own.iter().rev().cloned().collect();
+    given.push("192.0.2.77:1".to_owned());
+    bench.change(|site| {
+        drop(site.update("bgpvpns", &vpn, json!({ "route_distinguishers": given })).unwrap());
+    });
+    let after = distinguishers(&bench);
+    assert_eq!(after[1..], own[1..]);
+    assert_eq!(after[0], "192.0.2.77:1");
+    // Once a host has that endpoint, it is the host's, and the VRF's routes are to be told anew.
+    let (before, host) = (bench.site.model.clone(), "host4".parse().unwrap());
+    let fact = before.host(&host_name(3)).unwrap().fact.clone();
+    let fact = HostFact { tunnel_endpoint: Some([192, 0, 2, 77].into()), ..fact };
+    let writes = describe_host(&before, &host, &fact, Timestamp(0)).unwrap();
+    writes.iter().for_each(|write| bench.site.model.apply(write));
+    assert_eq!(distinguishers(&bench), own);
+    let touched = compile::touched(&before, &bench.site.model, &writes);
+    let prefix = "10.1.1.5/32".parse().unwrap();
+    assert!(touched.contains(&FragmentKey::new(RowKind::Vrf, vrf, compile::Subject::Prefix(prefix))));
+}
+
+#[test]
+fn a_routers_vni_gives_it_a_target_with_each_system_that_is_spoken_for() {
+    let mut bench = bench();
+    bench.port(1, &["10.1.1.8"], false);
+    let router = id(&bench.site.create("routers", json!({"evpn_vni": 5000})).unwrap());
+    let interface = json!({ "subnet_id": bench.subnets[0] });
+    bench.site.act(("routers", &router), "add_router_interface", interface).unwrap();
+    let routes = json!({"routes": [{"destination": "10.8.0.0/16", "nexthop": "10.1.1.8"}]});
+    bench.site.act(("routers", &router), "add_extraroutes", routes).unwrap();
+    let vrf: Id = router.parse().unwrap();
+    // What is announced of the port's address and of what is behind it, and what is imported.
+    let targets = |bench: &Bench| -> [BTreeSet<String>; 3] {
+        let of = |prefix: &str| {
+            let announced = announcements(&bench.site.model, vrf, prefix.parse().unwrap());
+            assert!(announced.iter().all(|one| one.vni.get() == 5000), "{announced:?}");
+            announced.into_iter().flat_map(|one| one.targets).map(|target| target.to_string()).collect()
+        };
+        let imports = &bench.site.model.vrf(vrf).unwrap().imports;
+        let imports = imports.iter().filter_map(|target| target.route_target());
+        [of("10.1.1.8/32"), of("10.8.0.0/16"), imports.map(|target| target.to_string()).collect()]
+    };
+    assert_eq!(targets(&bench), [(); 3].map(|()| set(&[])), "nobody speaks");
+    let mut speakers = Vec::new();
+    for system in [64_513, 64_513, 4_200_000_007_u32] {
+        bench.change(|site| {
+            speakers.push(id(&site.create("bgp_speakers", json!({ "local_as": system })).unwrap()));
+        });
+    }
+    // 4200000007 is 64086 × 65536 + 59911.
+    let both = set(&["64513:5000", "59911:5000"]);
+    assert_eq!(targets(&bench), [(); 3].map(|()| both.clone()));
+    // Its part in a VPN is told besides, and keeps back extra routes from the VPN alone.
+    let association = json!({"router_id": router, "advertise_extra_routes": false});
+    bench.associate("router", association);
+    let with_vpn = set(&["64513:5000", "59911:5000", "64512:100"]);
+    assert_eq!(targets(&bench), [with_vpn.clone(), both, with_vpn]);
+    bench.change(|site| site.delete("bgp_speakers", &speakers[0]).unwrap());
+    assert!(targets(&bench)[0].contains("64513:5000"), "somebody speaks for it yet");
+    bench.change(|site| site.delete("bgp_speakers", &speakers[1]).unwrap());
+    assert_eq!(targets(&bench)[1], set(&["59911:5000"]));
 }

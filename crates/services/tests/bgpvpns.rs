@@ -80,6 +80,8 @@ fn targets_are_what_upstream_takes_and_nothing_else() {
             json!(["64512:1000000000000", "xyz"]),
             json!(["064512:1"]),
             json!([1]),
+            json!(["0.1:7"]),
+            json!(["0x0003000000000001"]),
         ] {
             for on in [None, Some(id(&made))] {
                 let request = json!({ field: bad });
@@ -146,13 +148,13 @@ fn upstreams_refusals_of_associations() {
     let nobody = "00000000-0000-4000-8000-000000000000";
     let (network, router, port) = (bench.network.clone(), bench.router.clone(), bench.port.clone());
     let l2 = bench.vpn(json!({"type": "l2"}));
+    let other = bench.vpn(json!({}));
     let theirs = bench.vpn(json!({"project_id": "theirs"}));
     let their_network = id(&bench.site.create("networks", json!({"project_id": "theirs"})).unwrap());
     for (what, id) in [("network", &network), ("router", &router), ("port", &port)] {
         bench.associate(what, json!({ format!("{what}_id"): id })).unwrap();
     }
-    let leak =
-        |id: &str| json!({"port_id": port, "bgpvpn_id": l2, "routes": [{"type": "bgpvpn", "bgpvpn_id": id}]});
+    let leak = |id: &str| json!({"port_id": port, "bgpvpn_id": other, "routes": [{"type": "bgpvpn", "bgpvpn_id": id}]});
     for (what, request, reason, kind) in [
         ("network", json!({"network_id": network}), Reason::Invalid, "BGPVPNNetAssocAlreadyExists"),
         ("router", json!({"router_id": router}), Reason::Invalid, "BGPVPNRouterAssocAlreadyExists"),
@@ -173,7 +175,7 @@ fn upstreams_refusals_of_associations() {
             "NotAuthorized",
         ),
         ("port", leak(nobody), Reason::Invalid, "BGPVPNPortAssocRouteNoSuchBGPVPN"),
-        ("port", leak(&bench.vpn), Reason::Invalid, "BGPVPNPortAssocRouteBGPVPNTypeDiffer"),
+        ("port", leak(&l2), Reason::Invalid, "BGPVPNPortAssocRouteBGPVPNTypeDiffer"),
         ("port", leak(&theirs), Reason::Invalid, "BGPVPNPortAssocRouteWrongBGPVPNProject"),
         (
             "network",
@@ -189,6 +191,38 @@ fn upstreams_refusals_of_associations() {
     }
     let made = bench.associate("network", json!({"network_id": their_network, "bgpvpn_id": theirs})).unwrap();
     assert_eq!(made["project_id"], "theirs", "it is the BGP VPN's project's");
+}
+
+#[test]
+fn an_l2_vpn_takes_networks_that_vxlan_carries_and_nothing_else() {
+    let mut bench = bench();
+    let l2 = bench.vpn(json!({"type": "l2", "route_targets": ["64512:5000"]}));
+    let vlan = json!({"provider:network_type": "vlan", "provider:physical_network": "p", "provider:segmentation_id": 5});
+    let vlan = id(&bench.site.create("networks", vlan).unwrap());
+    let port = bench.port.clone();
+    let route = json!([{"type": "prefix", "prefix": "198.51.100.0/24"}]);
+    for (what, request, wanted) in [
+        ("network", json!({"network_id": vlan}), ["network_id", "provider:network_type vxlan"]),
+        ("port", json!({"port_id": port}), ["port_id", "port associations"]),
+        ("port", json!({"port_id": port, "routes": route}), ["port_id", "their routes"]),
+        (
+            "port",
+            json!({"port_id": port, "advertise_fixed_ips": false}),
+            ["port_id", "advertise_fixed_ips require type l3"],
+        ),
+    ] {
+        let before = common::rows(&bench.site.model);
+        let mut request = request;
+        request["bgpvpn_id"] = json!(l2);
+        let refusal = bench.associate(what, request.clone()).unwrap_err();
+        let is_precise = wanted.iter().all(|part| refusal.message.contains(part));
+        assert!(refusal.reason == Reason::Invalid && is_precise, "{request}: {refusal}");
+        assert!(refusal.message.contains(&l2), "{refusal}");
+        assert_eq!(common::rows(&bench.site.model), before);
+    }
+    // In one of type l3 all of them can be.
+    bench.associate("network", json!({"network_id": vlan})).unwrap();
+    bench.associate("port", json!({"port_id": port, "routes": route})).unwrap();
 }
 
 #[test]
@@ -232,10 +266,19 @@ fn a_policy_chooses_targets_where_none_are_given() {
     let hubs = made(json!({"vrf_policy": "hub-and-spoke"}));
     assert!(hubs["hub_target"].is_string() && hubs["spoke_target"].is_string());
     assert!(hubs["hub_target"] != hubs["spoke_target"] && hubs["route_targets"] == json!([]));
+    let l2 = made(json!({"type": "l2", "vrf_policy": "any-to-any"}));
+    assert!(l2["route_targets"][0].as_str().is_some_and(|target| target.starts_with("64512:")), "{l2:?}");
+    assert_eq!(made(json!({"type": "l2"}))["route_targets"], json!([]), "isolated is legal here, too");
+    for policy in ["hub-and-spoke", "ecmp-anycast"] {
+        let request = json!({"type": "l2", "vrf_policy": policy});
+        let refusal = bench.site.create("bgpvpns", request).unwrap_err();
+        assert!(
+            refusal.message.contains("vrf_policy") && refusal.message.contains("any-to-any alone"),
+            "{refusal}"
+        );
+    }
     let after = bench.site.update("bgpvpns", &id(&hubs), json!({"name": "hubs"})).unwrap();
     assert_eq!((&after["hub_target"], &after["spoke_target"]), (&hubs["hub_target"], &hubs["spoke_target"]));
-    let l2 = bench.site.create("bgpvpns", json!({"type": "l2", "vrf_policy": "any-to-any"})).unwrap_err();
-    assert!(l2.message.contains("vrf_policy"));
 }
 
 #[test]

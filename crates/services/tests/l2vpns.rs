@@ -305,3 +305,17 @@ fn an_address_that_two_claim_is_whose_route_has_moved_last() {
     site.model.learn(&[mac(&network, two, Some("10.1.1.99"), None)]);
     assert_eq!(holders(&site), [one]);
 }
+
+#[test]
+fn a_given_distinguisher_that_is_a_hosts_own_is_not_taken() {
+    let of = |given: &str| {
+        let (site, _) = site(json!({ "route_distinguishers": [given] }));
+        let all: BTreeSet<String> =
+            announced(&site).iter().map(|text| text.split(' ').next().unwrap().to_owned()).collect();
+        all.into_iter().collect::<Vec<String>>()
+    };
+    assert_eq!(of("192.0.2.77:1"), ["192.0.2.77:1"]);
+    for of_hosts in ["192.0.2.2:1", "192.0.2.3:9", "240.0.0.1:1"] {
+        assert_eq!(of(of_hosts), ["192.0.2.1:1", "192.0.2.2:1"], "{of_hosts}");
+    }
+}

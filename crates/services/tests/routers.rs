@@ -298,6 +298,29 @@ fn extra_routes_lead_by_neighbours_and_hold_their_interface() {
 }
 
 #[test]
+fn a_router_has_so_many_extra_routes_whatever_is_asked_for() {
+    let mut bench = bench();
+    let subnet = bench.subnets[0].clone();
+    bench.act("add_router_interface", json!({"subnet_id": subnet})).unwrap();
+    let route = |n: u32| {
+        let destination = std::net::Ipv4Addr::from_bits(0x1400_0000 | n);
+        json!({"destination": format!("{destination}/32"), "nexthop": "10.1.0.5"})
+    };
+    let routes = |count: u32| json!({"routes": (0..count).map(route).collect::<Vec<_>>()});
+    for many in [1001, 20_000] {
+        let (reason, kind, _) = bench.refused("add_extraroutes", routes(many));
+        assert_eq!((reason, kind), (Reason::Invalid, "RoutesExhausted"));
+        let put = bench.site.update("routers", &bench.router.clone(), routes(many)).unwrap_err();
+        assert_eq!(put.kind, "RoutesExhausted");
+    }
+    bench.act("add_extraroutes", routes(1000)).unwrap();
+    bench.act("add_extraroutes", routes(1000)).unwrap();
+    assert_eq!(bench.routes().as_array().map(Vec::len), Some(1000), "each once");
+    bench.act("remove_extraroutes", routes(20_000)).unwrap();
+    assert_eq!(bench.routes(), json!([]));
+}
+
+#[test]
 fn an_evpn_vni_is_chosen_once_and_is_nobody_elses() {
     let mut bench = bench();
     let router = bench.site.create("routers", json!({"evpn_vni": 5000})).unwrap();

@@ -4,6 +4,8 @@
 //! Files: `resource.rs` (BGP VPNs), `targets.rs` (which route targets are chosen), `association.rs` (what all three kinds of
 //! association have in common) and one file for each, `membership.rs` (what they say to the VRF of a network, a router or a port).
 
+use std::collections::BTreeSet;
+
 mod association;
 mod membership;
 mod network;
@@ -37,12 +39,7 @@ fn bad_request(message: impl std::fmt::Display) -> crate::Refusal {
 }
 
 /// Keeps each value once, in the order in which it was given.
-fn once<T: PartialEq>(values: Vec<T>) -> Vec<T> {
-    let mut once = Vec::new();
-    for value in values {
-        if !once.contains(&value) {
-            once.push(value);
-        }
-    }
-    once
+fn once<T: Ord + Copy>(values: Vec<T>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    values.into_iter().filter(|value| seen.insert(*value)).collect()
 }

@@ -85,8 +85,9 @@ impl Association for BgpvpnNetworkAssociation {
         Ok((id, network.standard.project_id.clone()))
     }
 
-    fn new(_: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
+    fn new(model: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
         let Member { standard, bgpvpn, role } = member;
+        check_type(model, bgpvpn, given.network_id)?;
         Ok(Self { standard, bgpvpn_id: bgpvpn.standard.id, network_id: given.network_id, role })
     }
 
@@ -135,6 +136,19 @@ impl Resource for NetworkAssociations {
     fn not_found(&self, id: &str) -> Refusal {
         Refusal::not_found("BGPVPNNetAssocNotFound", "BGPVPN network association", id)
     }
+}
+
+/// What goes on in another site by EVPN is carried by VXLAN.
+fn check_type(model: &Model, bgpvpn: &Bgpvpn, network: Id) -> Result<(), Refusal> {
+    let has_vni = model.networks.get(&network).is_some_and(|network| network.vni().is_some());
+    if bgpvpn.kind == BgpvpnType::L3 || has_vni {
+        return Ok(());
+    }
+    let id = bgpvpn.standard.id;
+    let rule = format!(
+        "BGPVPN {id} is of type l2, and network {network} is not of provider:network_type vxlan, as its networks have to be"
+    );
+    Err(Refusal::attribute("network_id", rule))
 }
 
 /// Once is enough; and a network that a router brings into an L3 VPN is not in one by itself.

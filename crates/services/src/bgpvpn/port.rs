@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use super::association::{self, Association, Member, Role};
-use super::resource::{Bgpvpn, LOCAL_PREF};
+use super::resource::{Bgpvpn, BgpvpnType, LOCAL_PREF};
 use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
@@ -58,7 +58,7 @@ impl BgpvpnPortAssociation {
 }
 
 /// A route that leads to a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum PortRoute {
     /// To a prefix.
@@ -170,6 +170,7 @@ impl Association for BgpvpnPortAssociation {
     fn new(model: &Model, member: Member<'_>, given: Given) -> Result<Self, Refusal> {
         let Member { standard, bgpvpn, role } = member;
         let Given { port_id, advertise_fixed_ips, .. } = given;
+        check_type(bgpvpn)?;
         let binding = model.binding_of_port(port_id);
         let service_port_id = binding
             .map(|binding| binding.standard.id)
@@ -240,6 +241,18 @@ fn check_once(model: &Model, row: &BgpvpnPortAssociation) -> Result<(), Refusal>
         }
         None => Ok(()),
     }
+}
+
+/// A port by itself has a VRF, and a BGP VPN of type l2 has none.
+fn check_type(bgpvpn: &Bgpvpn) -> Result<(), Refusal> {
+    if bgpvpn.kind == BgpvpnType::L3 {
+        return Ok(());
+    }
+    let id = bgpvpn.standard.id;
+    let rule = format!(
+        "BGPVPN {id} is of type l2, which has whole networks in it: port associations, their routes and advertise_fixed_ips require type l3"
+    );
+    Err(Refusal::attribute("port_id", rule))
 }
 
 /// The routes that are asked for, each once, if they can lead anywhere.

@@ -93,7 +93,7 @@ pub enum VrfPolicy {
 }
 
 /// A route by an address that one of the members has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct StaticRoute {
     /// For which destinations.
     pub destination: IpNet,
@@ -298,8 +298,10 @@ impl Resource for Bgpvpns {
 
     fn create(&self, change: &mut Change, merged: Map<String, Value>) -> Result<String, Refusal> {
         let spec: Spec = typed(merged)?;
-        if spec.r#type == BgpvpnType::L2 && spec.vrf_policy.is_some() {
-            return Err(Refusal::attribute("vrf_policy", "a BGP VPN of type l2 has no VRFs"));
+        if spec.r#type == BgpvpnType::L2
+            && matches!(spec.vrf_policy, Some(VrfPolicy::HubAndSpoke | VrfPolicy::EcmpAnycast))
+        {
+            return Err(Refusal::attribute("vrf_policy", "a BGP VPN of type l2 can be any-to-any alone"));
         }
         let id = change.choose_id();
         let standard = change.standard(id, spec.named.clone());
@@ -383,7 +385,7 @@ fn checked(kind: BgpvpnType, routes: Vec<StaticRoute>) -> Result<Vec<StaticRoute
         return Err(Refusal::attribute("static_routes", "a BGP VPN of type l2 has no IP routes"));
     }
     if routes.len() > ROUTES_MAX {
-        return Err(Refusal::attribute("static_routes", format!("more than {ROUTES_MAX} routes are given")));
+        return Err(too_many());
     }
     let is_mixed = |route: &StaticRoute| route.destination.addr().is_ipv4() != route.nexthop.is_ipv4();
     match routes.iter().position(is_mixed) {
@@ -393,6 +395,10 @@ fn checked(kind: BgpvpnType, routes: Vec<StaticRoute>) -> Result<Vec<StaticRoute
         }
         None => Ok(routes),
     }
+}
+
+fn too_many() -> Refusal {
+    Refusal::attribute("static_routes", format!("more than {ROUTES_MAX} routes are given"))
 }
 
 #[derive(serde::Deserialize)]
@@ -408,6 +414,9 @@ fn write_routes(
     adds: bool,
 ) -> Result<Map<String, Value>, Refusal> {
     let given: Given = typed(given)?;
+    if given.static_routes.len() > ROUTES_MAX {
+        return Err(too_many());
+    }
     let Some(stored) = change.model().bgpvpns.get(&id) else { return Ok(Map::new()) };
     let mut bgpvpn = Bgpvpn::clone(stored);
     let way = |route: &StaticRoute| (route.destination, route.nexthop);

@@ -9,8 +9,8 @@ use crate::{Change, Id, Model};
 /// The autonomous system whose numbers are chosen: the first that is for private use (RFC 6996).
 const ADMINISTRATOR: u16 = 64_512;
 
-/// The lowest number that is chosen: those below are for people to write.
-const NUMBER_MIN: u32 = 1_000_000;
+/// The lowest number that is chosen: those below are for people to write, and for VNIs, of which routers have targets.
+const NUMBER_MIN: u32 = 1 << 24;
 
 /// A route target that no BGP VPN names. It is drawn from four billion, so that one that was just given up is not soon another's.
 pub(super) fn choose(change: &mut Change) -> RouteTarget {

@@ -9,7 +9,7 @@ use super::compile::{carried_out_on, fragment};
 use super::mac_vrf::outward;
 use crate::compile::{FragmentKey, Subject};
 use crate::core::ServicePort;
-use crate::vrf::distinguisher_of;
+use crate::vrf::{distinguisher_of, is_of_hosts};
 use crate::{Id, Model, RowKey, RowKind};
 
 /// A route of a network, to be announced.
@@ -92,9 +92,9 @@ fn of_host(model: &Model, network: Id, name: &HostName) -> Option<Announcement> 
     let mac_vrf = model.mac_vrfs.get(&network).filter(|mac_vrf| !mac_vrf.exports.is_empty())?;
     let host = model.host(name).filter(|_| super::compile::takes_part(model, network, name))?;
     let next_hop = host.fact.tunnel_endpoint.filter(|_| model.is_on(network, name))?;
-    let given = mac_vrf.route_distinguisher;
+    let given = mac_vrf.route_distinguisher.filter(|given| !is_of_hosts(model, *given));
     Some(Announcement {
-        route_distinguisher: given.unwrap_or_else(|| distinguisher_of(mac_vrf.number, (host, next_hop))),
+        route_distinguisher: given.unwrap_or_else(|| distinguisher_of(mac_vrf.number, next_hop)),
         reach: Reach::Everybody,
         targets: mac_vrf.exports.clone(),
         host: name.clone(),

@@ -97,7 +97,11 @@ impl Service for LayerTwo {
             RowKey::Resource(RowKind::Subnet, id) if told(step.before, *id) != told(step.after, *id) => {
                 model.bindings_in(*id).collect()
             }
-            RowKey::Host(host) => bindings_on(model, host).collect(),
+            RowKey::Host(host) => {
+                let given = vrf::given_around(step).into_iter().filter(|(kind, _)| *kind == RowKind::MacVrf);
+                let given = given.flat_map(|(_, network)| self.touch_all(model, network, touched));
+                given.chain(bindings_on(model, host)).collect()
+            }
             RowKey::Resource(..) | RowKey::FreedHostNumber(_) => Vec::new(),
         };
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));

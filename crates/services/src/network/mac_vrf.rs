@@ -14,7 +14,7 @@ use crate::change::Named;
 use crate::compile::ServiceKey;
 use crate::exclusive::{Exclusive, check_owned};
 use crate::stored::{Indexed, Stored, stored_standard};
-use crate::vrf::{LOCAL_PREF, VrfNumber};
+use crate::vrf::{LOCAL_PREF, VrfNumber, is_of_hosts};
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Write, names};
 
 /// What a network is to the outside.
@@ -150,7 +150,8 @@ fn fill(model: &Model, mac_vrf: &mut MacVrf, wanted: Membership) {
     mac_vrf.imports = wanted.import;
     mac_vrf.exports = wanted.export;
     let own = (RowKind::MacVrf, mac_vrf.standard.id);
-    mac_vrf.route_distinguisher = model.free_distinguishers(own, wanted.route_distinguishers).next();
+    let mut given = model.free_distinguishers(own, wanted.route_distinguishers);
+    mac_vrf.route_distinguisher = given.find(|given| !is_of_hosts(model, *given));
     mac_vrf.local_pref = wanted.local_pref.unwrap_or(LOCAL_PREF);
 }
 

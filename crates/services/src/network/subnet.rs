@@ -52,7 +52,7 @@ pub struct AddressRange {
 }
 
 /// A route that workloads of a subnet have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostRoute {
     /// For which destinations.

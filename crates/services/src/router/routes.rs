@@ -1,5 +1,6 @@
 //! Extra routes of a router: each by a next hop on one of its subnets.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub(super) fn remove(
     given: Map<String, Value>,
 ) -> Result<Map<String, Value>, Refusal> {
     write(change, router, given, |mut routes, given| {
+        let given = BTreeSet::from_iter(given);
         routes.retain(|route| !given.contains(route));
         routes
     })
@@ -71,12 +73,8 @@ pub(super) fn checked(
     router: &Router,
     routes: Vec<HostRoute>,
 ) -> Result<Vec<HostRoute>, Refusal> {
-    let mut once: Vec<HostRoute> = Vec::new();
-    for route in routes {
-        if !once.contains(&route) {
-            once.push(route);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let once: Vec<HostRoute> = routes.into_iter().filter(|route| seen.insert(*route)).collect();
     if once.len() > ROUTES_MAX {
         let id = router.standard.id;
         let message = format!(
@@ -84,7 +82,8 @@ pub(super) fn checked(
         );
         return Err(Refusal::invalid("RoutesExhausted", message));
     }
-    let fresh = once.iter().filter(|route| !router.routes.contains(route));
+    let known: BTreeSet<&HostRoute> = router.routes.iter().collect();
+    let fresh = once.iter().filter(|route| !known.contains(route));
     fresh.copied().try_for_each(|route| check(model, router.standard.id, route))?;
     Ok(once)
 }

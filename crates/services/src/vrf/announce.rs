@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
-use weft_net::{AdministeredNumber, HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
+use weft_net::{HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
 use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
+use crate::vrf::distinguisher::{Distinguishers, is_of_hosts};
 use crate::vrf::member::Path;
-use crate::vrf::{Vrf, VrfNumber, member, route, router_mac};
-use crate::{Host, Id, Model, RowKind};
+use crate::vrf::{Vrf, member, route, router_mac};
+use crate::{Id, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +57,16 @@ pub fn announcements(model: &Model, id: Id, prefix: IpNet) -> Vec<Announcement> 
     let mut on_host: BTreeMap<HostName, u16> = BTreeMap::new();
     let mut announced = Vec::new();
     let own = route::own(model, vrf, prefix);
+    let mut distinguishers = Distinguishers::of(vrf.number);
     // Where one is to fail over to another, the first alone.
     let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
-    for (to, given) in own.iter().take(at_most).zip(given_to_each(vrf)) {
+    for (to, given) in own.iter().take(at_most).zip(given_to_each(model, vrf)) {
         let nth = on_host.entry(to.host.clone()).or_default();
-        announced.extend(announcement(model, vrf, (prefix, to), (given, *nth)));
+        let path = announcement(model, vrf, (prefix, to), |endpoint| match given {
+            Some(given) => given,
+            None => distinguishers.next(endpoint, *nth),
+        });
+        announced.extend(path);
         *nth += 1;
     }
     announced
@@ -68,21 +74,25 @@ pub fn announcements(model: &Model, id: Id, prefix: IpNet) -> Vec<Announcement> 
 
 /// The distinguishers that a VRF was given, one to each of the paths to a destination, as far as there are any: two paths of one
 /// would be one route.
-fn given_to_each(vrf: &Vrf) -> impl Iterator<Item = Option<RouteDistinguisher>> {
-    vrf.route_distinguishers.iter().copied().map(Some).chain(iter::repeat(None))
+fn given_to_each<'v>(
+    model: &'v Model,
+    vrf: &'v Vrf,
+) -> impl Iterator<Item = Option<RouteDistinguisher>> + use<'v> {
+    let given = vrf.route_distinguishers.iter().filter(|given| !is_of_hosts(model, **given));
+    given.copied().map(Some).chain(iter::repeat(None))
 }
 
 fn announcement(
     model: &Model,
     vrf: &Vrf,
     (destination, to): (IpNet, &route::ToPort<'_>),
-    (given, nth): (Option<RouteDistinguisher>, u16),
+    distinguisher: impl FnOnce(IpAddr) -> RouteDistinguisher,
 ) -> Option<Announcement> {
     let targets = targets_of(model, destination, &to.path);
     let host = model.host(&to.host)?;
     let next_hop = host.fact.tunnel_endpoint?;
     (!targets.is_empty()).then(|| Announcement {
-        route_distinguisher: given.unwrap_or_else(|| own_distinguisher(vrf, (host, next_hop), nth)),
+        route_distinguisher: distinguisher(next_hop),
         destination,
         targets,
         host: to.host.clone(),
@@ -101,24 +111,4 @@ fn targets_of(model: &Model, destination: IpNet, path: &Path) -> BTreeSet<RouteT
     let paths = member::entries(model, path.port).paths.into_iter();
     let own = paths.filter(|(prefix, other, _)| *prefix == destination && other == path);
     own.flat_map(|(_, _, targets)| targets).filter_map(|target| target.route_target()).collect()
-}
-
-/// The distinguisher of its own that a VRF has on a host. Of several paths to one destination on one host each has another, so that a
-/// route reflector passes all of them on.
-fn own_distinguisher(vrf: &Vrf, (host, endpoint): (&Host, IpAddr), nth: u16) -> RouteDistinguisher {
-    if nth > 0 {
-        let number = u32::from(host.number) << 16 | u32::from(vrf.number.0);
-        return AdministeredNumber::TwoOctetAs(nth, number).into();
-    }
-    distinguisher_of(vrf.number, (host, endpoint))
-}
-
-/// The distinguisher of a VRF or a MAC-VRF on a host that was given none.
-pub(crate) fn distinguisher_of(number: VrfNumber, (host, endpoint): (&Host, IpAddr)) -> RouteDistinguisher {
-    let administrator = match endpoint {
-        IpAddr::V4(endpoint) => endpoint,
-        // An address of no host, that no other host of ours has.
-        IpAddr::V6(_) => Ipv4Addr::from(u32::from(host.number)),
-    };
-    AdministeredNumber::Ipv4(administrator, number.0).into()
 }

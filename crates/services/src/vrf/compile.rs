@@ -20,6 +20,7 @@ use crate::compile::{Compiled, FragmentKey, Service, Step, Subject};
 use crate::departure::{Presence, waits};
 use crate::network::compile as network_compile;
 use crate::vrf::announce::{announcements, routes_of_all};
+use crate::vrf::distinguisher::given_around;
 use crate::vrf::gateway::{gateway_changes, network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
@@ -95,17 +96,9 @@ impl Service for Vrfs {
                 changed.for_each(|vni| usable::touched_by_vni(model, vni, touched));
             }
             RowKey::Resource(RowKind::Subnet, id) => touched_by_subnet(model, *id, touched),
-            RowKey::Resource(RowKind::RouterInterface, _) => {
-                for row in rows.into_iter().flatten() {
-                    let Row::RouterInterface(interface) = row else { continue };
-                    touched_by_network(model, interface.network_id, touched);
-                }
-            }
-            RowKey::Resource(RowKind::BgpvpnNetworkAssociation, _) => {
-                for row in rows.into_iter().flatten() {
-                    let Row::BgpvpnNetworkAssociation(association) = row else { continue };
-                    touched_by_network(model, association.network_id, touched);
-                }
+            RowKey::Resource(RowKind::RouterInterface | RowKind::BgpvpnNetworkAssociation, _) => {
+                let networks = rows.into_iter().flatten().filter_map(network_of);
+                networks.for_each(|network| touched_by_network(model, network, touched));
             }
             // The port of a router's interface: gateways have its addresses.
             RowKey::Resource(RowKind::ServicePort, id)
@@ -122,16 +115,8 @@ impl Service for Vrfs {
                 touched_by_network(model, *id, touched);
             }
             RowKey::Host(host) => {
-                usable::touched_by_host(model, step, host, touched);
                 ports.extend(model.ports_on(host).flat_map(|port| model.service_ports_on(port)));
-                let labels = |model: &Model| {
-                    model.host(host).map(|host| (host.fact.has_mpls(), host.fact.prefers_mpls()))
-                };
-                // Then its routes to all others may be other ones.
-                if labels(step.before) != labels(step.after) {
-                    let vrfs = self.followed_by(model, host).into_iter();
-                    vrfs.for_each(|vrf| self.touch_all(model, vrf, touched));
-                }
+                self.touched_by_host(model, step, host, touched);
             }
             RowKey::Departure(what, _) => {
                 let owner = model.owner_of(what).filter(|owner| owner.kind == self.kind());
@@ -197,6 +182,26 @@ impl Service for Vrfs {
 }
 
 impl Vrfs {
+    /// What a host touches besides its ports.
+    fn touched_by_host(
+        &self,
+        model: &Model,
+        step: &Step<'_>,
+        host: &HostName,
+        touched: &mut BTreeSet<FragmentKey>,
+    ) {
+        usable::touched_by_host(model, step, host, touched);
+        let labels =
+            |model: &Model| model.host(host).map(|host| (host.fact.has_mpls(), host.fact.prefers_mpls()));
+        // Then its routes to all others may be other ones.
+        if labels(step.before) != labels(step.after) {
+            let vrfs = self.followed_by(model, host).into_iter();
+            vrfs.for_each(|vrf| self.touch_all(model, vrf, touched));
+        }
+        let given = given_around(step).into_iter().filter(|(kind, _)| *kind == RowKind::Vrf);
+        given.for_each(|(_, vrf)| self.touch_all(model, vrf, touched));
+    }
+
     /// What it touches that a VRF comes to a host with MPLS, or leaves it: routes are other ones there.
     fn touched_by_labels(
         &self,
@@ -328,6 +333,15 @@ fn touched_by_gateway(model: &Model, (vrf, network): (Id, Id), touched: &mut BTr
     }
     let subnets = model.subnets_of(network).filter_map(|id| model.subnets.get(&id));
     touched.extend(subnets.map(|subnet| fragment(vrf, Subject::Prefix(subnet.cidr.trunc()))));
+}
+
+/// The network that a router's interface attaches, or that an association is of.
+fn network_of(row: &Row) -> Option<Id> {
+    match row {
+        Row::RouterInterface(interface) => Some(interface.network_id),
+        Row::BgpvpnNetworkAssociation(association) => Some(association.network_id),
+        _ => None,
+    }
 }
 
 /// What all subnets of a network touch.

@@ -11,11 +11,14 @@
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
 //! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
-//! `objects.rs` (what that is on a host), `router_mac.rs`, `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside).
+//! `objects.rs` (what that is on a host), `router_mac.rs`, `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside),
+//! `distinguisher.rs` (by which route distinguishers), `automatic.rs` (the targets of a router's VNI).
 
 mod announce;
 mod ask;
+mod automatic;
 pub(crate) mod compile;
+mod distinguisher;
 mod gateway;
 mod leak;
 mod member;
@@ -43,8 +46,8 @@ use crate::{Id, Model, Refusal, RowKind, Standard};
 
 pub use announce::Announcement;
 pub use announce::announcements;
-pub(crate) use announce::distinguisher_of;
 pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row, ways_left_out};
+pub(crate) use distinguisher::{distinguisher_of, given_around, is_of_hosts};
 pub(crate) use member::{Members, around};
 pub(crate) use router_mac::EndpointBits;
 pub use router_mac::router_mac;

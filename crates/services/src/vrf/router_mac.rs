@@ -8,7 +8,7 @@
 //! So all VRFs of a host have different ones, and so have all hosts' VRFs of one VNI, in whatever sites they are: of IPv4 endpoints always, of
 //! IPv6 ones as far as 32 bits can tell them apart. Within a site no two hosts are let in that those do not tell apart.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use weft_net::{HostName, Mac, Vni};
 
@@ -44,6 +44,12 @@ impl EndpointBits {
                 Self(folded ^ (u32::from(lowest[0]) << 16 | u32::from(lowest[1])))
             }
         }
+    }
+}
+
+impl From<EndpointBits> for Ipv4Addr {
+    fn from(bits: EndpointBits) -> Self {
+        Self::from_bits(bits.0)
     }
 }
 

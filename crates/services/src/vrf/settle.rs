@@ -9,7 +9,7 @@ use crate::change::Named;
 use crate::core::choose_mac;
 use crate::exclusive::{Exclusive, taken};
 use crate::vrf::scope::{self, Wanted};
-use crate::vrf::{LOCAL_PREF, Scope, Vrf, vpn};
+use crate::vrf::{LOCAL_PREF, Scope, Vrf, automatic, vpn};
 use crate::{Change, Id, Model, Refusal, Row, RowKey, RowKind, Standard, Write};
 
 /// Makes the VRFs what the model calls for with all that a change has written.
@@ -93,6 +93,9 @@ impl Concerned {
             RowKind::Bgpvpn => {
                 self.vpns.insert(*id);
                 model.members_of(*id).for_each(|member| self.by_member(model, member));
+            }
+            RowKind::BgpSpeaker => {
+                automatic::routers(model).for_each(|id| self.by_member(model, (RowKind::Router, id)));
             }
             kind => {
                 if let Some(member) = model.associated_with(*kind, *id) {

@@ -10,6 +10,7 @@ use crate::bgpvpn::{
     Bgpvpn, BgpvpnType, Member, Membership, PortRoute, Role, defaults, exports, imports, membership, vpns_of,
 };
 use crate::core::ServicePort;
+use crate::vrf::automatic;
 use crate::{Id, Model, Row, RowKind};
 
 /// What is announced because of a port.
@@ -39,9 +40,15 @@ pub(super) struct DeclaredLeak {
     pub(super) export_targets: BTreeSet<RouteTarget>,
 }
 
-/// What the L3 VPNs that a router, a network or a binding is in say to its VRF.
+/// What the L3 VPNs that a router, a network or a binding is in say to its VRF, and of a router the targets that its VNI gives it.
 pub(super) fn of(model: &Model, member: Member) -> Membership {
-    membership(model, member, BgpvpnType::L3).unwrap_or_default()
+    let mut of = membership(model, member, BgpvpnType::L3).unwrap_or_default();
+    if let Member::Router(id) = member {
+        let automatic = automatic::targets(model, id);
+        of.import.extend(&automatic);
+        of.export.extend(automatic);
+    }
+    of
 }
 
 /// The VPN whose VRF a network shares with the VPN's other networks: the only one that it is in, if they reach one another by
@@ -162,8 +169,10 @@ impl Declared {
 
     fn add_extra_routes(&mut self, model: &Model, id: Id, port: &ServicePort) {
         let Some(router) = model.routers.get(&id) else { return };
-        let membership = of(model, Member::Router(id));
-        let advertised = if membership.advertise_extra_routes { membership.export } else { BTreeSet::new() };
+        let vpns = membership(model, Member::Router(id), BgpvpnType::L3);
+        let vpns = vpns.filter(|vpns| vpns.advertise_extra_routes).map(|vpns| vpns.export);
+        let mut advertised = automatic::targets(model, id);
+        advertised.extend(vpns.into_iter().flatten());
         for route in router.routes.iter().filter(|route| has_address(port, route.nexthop)) {
             self.routes.push(DeclaredRoute {
                 destination: route.destination,
@@ -186,7 +195,7 @@ fn address_like(port: &ServicePort, other: IpAddr) -> Option<IpAddr> {
     addresses.find(|address| address.is_ipv4() == other.is_ipv4())
 }
 
-/// What is associated by rows of VPNs of which one is something else than it was.
+/// What is associated by rows of VPNs of which one is something else than it was, or has targets by those of speakers.
 pub(super) fn associated_by(model: &Model, row: &Row, rows: [Option<&Row>; 2]) -> Vec<(RowKind, Id)> {
     match row {
         Row::Bgpvpn(bgpvpn) => match rows {
@@ -195,6 +204,8 @@ pub(super) fn associated_by(model: &Model, row: &Row, rows: [Option<&Row>; 2]) -
             }
             _ => model.members_of(bgpvpn.standard.id).collect(),
         },
+        Row::BgpSpeaker(_) if automatic::is_same_system(rows) => Vec::new(),
+        Row::BgpSpeaker(_) => automatic::routers(model).map(|id| (RowKind::Router, id)).collect(),
         Row::BgpvpnNetworkAssociation(row) => vec![(RowKind::Network, row.network_id)],
         Row::BgpvpnRouterAssociation(row) => vec![(RowKind::Router, row.router_id)],
         Row::BgpvpnPortAssociation(row) => vec![(RowKind::ServicePort, row.service_port_id)],

@@ -106,9 +106,7 @@ impl Bench {
     /// When it does not come up: the programs are not built, one is not root, the port is taken.
     #[must_use]
     pub fn up(name: &str, hosts: u16, port: u16) -> Self {
-        let mut vrf_device_hosts = vrf_device_hosts();
-        vrf_device_hosts.retain(|number| *number <= hosts);
-        Self::up_as(LabSpec { hosts, port, vrf_device_hosts, ..spec(name) })
+        Self::up_as(spec_of(name, hosts, port))
     }
 
     /// A lab that is made so.
@@ -252,6 +250,17 @@ impl Bench {
 pub fn spec(name: &str) -> LabSpec {
     let name: LabName = name.parse().expect("a test gives its lab a good name");
     LabSpec { binaries: Some(binaries()), ..LabSpec::new(name) }
+}
+
+/// A lab of this name, with so many hosts, its API at this port; those hosts have VRF devices that are to have them.
+///
+/// # Panics
+/// As [`spec`] does.
+#[must_use]
+pub fn spec_of(name: &str, hosts: u16, port: u16) -> LabSpec {
+    let mut vrf_device_hosts = vrf_device_hosts();
+    vrf_device_hosts.retain(|number| *number <= hosts);
+    LabSpec { hosts, port, vrf_device_hosts, ..spec(name) }
 }
 
 /// Where the shipped programs are: beside the directory of the tests or, in the virtual machine, beside the test.

@@ -83,6 +83,17 @@ pub fn udp(from: [u8; 4], to: [u8; 4], port: u16, payload: &[u8]) -> Vec<u8> {
     ipv4(17, from, to, &[&header, payload].concat())
 }
 
+/// With what a connection of TCP begins, in IPv4 (RFC 9293 §3.1): SYN, to this port.
+#[must_use]
+pub fn syn(from: [u8; 4], to: [u8; 4], port: u16) -> Vec<u8> {
+    let ports = [40_000, port].map(u16::to_be_bytes).concat();
+    let mut segment = [&ports[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0x20, 0, 0, 0, 0, 0]].concat();
+    let pseudo = [&from[..], &to, &[0, 6, 0, 20], &segment].concat();
+    let sum = checksum(&pseudo).to_be_bytes();
+    segment[16..18].copy_from_slice(&sum);
+    ipv4(6, from, to, &segment)
+}
+
 /// A message of ICMP in IPv4 (RFC 792): its type and code, what follows its checksum.
 #[must_use]
 pub fn icmp(from: [u8; 4], to: [u8; 4], (kind, code): (u8, u8), rest: &[u8]) -> Vec<u8> {
@@ -236,6 +247,16 @@ impl Captured {
     #[must_use]
     pub fn has(&self, bytes: &[u8]) -> bool {
         self.payload.windows(bytes.len()).any(|window| window == bytes)
+    }
+
+    /// The protocol in it, and the TTL or hop limit, if it is IPv4 or IPv6 without options.
+    #[must_use]
+    pub fn protocol(&self) -> Option<(u8, u8)> {
+        match self.kind {
+            IPV4 => Some((*self.payload.get(9)?, *self.payload.get(8)?)),
+            IPV6 => Some((*self.payload.get(6)?, *self.payload.get(7)?)),
+            _ => None,
+        }
     }
 
     /// The source address and the TTL, if it is IPv4.

@@ -173,6 +173,23 @@ pub(crate) fn ttl_from(namespace: &str, to: &str) -> Option<u8> {
     said.split_once("ttl=")?.1.split(' ').next()?.parse().ok()
 }
 
+/// Waits until one of these routers says this of an echo request, sent with these options of `ping`, that does not get there.
+///
+/// # Panics
+/// When none does.
+pub fn await_complaint(bench: &Bench, from: &str, options: &str, (routers, what): (&[&str], &str)) {
+    // One who asks every second is told nothing any more: the kernel allows an error a second, and an unreachable counts twice.
+    let ping = format!("ip netns exec {} ping -c 1 -W 3 -n {options}", bench.namespace(from));
+    let told = || {
+        let said = try_run(&ping).err()?;
+        let told = said.lines().find(|line| line.starts_with("From "))?;
+        println!("{from}, ping {options}: {told}");
+        let mut wanted = routers.iter().map(|router| format!("From {router} icmp_seq=1 {what}"));
+        wanted.any(|wanted| wanted == told).then_some(())
+    };
+    until(&format!("{from}, ping {options}: {what}, by {routers:?}"), 2 * WITHIN, told);
+}
+
 /// Waits until nothing answers any more: hosts that are at rest may be so with what they had.
 ///
 /// # Panics

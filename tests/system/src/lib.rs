@@ -22,7 +22,7 @@ mod vrf;
 mod wan;
 mod watch;
 
-pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, until};
+pub use bench::{Bench, Turn, binaries, has_vrf_devices, more_pings, no_loss, spec, spec_of, until};
 pub use edge::Edge;
 pub use flows::{FLOWS, Instances, Spread};
 pub use groups::Group;

@@ -1,19 +1,24 @@
 //! Two tenants with the same addresses behind routers and VPNs of their own, on two hosts. One of them is root in its workload and
 //! sends what no IP stack would: nothing of it gets to the other, to a host or to the controller, and nobody's tables change.
 
-use std::io::ErrorKind;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, socket};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, setsockopt, socket};
 use serde_json::{Value, json};
+use weft_lab::LabSpec;
 use weft_system_tests::frames::{
-    ARP, BROADCAST, Capture, IPV4, IPV6, arp, frame, icmp, icmpv6, inject, udp, vxlan,
+    ARP, BROADCAST, Capture, Captured, IPV4, IPV6, arp, frame, icmp, icmpv6, inject, syn, udp, vxlan,
 };
 use weft_system_tests::l3::{network, ttl, vpn, workload};
-use weft_system_tests::{Bench, Vrf, has_vrf_devices, machine, patience, run, run_again_in, until};
+use weft_system_tests::{
+    Bench, Node, Vrf, has_vrf_devices, machine, patience, run, run_again_in, spec_of, until,
+};
 
 const WITHIN: Duration = Duration::from_secs(10);
 /// How long somebody who may not connect tries to.
@@ -25,6 +30,10 @@ const CONTROL: &[u8] = b"weft-control";
 const PORT: u16 = 7777;
 /// Where a service of a host's listens.
 const SERVICE: u16 = 22;
+/// Where the controller's speaker listens.
+const BGP: u16 = 179;
+/// As what its neighbour is in the management network.
+const NEIGHBOR: u8 = 201;
 const GATEWAY: [u8; 4] = [10, 1, 0, 1];
 const UNDERLAY: [[u8; 4]; 2] = [[198, 51, 100, 1], [198, 51, 100, 2]];
 /// The workloads of the other tenant.
@@ -61,7 +70,7 @@ fn tenant(bench: &Bench, name: &str, vni: u32, alone: &str) {
 }
 
 fn two_tenants(name: &str) -> Bench {
-    let bench = Bench::up(name, 2, 9783);
+    let bench = Bench::up_as(LabSpec { bgp_port: Some(BGP), ..spec_of(name, 2, 9783) });
     // As somebody has them whose own services are in VRFs; here a tenant would reach them by any of its gateways.
     for host in HOSTS.into_iter().filter(|host| has_vrf_devices(host)) {
         for setting in ["tcp", "udp", "raw"] {
@@ -370,17 +379,122 @@ fn controller(bench: &Bench) -> SocketAddr {
     address.and_then(|text| text.parse().ok()).expect("an agent says to whom it speaks")
 }
 
-/// From which addresses a raw socket has packets.
-fn senders(raw: &OwnedFd) -> Vec<[u8; 4]> {
-    let mut senders = Vec::new();
+/// The packets that a raw socket has.
+fn raw_packets(raw: &OwnedFd) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
     let mut bytes = [0; 2048];
     loop {
         match recv(raw.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
-            Ok(length) => senders.push(bytes[..length][12..16].try_into().expect("four bytes")),
-            Err(Errno::EAGAIN) => return senders,
+            Ok(length) => packets.push(bytes[..length].to_vec()),
+            Err(Errno::EAGAIN) => return packets,
             Err(error) => panic!("a raw socket: {error}"),
         }
     }
+}
+
+/// From which addresses a raw socket has packets.
+fn senders(raw: &OwnedFd) -> Vec<[u8; 4]> {
+    raw_packets(raw).iter().map(|packet| packet[12..16].try_into().expect("four bytes")).collect()
+}
+
+/// From which addresses a raw socket of TCP has segments for BGP.
+fn bgp_senders(raw: &OwnedFd) -> BTreeSet<[u8; 4]> {
+    let is_bgp = |packet: &&Vec<u8>| {
+        let header = usize::from(packet[0] & 0xf) * 4;
+        packet[header + 2..header + 4] == BGP.to_be_bytes()
+    };
+    let all = raw_packets(raw);
+    all.iter().filter(is_bgp).map(|packet| packet[12..16].try_into().expect("four bytes")).collect()
+}
+
+/// A raw socket that hears all of TCP where it is made.
+fn ear_of_tcp() -> OwnedFd {
+    let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_NONBLOCK, SockProtocol::Tcp);
+    let raw = raw.expect("root may have one");
+    setsockopt(&raw, RcvBufForce, &(16 * 1024 * 1024)).expect("root has what buffers it likes");
+    raw
+}
+
+/// A neighbour of the controller's that is to connect to it, as a node of the lab.
+fn passive_neighbor(bench: &Bench) -> (Node, [u8; 4]) {
+    let address = bench.fabric_address("mgmt", NEIGHBOR);
+    let node = Node::of_lab(bench, "dc");
+    node.join(bench, "mgmt", ("eth0", address));
+    let speaker =
+        bench.http().create_id("bgp-speakers", &json!({"bgp_speaker": {"name": "site", "local_as": 64512}}));
+    let peer = json!({"bgp_peer": {"name": "edge", "peer_ip": address, "remote_as": 64512, "passive": true}});
+    let peer = bench.http().create_id("bgp-peers", &peer);
+    let path = format!("/v2.0/bgp-speakers/{speaker}/add_bgp_peer");
+    let answer = bench.http().ask("PUT", &path, &json!({ "bgp_peer_id": peer }));
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    (node, address.octets())
+}
+
+/// Whether the speaker says OPEN (RFC 4271 §4.2) to the neighbour, which connects to it.
+fn is_let_in(bench: &Bench, speaker: SocketAddr) -> bool {
+    let header = bench.within("dc", || {
+        let mut stream = TcpStream::connect_timeout(&speaker, patience(WITHIN))?;
+        stream.set_read_timeout(Some(patience(WITHIN)))?;
+        let mut header = [0; 19];
+        stream.read_exact(&mut header).map(|()| header)
+    });
+    header.is_ok_and(|header| header[18] == 1)
+}
+
+#[test]
+fn a_tenants_bgp_reaches_no_speaker_whoever_it_says_that_it_is() {
+    let bench = two_tenants("t-nobgp");
+    let speaker = SocketAddr::new(controller(&bench).ip(), BGP);
+    let IpAddr::V4(controller) = speaker.ip() else { panic!("a lab has its controller at an IPv4 address") };
+    let (_node, neighbor) = passive_neighbor(&bench);
+    until("the neighbour is let in", WITHIN, || is_let_in(&bench, speaker).then_some(()));
+    // Somebody listens on the hosts and in a workload, too.
+    let listening = ["host1", "host2", "host2.red-f2"]
+        .map(|node| bench.within(node, || TcpListener::bind(("::", BGP))).expect("the port is free"));
+    let connect = |node: &str, to: SocketAddr| {
+        bench.within(node, || TcpStream::connect_timeout(&to, patience(PATIENCE)))
+    };
+    let mut targets = UNDERLAY.to_vec();
+    targets.extend(HOSTS.map(|host| management(&bench, host)));
+    let ears = [ear_of_tcp(), bench.within("host1", ear_of_tcp), bench.within("host2", ear_of_tcp)];
+    targets.extend([controller.octets(), GATEWAY, [10, 2, 0, 1], [10, 7, 0, 12]]);
+    let all = targets.iter().map(|target| SocketAddr::from((*target, BGP)));
+    let gateways = ["2001:db8:1::1", "2001:db8:2::1"].map(|address| address.parse().expect("an address"));
+    for target in all.chain(gateways.map(|gateway: IpAddr| SocketAddr::new(gateway, BGP))) {
+        for from in ["host1.red-w1", "host2.red-w2"] {
+            assert!(connect(from, target).is_err(), "{from} to {target}");
+        }
+    }
+    // As the neighbour, the controller, a host; to the gateway, and to everybody.
+    let (own, gateway) = (mac_of_port(&bench, "host1.red-w1"), gateway_of(&bench, "red"));
+    let sources = [[10, 1, 0, 11], neighbor, controller.octets(), UNDERLAY[1], management(&bench, "host2")];
+    let forged =
+        sources.iter().flat_map(|source| targets.iter().map(move |target| syn(*source, *target, BGP)));
+    let frames: Vec<Vec<u8>> = forged
+        .flat_map(|packet| [gateway.as_str(), BROADCAST].map(|to| frame(to, &own, IPV4, &packet)))
+        .collect();
+    let mut capture = Capture::start(&bench, "host1.red-w1");
+    inject(&bench, "host1.red-w1", &frames);
+    // What it may send comes last, and is answered: so the others were well made, and have been where they get to.
+    inject(&bench, "host1.red-w1", &[frame(&gateway, &own, IPV4, &syn([10, 1, 0, 11], [10, 8, 0, 12], BGP))]);
+    until("red's own is answered", WITHIN, || {
+        let is_answer = |seen: &Captured| {
+            seen.ipv4().is_some_and(|(from, _)| from == [10, 8, 0, 12]) && seen.payload[9] == 6
+        };
+        capture.take().iter().any(is_answer).then_some(())
+    });
+    for (ear, node) in ears.iter().zip(["the controller", "host1", "host2"]) {
+        assert_eq!(bgp_senders(ear), BTreeSet::new(), "{node} has it from these");
+    }
+    assert!(is_let_in(&bench, speaker), "the neighbour still is");
+    assert_eq!(bgp_senders(&ears[0]), BTreeSet::from([neighbor]), "and is heard");
+    for (number, ear) in [(0, &ears[1]), (1, &ears[2])] {
+        let from = management(&bench, HOSTS[1 - number]);
+        let to = SocketAddr::from((management(&bench, HOSTS[number]), BGP));
+        assert!(connect(HOSTS[1 - number], to).is_ok(), "a host may");
+        assert_eq!(bgp_senders(ear), BTreeSet::from([from]), "and is heard");
+    }
+    drop(listening);
 }
 
 #[test]
@@ -401,14 +515,14 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
         socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_NONBLOCK, SockProtocol::Icmp)
     });
     let icmp = icmp.expect("root may have one");
-    let mut targets = vec![controller, SocketAddr::new(controller.ip(), 179)];
+    let mut targets = vec![controller];
     let hosts = UNDERLAY.into_iter().chain(["host1", "host2"].map(|host| management(&bench, host)));
     for address in hosts.chain([GATEWAY, [10, 2, 0, 1], [169, 254, 169, 254], [10, 7, 0, 12]]) {
-        targets.extend([SERVICE, 179, 4789, controller.port()].map(|port| SocketAddr::from((address, port))));
+        targets.extend([SERVICE, 4789, controller.port()].map(|port| SocketAddr::from((address, port))));
     }
     for gateway in ["2001:db8:1::1", "2001:db8:2::1"] {
         let gateway = gateway.parse().expect("an address");
-        targets.extend([SERVICE, 179].map(|port| SocketAddr::new(gateway, port)));
+        targets.push(SocketAddr::new(gateway, SERVICE));
     }
     for target in &targets {
         assert!(connect("host1.red-w1", *target).is_err(), "{target}");
@@ -445,7 +559,7 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
 }
 
 mod machine {
-    const CASES: &[&str] = &["nothing_that_a_tenant_forges", "a_tenant_connects"];
+    const CASES: &[&str] = &["nothing_that_a_tenant_forges", "a_tenants_bgp", "a_tenant_connects"];
 
     #[test]
     fn the_same_with_vrf_devices() {

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use weft_lab::{LabSpec, Underlay};
 use weft_system_tests::l3::{
-    anycast, await_silence, await_ttl, change_router, forward, hub_and_spokes, network, router, ttl, vpn,
-    workload,
+    anycast, await_complaint, await_silence, await_ttl, change_router, forward, hub_and_spokes, network,
+    router, ttl, vpn, workload,
 };
-use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run_again_in, try_run, until};
+use weft_system_tests::{Bench, FLOWS, Instances, machine, no_loss, run, run_again_in, spec_of, until};
 
 /// How long hosts have to follow.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -22,10 +23,35 @@ fn assert_ttls(bench: &Bench, expected: &[(&str, &str, u8)]) {
 
 #[test]
 fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
-    let bench = Bench::up("t-anyv6", 2, 9783);
-    let (net1, _) = network(&bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
-    let (net2, _) = network(&bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24", "2001:db8:7::/64"]);
-    let (net3, _) = network(&bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    any_to_any(&Bench::up("t-anyv6", 2, 9783));
+}
+
+#[test]
+fn any_to_any_with_both_versions_over_an_underlay_of_ipv6() {
+    let bench = Bench::up_as(LabSpec { underlay: Underlay::Ipv6, ..spec_of("t-anyover6", 2, 9783) });
+    any_to_any(&bench);
+    // What is routed goes from endpoint to endpoint by IPv6, from the VRFs of both projects.
+    let endpoints = ["2001:db8:ffff::1", "2001:db8:ffff::2"];
+    for (host, own, other) in [("host1", endpoints[0], endpoints[1]), ("host2", endpoints[1], endpoints[0])] {
+        let nodes = bench.routing_nodes(host);
+        let shown: Vec<String> = nodes.iter().map(|node| bench.bridge(node, "fdb show")).collect();
+        let entries = shown.iter().flat_map(|shown| shown.lines()).filter(|entry| entry.contains(" dst "));
+        let entries: Vec<&str> = entries.collect();
+        // Of each of the two VRFs one is for the other's router MAC address.
+        assert!(entries.len() >= 2, "{entries:#?}");
+        assert!(entries.iter().all(|entry| entry.contains(&format!(" dst {other} "))), "{entries:#?}");
+        let links = nodes.iter().flat_map(|node| bench.ip_json(node, "-d link show type vxlan"));
+        let locals: Vec<Value> = links.map(|link| link["linkinfo"]["info_data"]["local6"].clone()).collect();
+        // One of each network and one of each VRF.
+        assert_eq!(locals, vec![json!(own); 5]);
+    }
+}
+
+/// Two networks of Blue's in a VPN and one of Red's in another, on both hosts: who reaches whom, and what is said to those who do not.
+fn any_to_any(bench: &Bench) {
+    let (net1, _) = network(bench, "Blue", json!({"name": "net1"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
+    let (net2, _) = network(bench, "Blue", json!({"name": "net2"}), &["10.3.7.0/24", "2001:db8:7::/64"]);
+    let (net3, _) = network(bench, "Red", json!({"name": "net3"}), &["10.1.1.0/24", "2001:db8:1::/64"]);
     for (project, network, name, host, addresses) in [
         ("Blue", &net1, "G1", "host1", "10.1.1.5 2001:db8:1::5"),
         ("Blue", &net2, "G2", "host1", "10.3.7.9 2001:db8:7::9"),
@@ -34,15 +60,15 @@ fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
         ("Red", &net3, "G5", "host1", "10.1.1.5 2001:db8:1::5"),
         ("Red", &net3, "G6", "host2", "10.1.1.6 2001:db8:1::6"),
     ] {
-        workload(&bench, project, network, (name, host, addresses), false);
+        workload(bench, project, network, (name, host, addresses), false);
     }
     let member = |network: &str| ("network", json!({"network_id": network}));
     let targets = |target: &str| json!({"name": "v", "route_targets": [target]});
-    vpn(&bench, "Blue", targets("64512:100"), &[member(&net1), member(&net2)]);
-    vpn(&bench, "Red", targets("64512:200"), &[member(&net3)]);
+    vpn(bench, "Blue", targets("64512:100"), &[member(&net1), member(&net2)]);
+    vpn(bench, "Red", targets("64512:200"), &[member(&net3)]);
     bench.await_rest();
     assert_ttls(
-        &bench,
+        bench,
         &[
             ("host1.G1", "10.1.1.6", 64),
             ("host1.G1", "2001:db8:1::6", 64),
@@ -55,13 +81,48 @@ fn any_to_any_with_both_versions_at_the_same_ttls_and_hop_limits() {
             ("host1.G5", "2001:db8:1::6", 64),
         ],
     );
-    assert_eq!(ttl(&bench, "host1.G5", "2001:db8:7::9"), None, "only Blue has that");
-    assert_eq!(ttl(&bench, "host2.G6", "2001:db8:7::10"), None, "only Blue has that");
-    let from = bench.namespace("host1.G1");
-    let lost = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n 2001:db8:9::9")).unwrap_err();
-    assert!(lost.contains("From 2001:db8:1::1 icmp_seq=1 Destination unreachable: No route"), "{lost}");
-    let tired = try_run(&format!("ip netns exec {from} ping -c 1 -W 1 -n -t 2 2001:db8:7::10")).unwrap_err();
-    assert!(tired.contains("Time exceeded: Hop limit"), "{tired}");
+    assert_eq!(ttl(bench, "host1.G5", "2001:db8:7::9"), None, "only Blue has that");
+    assert_eq!(ttl(bench, "host2.G6", "2001:db8:7::10"), None, "only Blue has that");
+    let lost = (&["2001:db8:1::1"][..], "Destination unreachable: No route");
+    await_complaint(bench, "host1.G1", "2001:db8:9::9", lost);
+    for (hops, gateways) in [(1, &["2001:db8:1::1"][..]), (2, &["2001:db8:1::1", "2001:db8:7::1"])] {
+        let tired = (gateways, "Time exceeded: Hop limit");
+        await_complaint(bench, "host1.G1", &format!("-t {hops} 2001:db8:7::10"), tired);
+    }
+}
+
+#[test]
+fn a_router_says_how_long_a_packet_may_be_in_the_far_network() {
+    let bench = Bench::up("t-mtu", 2, 9783);
+    let attributes = |name: &str, mtu: u32| json!({"name": name, "mtu": mtu});
+    let cidrs = |number: u8| [format!("10.{number}.0.0/24"), format!("2001:db8:{number}::/64")];
+    let (wide, wide_subnets) =
+        network(&bench, "default", attributes("wide", 1400), &cidrs(1).each_ref().map(String::as_str));
+    let (narrow, narrow_subnets) =
+        network(&bench, "default", attributes("narrow", 1300), &cidrs(2).each_ref().map(String::as_str));
+    workload(&bench, "default", &wide, ("w1", "host1", "10.1.0.11 2001:db8:1::11"), false);
+    for (name, host, last) in [("n1", "host1", 11), ("n2", "host2", 12)] {
+        let addresses = format!("10.2.0.{last} 2001:db8:2::{last}");
+        workload(&bench, "default", &narrow, (name, host, &addresses), false);
+    }
+    router(&bench, "default", wide_subnets.iter().chain(&narrow_subnets));
+    bench.await_rest();
+    // Of an echo request 20 or 40 bytes are the IP header, and 8 that of ICMP.
+    for (last, gateways, hop_limit) in [(11, [1, 1], 63), (12, [1, 2], 62)] {
+        for (to, headers, gateway, said) in [
+            (format!("10.2.0.{last}"), 28, "10.N.0.1", "Frag needed and DF set (mtu = 1300)"),
+            (format!("2001:db8:2::{last}"), 48, "2001:db8:N::1", "Packet too big: mtu=1300"),
+        ] {
+            await_ttl(&bench, "host1.w1", &to, hop_limit);
+            let gateways = gateways.map(|number: u8| gateway.replace('N', &number.to_string()));
+            let too_long = format!("-M do -s {} {to}", 1400 - headers);
+            await_complaint(&bench, "host1.w1", &too_long, (&gateways.each_ref().map(String::as_str), said));
+            // What is not longer gets there.
+            let fits = format!("-M do -s {} {to}", 1300 - headers);
+            let from = bench.namespace("host1.w1");
+            run(&format!("ip netns exec {from} ping -c 1 -W 2 -n {fits}"));
+        }
+    }
 }
 
 #[test]

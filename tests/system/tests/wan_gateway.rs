@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use weft_interop_tests::{Bird, Family, Gobgp, Reference, Route, Setup, Weft};
 use weft_lab::LabSpec;
-use weft_system_tests::l3::{any_to_any, ttl, workload};
+use weft_system_tests::l3::{
+    any_to_any, await_silence, await_ttl, change_router, network, router, ttl, vpn, workload,
+};
 use weft_system_tests::{
     Bench, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, more_pings, no_loss, run, spec, until,
 };
@@ -194,6 +196,75 @@ fn routes_of_a_gateway_that_is_silent_go_with_its_hold_time_and_of_one_that_rest
     println!("restarting: gone after {took:?}");
     let restart_time = Duration::from_secs(WanGateway::RESTART_TIME_S.into());
     assert!(took >= restart_time - Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn what_a_router_joins_later_is_announced_and_reached_at_once() {
+    let bench = Bench::up("t-wanrouter", 2, 9783);
+    let net = |name: &str, cidr: &str| network(&bench, "Blue", json!({ "name": name }), &[cidr]);
+    let (first, first_subnets) = net("first", "10.0.0.0/24");
+    let (later, later_subnets) = net("later", "20.0.0.0/24");
+    let (beside, _) = net("beside", "30.0.0.0/24");
+    for (name, network, host, address) in [
+        ("f1", &first, "host1", "10.0.0.11"),
+        ("l1", &later, "host1", "20.0.0.11"),
+        ("l2", &later, "host2", "20.0.0.12"),
+        ("b2", &beside, "host2", "30.0.0.12"),
+    ] {
+        workload(&bench, "Blue", network, (name, host, address), false);
+    }
+    let router = router(&bench, "Blue", &first_subnets);
+    let members = [("router", json!({"router_id": router})), ("network", json!({ "network_id": beside }))];
+    let attributes = json!({"name": "v", "route_targets": ["64512:100"], "vni": WanGateway::VNI});
+    vpn(&bench, "Blue", attributes, &members);
+    let gateway = WanGateway::start(&bench);
+    let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({}));
+    let mut routes = BTreeSet::from([("10.0.0.11/32", 1), ("30.0.0.12/32", 2)]);
+    // Each with the target of the VPN and the tunnel endpoint of its host.
+    let await_routes = |routes: &BTreeSet<(&str, u8)>| {
+        let at = |number: u8| bench.fabric_address("underlay", number).to_string();
+        let wanted = routes.iter().map(|(prefix, host)| ((*prefix).to_owned(), at(*host)));
+        let wanted: BTreeSet<_> = wanted.collect();
+        let is_heard = || {
+            let heard = gateway.heard();
+            let has_target = heard.iter().all(|route| route.targets.iter().eq(["64512:100"]));
+            let heard = heard.iter().map(|route| (route.prefix.clone(), route.next_hop.clone()));
+            (heard.collect::<BTreeSet<_>>() == wanted && has_target).then_some(())
+        };
+        until(&format!("the gateway hears {wanted:?}"), WITHIN, is_heard).1
+    };
+    await_routes(&routes);
+    let is_way = |ttl: Option<u8>| (ttl == Some(62)).then_some(());
+    until("the client reaches f1", WITHIN, || is_way(gateway.client().ttl("10.0.0.11")));
+    await_ttl(&bench, "host1.f1", "30.0.0.12", 62);
+    for from in ["host1.f1", "host2.b2"] {
+        assert_eq!(ttl(&bench, from, "20.0.0.12"), None, "{from}: the router has no such subnet");
+    }
+    // The subnet joins the router, and so the VPN.
+    let interface = json!({"subnet_id": later_subnets[0]});
+    change_router(&bench, &router, "add_router_interface", &interface);
+    routes.extend([("20.0.0.11/32", 1), ("20.0.0.12/32", 2)]);
+    println!("announced after {:?}", await_routes(&routes));
+    for address in ["20.0.0.11", "20.0.0.12"] {
+        until("the client reaches it", WITHIN, || is_way(gateway.client().ttl(address)));
+    }
+    for (from, to, expected) in [
+        ("host1.f1", "20.0.0.11", 63),
+        ("host1.f1", "20.0.0.12", 62),
+        ("host2.b2", "20.0.0.11", 62),
+        ("host2.l2", "10.0.0.11", 62),
+        ("host2.l2", WanGateway::CLIENT, 62),
+    ] {
+        await_ttl(&bench, from, to, expected);
+    }
+    // It leaves both again.
+    change_router(&bench, &router, "remove_router_interface", &interface);
+    routes.retain(|(prefix, _)| !prefix.starts_with("20."));
+    println!("withdrawn after {:?}", await_routes(&routes));
+    await_silence(&bench, "host2.b2", "20.0.0.11");
+    await_silence(&bench, "host1.f1", "20.0.0.12");
+    assert_eq!(gateway.client().ttl("20.0.0.12"), None);
+    assert_eq!(gateway.client().ttl("10.0.0.11"), Some(62), "what stays is untouched");
 }
 
 /// A reflector of routes that keeps those of a neighbour that restarts, between the controller and a gateway.

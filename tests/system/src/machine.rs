@@ -1,6 +1,7 @@
 //! Tests that run once more in the virtual machine, whose kernel has VRF devices and MPLS: an executable runs itself there, with the
 //! shipped programs that were built beside it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use weft_vm_tests::{DRIVER_MODULES, Machine};
@@ -10,6 +11,9 @@ use crate::binaries;
 const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc"];
 /// So long it may take on a host that is busy with other things.
 const BOUND: Duration = Duration::from_secs(900);
+
+/// One machine at a time: each has as many processors as the host may have.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A machine for labs in which the hosts with these numbers (`1,2`) have VRF devices.
 #[must_use]
@@ -33,7 +37,9 @@ pub fn machine(vrf_device_hosts: &str) -> Machine {
 pub fn run_again_in(machine: &Machine, arguments: &[&str], cases: &[&str]) {
     let always = ["--include-ignored", "--test-threads=1", "--nocapture", "--skip", "machine::"];
     let all: Vec<String> = always.iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let heard = machine.run_tests(&all);
+    drop(turn);
     for case in cases {
         let began = |line: &String| line.starts_with(&format!("test {case}"));
         assert!(heard.iter().any(began), "{case} ran: {heard:?}");

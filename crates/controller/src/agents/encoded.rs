@@ -28,15 +28,17 @@ impl Encoded {
 
     /// What this host is sent, unless the fragment puts nothing on it.
     pub(super) fn on(&self, host: &HostName) -> Option<&Bytes> {
-        match self.at.binary_search_by(|(home, _)| home.cmp(host)) {
-            Ok(home) => self.at[home].1.as_ref(),
-            Err(_) => self.elsewhere.as_ref(),
-        }
+        self.at_home(host).unwrap_or(&self.elsewhere).as_ref()
     }
 
     /// Whether its subject is on this host.
     pub(super) fn is_home(&self, host: &HostName) -> bool {
-        self.at.binary_search_by(|(home, _)| home.cmp(host)).is_ok()
+        self.at_home(host).is_some()
+    }
+
+    fn at_home(&self, host: &HostName) -> Option<&Option<Bytes>> {
+        let found = self.at.binary_search_by(|(home, _)| home.cmp(host)).ok()?;
+        Some(&self.at[found].1)
     }
 }
 
@@ -61,11 +63,15 @@ impl EncodedFragments {
     /// Forgets an instance of a service that is gone.
     pub(super) fn forget(&mut self, service: ServiceKey) {
         self.whole.remove(&service);
-        let of_service = self.known.range(FragmentKey { service, subject: Subject::MIN }..);
-        let of_service = of_service.map(|(key, _)| key).take_while(|key| key.service == service);
-        for key in of_service.cloned().collect::<Vec<_>>() {
+        for key in self.of_service(service).map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.known.remove(&key);
         }
+    }
+
+    /// What is known of an instance of a service.
+    fn of_service(&self, service: ServiceKey) -> impl Iterator<Item = (&FragmentKey, &Option<Encoded>)> {
+        let from = FragmentKey { service, subject: Subject::MIN };
+        self.known.range(from..).take_while(move |(key, _)| key.service == service)
     }
 
     /// A fragment of this model.
@@ -90,8 +96,6 @@ impl EncodedFragments {
                 self.get(model, &key);
             }
         }
-        let of_service = self.known.range(FragmentKey { service, subject: Subject::MIN }..);
-        let of_service = of_service.take_while(move |(key, _)| key.service == service);
-        of_service.filter_map(|(_, encoded)| encoded.as_ref()?.on(host))
+        self.of_service(service).filter_map(|(_, encoded)| encoded.as_ref()?.on(host))
     }
 }

@@ -251,6 +251,11 @@ impl Mirror {
         self.tables.get(namespace).map(|table| &table.routes)
     }
 
+    /// The next hops of ours in a network namespace that nothing leads to: groups first, then their members.
+    pub(crate) fn orphans(&mut self, namespace: &Namespace) -> Vec<u32> {
+        self.tables.get_mut(namespace).map(|table| table.routes.orphans()).unwrap_or_default()
+    }
+
     /// The link of this name.
     pub(crate) fn link(&self, id: &LinkId) -> Option<&RawLink> {
         let table = self.tables.get(self.netns(&id.namespace))?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
 use weft_net::{Capability, HostName, Mac, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
-use weft_services::vrf::{Announcement, announcements};
+use weft_services::vrf::{Announcement, announcements, routers_of};
 use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
 
 const MAIN_TABLE: u32 = 254;
@@ -96,8 +96,18 @@ impl Bench {
 
     /// The hosts to which a VRF sends what is for a prefix, from a host that has nothing to do with it.
     fn hosts(&self, vrf: Id, prefix: &str) -> Vec<String> {
-        let entries = self.objects(vrf, prefix, 4).into_iter().filter_map(|object| match object {
-            Object::VxlanFdb(entry) => Some(entry.destination.to_string()),
+        let by = self.paths(vrf, prefix, 4, MAIN_TABLE);
+        let mut objects = self.objects(vrf, prefix, 4);
+        for router in routers_of(&self.site.model, vrf, prefix.parse().unwrap()) {
+            let compiled = compile::compile(&self.site.model, &router);
+            objects.extend(
+                compiled.into_iter().flat_map(|compiled| compiled.objects_on(&host_name(4)).to_vec()),
+            );
+        }
+        let entries = objects.into_iter().filter_map(|object| match object {
+            Object::VxlanFdb(entry) if by.contains(&entry.mac.link_local().to_string()) => {
+                Some(entry.destination.to_string())
+            }
             _ => None,
         });
         entries.collect()
@@ -202,8 +212,11 @@ fn what_a_vpn_has_learned_from_outside_is_leaked_for_as_long_as_it_has() {
     let route = LearnedRoute { next_hop: [198, 51, 100, 1].into(), encapsulation, local_pref: 100 };
     let destination: IpNet = "203.0.113.0/24".parse().unwrap();
     let touched = bench.learn(&Fact::Routes { vrf: a, destination, routes: vec![route] });
-    let expected = [a, b, own].map(|vrf| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(destination)));
-    assert_eq!(touched, BTreeSet::from(expected));
+    let mut expected: BTreeSet<FragmentKey> = routers_of(&bench.site.model, a, destination);
+    assert_eq!(expected.len(), 1);
+    let to = |vrf| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(destination));
+    expected.extend([a, b, own].map(to));
+    assert_eq!(touched, expected);
     assert_eq!(bench.hosts(b, "203.0.113.0/24"), ["192.0.2.2"]);
     bench.learn(&Fact::Routes { vrf: a, destination, routes: Vec::new() });
     assert!(bench.hosts(b, "203.0.113.0/24").is_empty());

@@ -40,7 +40,7 @@ pub(crate) enum RawTo {
 }
 
 /// One way out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RawHop {
     /// Of which family it is; a next hop without a router leads packets of no other.
     pub(crate) family: u8,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weft_dataplane::{FragmentId, HostIntent, Key, Plan};
-use weft_protocol::{DecodeError, UnknownKind, Version, fragment_digest, wire};
+use weft_protocol::{DecodeError, UnknownKind, Version, digest, wire};
 
 use crate::drift::Drift;
 use crate::retry::Retry;
@@ -164,7 +164,7 @@ impl Findings {
         let mut cut = Cut { count, ..Cut::default() };
         for entry in entries.take(DIGESTS_MAX) {
             let Some(FragmentId { service, subject }) = &entry.fragment else { continue };
-            let digest = fragment_digest(service, subject);
+            let digest = digest(service, subject);
             match entry.state {
                 NotDoneState::Waiting => cut.waiting.push(digest),
                 NotDoneState::Failed | NotDoneState::Conflict | NotDoneState::UnknownKind => {

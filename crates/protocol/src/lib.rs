@@ -19,7 +19,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
-pub use digest::fragment_digest;
+pub use digest::digest;
 pub use error::DecodeError;
 pub use objects::{KINDS, UnknownKind, decode_fragment, decode_part, encode_objects, encode_part};
 pub use update::{Basis, Version, updates};

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use weft_dataplane::conformance::random_state;
 use weft_dataplane::{BridgePort, Link, LinkId, LinkKind, Memory, Neighbour, Step, StepError, StepOutcome};
 use weft_net::{Capability, Mac};
-use weft_protocol::{Basis, encode_objects, encode_part, fragment_digest, updates};
+use weft_protocol::{Basis, digest, encode_objects, encode_part, updates};
 
 use super::*;
 use crate::drift::Found;
@@ -493,9 +493,9 @@ fn a_report_is_bounded_and_says_how_much_it_leaves_out() {
     let named: Vec<&str> = status.not_done.iter().map(|entry| &*entry.subject).collect();
     assert!(!named.contains(&"port/1099") && !named.contains(&"the last"));
     let service = &status.not_done[0].service;
-    let digests: Vec<u64> = (1000..1100).map(|n| fragment_digest(service, &format!("port/{n:04}"))).collect();
+    let digests: Vec<u64> = (1000..1100).map(|n| digest(service, &format!("port/{n:04}"))).collect();
     assert_eq!(status.cut_waiting, digests);
-    assert_eq!(status.cut_failed, [fragment_digest(service, "the last")]);
+    assert_eq!(status.cut_failed, [digest(service, "the last")]);
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl HostState {
 
 #[cfg(test)]
 mod tests {
-    use weft_protocol::fragment_digest;
+    use weft_protocol::digest;
     use weft_services::compile::Subject;
     use weft_services::{Id, RowKind};
     use weft_store::{Epoch, Revision, Version};
@@ -194,7 +194,7 @@ mod tests {
                 true => &mut status.cut_waiting,
                 false => &mut status.cut_failed,
             };
-            digests.push(fragment_digest(&service, &subject));
+            digests.push(digest(&service, &subject));
         }
         status
     }

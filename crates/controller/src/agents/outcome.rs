@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use weft_dataplane::FragmentId;
-use weft_protocol::{fragment_digest, wire};
+use weft_protocol::{digest, wire};
 use weft_services::compile::FragmentKey;
 
 /// An object that a host has not carried out.
@@ -66,7 +66,7 @@ impl Outcome {
         let Some(Cut { named_to, left_out: Some(left_out) }) = &self.cut else { return };
         for key in keys {
             let text = in_text(key);
-            let digest = fragment_digest(&text.0, &text.1);
+            let digest = digest(&text.0, &text.1);
             let waiting = left_out.waiting.contains(&digest);
             if text > *named_to && (waiting || left_out.failed.contains(&digest)) {
                 let known = before.get(&text).filter(|known| known.waiting == waiting).cloned();

@@ -15,7 +15,7 @@ use crate::vrf::{Vrf, member, route, router_mac};
 use crate::{Id, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Announcement {
     /// Tells it from routes of other VRFs and hosts to the same destination.
     pub route_distinguisher: RouteDistinguisher,

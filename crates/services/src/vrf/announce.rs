@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use weft_net::{HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
-use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::distinguisher::{Distinguishers, is_of_hosts};
 use crate::vrf::member::Path;
@@ -59,7 +58,7 @@ pub fn announcements(model: &Model, id: Id, prefix: IpNet) -> Vec<Announcement> 
     let own = route::own(model, vrf, prefix);
     let mut distinguishers = Distinguishers::of(vrf.number);
     // Where one is to fail over to another, the first alone.
-    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
+    let at_most = route::at_most(route::multipath(vrf, &own));
     for (to, given) in own.iter().take(at_most).zip(given_to_each(model, vrf)) {
         let nth = on_host.entry(to.host.clone()).or_default();
         let path = announcement(model, vrf, (prefix, to), |endpoint| match given {

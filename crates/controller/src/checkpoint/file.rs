@@ -85,9 +85,11 @@ impl Keeper {
         Self { site, directory, lineage, facts: None, announced: None, has_failed: false }
     }
 
-    /// Runs until `ended` resolves; then once more.
+    /// Writes what is known at the start, and then what changes, until `ended` resolves; then once more.
     pub async fn run(mut self, ended: impl Future<Output = ()>) {
         let mut ended = std::pin::pin!(ended);
+        // That nothing is announced is to be known as well.
+        self.write().await;
         loop {
             let site = self.site.clone();
             let is_over = tokio::select! {

@@ -439,8 +439,8 @@ impl Request<'_> {
     /// Routes of a port: a prefix, what another VPN has routes to, or both.
     fn port_routes(&self, number: u8) -> Value {
         let mut prefix = json!({"type": "prefix", "prefix": format!("203.0.113.{}/32", number % 4)});
-        if number % 3 == 0 {
-            prefix["multipath"] = json!(if number % 2 == 0 { "failover" } else { "ecmp" });
+        if number.is_multiple_of(3) {
+            prefix["multipath"] = json!(if number.is_multiple_of(2) { "failover" } else { "ecmp" });
         }
         let leak = json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number)});
         let preferred =

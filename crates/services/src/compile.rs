@@ -221,7 +221,7 @@ impl FragmentKey {
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
             Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
-            Subject::Row(RowKey::Host(_) | RowKey::Departure(..) | RowKey::FreedHostNumber(_))
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..))
             | Subject::Prefix(_)
             | Subject::Mac(_)
             | Subject::Endpoint(_) => self.service.row_key(),

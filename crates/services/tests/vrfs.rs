@@ -342,6 +342,71 @@ fn failing_over_sends_everything_to_the_first_until_that_is_gone() {
     assert_eq!(bench.hosts(a, "198.51.100.0/24"), ["192.0.2.2"]);
 }
 
+/// The last bytes of the hosts to which a VPN's VRF sends what is for a prefix, and how many announcements there are.
+fn ways(bench: &Bench, prefix: &str) -> (String, usize) {
+    let vrf = bench.vrf_of(0);
+    let hosts = bench.hosts(vrf, prefix);
+    let last: Vec<&str> = hosts.iter().filter_map(|host| host.rsplit('.').next()).collect();
+    (last.join(" "), bench.announced(vrf, prefix).len())
+}
+
+#[test]
+fn a_route_that_says_so_shares_or_fails_over_whatever_its_vpn_does() {
+    const ONE: &str = "198.51.100.0/24";
+    const OTHER: &str = "203.0.113.0/24";
+    let mut bench = bench();
+    let ports = [bench.port(0, 1, 5), bench.port(0, 2, 6)];
+    bench.port(0, 4, 7);
+    let routes = |multipath: &str| json!([{"type": "prefix", "prefix": ONE, "multipath": multipath}, {"type": "prefix", "prefix": OTHER}]);
+    let associations = ports.each_ref().map(|port| bench.associate(0, port, &routes("failover")));
+    let found = |bench: &Bench| [ONE, OTHER].map(|prefix| ways(bench, prefix));
+    let as_said = |one: (&str, usize), other: (&str, usize)| [one, other].map(|(on, of)| (on.to_owned(), of));
+    assert_eq!(found(&bench), as_said(("1", 1), ("1 2", 2)), "their VPN shares");
+    bench.carrier(&ports[0], 1, false);
+    assert_eq!(found(&bench), as_said(("2", 1), ("2", 1)));
+    bench.carrier(&ports[0], 1, true);
+    let vpn = bench.vpns[0].clone();
+    bench.site.update("bgpvpns", &vpn, json!({"multipath": "failover"})).unwrap();
+    let say = |bench: &mut Bench, which: usize, multipath| {
+        let request = json!({"routes": routes(multipath)});
+        bench.site.update("bgpvpn_port_associations", &associations[which], request).unwrap();
+    };
+    say(&mut bench, 1, "ecmp");
+    assert_eq!(found(&bench), as_said(("1", 1), ("1", 1)), "one says that it fails over");
+    say(&mut bench, 0, "ecmp");
+    assert_eq!(found(&bench), as_said(("1 2", 2), ("1", 1)), "its VPN fails over");
+    for host in [1, 2] {
+        assert_eq!(bench.paths(bench.vrf_of(0), ONE, host, INGRESS_TABLE).len(), 1);
+    }
+}
+
+#[test]
+fn a_static_route_says_for_itself_whether_it_fails_over() {
+    const ONE: &str = "198.51.100.0/24";
+    const OTHER: &str = "203.0.113.0/24";
+    let mut bench = bench();
+    bench.port(0, 1, 5);
+    bench.port(0, 2, 6);
+    bench.port(0, 4, 7);
+    let by = |destination: &str, last: u8, multipath: Option<&str>| {
+        let mut route = json!({"destination": destination, "nexthop": format!("10.1.0.{last}")});
+        if let Some(multipath) = multipath {
+            route["multipath"] = json!(multipath);
+        }
+        route
+    };
+    let vpn = bench.vpns[0].clone();
+    let set = |bench: &mut Bench, of_vpn: &str, of_route: &str| {
+        let said = Some(of_route);
+        let routes = [by(ONE, 5, said), by(ONE, 6, None), by(OTHER, 5, None), by(OTHER, 6, None)];
+        bench.site.update("bgpvpns", &vpn, json!({"multipath": of_vpn, "static_routes": routes})).unwrap();
+        [ONE, OTHER].map(|prefix| ways(bench, prefix).0)
+    };
+    assert_eq!(set(&mut bench, "ecmp", "failover"), ["1", "1 2"]);
+    assert_eq!(set(&mut bench, "failover", "ecmp"), ["1 2", "1"]);
+    assert_eq!(set(&mut bench, "failover", "failover"), ["1", "1"]);
+}
+
 #[test]
 fn the_route_that_is_preferred_is_taken_and_the_other_when_that_is_gone() {
     let mut bench = bench();

@@ -135,13 +135,10 @@ impl LinuxHost {
 
     /// The link of the host's own namespace that leads to an address.
     fn way_to(&mut self, via: IpAddr) -> Result<u32, StepError> {
-        let mut found = None;
-        let route = &mut self.place(&Namespace::Host)?.sockets.route;
-        let asked = route.ask(encode::ask_way(via), |message| found = parse::way_out(message));
-        match (asked, found) {
-            (Ok(()), Some(link)) => Ok(link),
-            (Err(error), _) => refuse(format!("nothing leads to {via}: {error}")),
-            (Ok(()), None) => refuse(format!("nothing leads to {via}")),
+        match self.place(&Namespace::Host)?.sockets.way_to(via) {
+            Ok(Some(link)) => Ok(link),
+            Ok(None) => refuse(format!("nothing leads to {via}")),
+            Err(error) => refuse(format!("nothing leads to {via}: {error}")),
         }
     }
 

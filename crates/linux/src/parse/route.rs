@@ -115,7 +115,10 @@ pub(super) fn route(message: &Received<'_>) -> Option<Fact> {
         let replaces = message.flags & REPLACES != 0;
         Some(Fact::Route { table, destination, route: RawRoute { to, priority, ours, replaces } })
     } else {
-        ours.then_some(Fact::RouteGone { table, destination, priority })
+        Some(match ours {
+            true => Fact::RouteGone { table, destination, priority },
+            false => Fact::StrangersRouteGone(destination),
+        })
     }
 }
 

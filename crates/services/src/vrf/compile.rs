@@ -130,7 +130,7 @@ impl Service for Vrfs {
                     self.touch_all(model, owner.id, touched);
                 }
             }
-            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => {}
+            RowKey::Resource(..) => {}
         }
         self.touched_by_labels(model, step, &ports, touched);
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, Cause::Step(step)));

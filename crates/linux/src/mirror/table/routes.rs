@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -54,6 +55,23 @@ impl Routes {
     pub(crate) fn find(&self, wanted: &RawHop) -> Option<u32> {
         let found = self.by_hop.range((wanted.clone(), 0)..).next();
         found.filter(|(hop, _)| hop == wanted).map(|(_, id)| *id)
+    }
+
+    /// Whether a next hop is somebody else's.
+    pub(in crate::mirror) fn is_strangers(&self, id: u32) -> bool {
+        self.next_hops.get(&id).is_some_and(|(_, ours)| !ours)
+    }
+
+    /// The routes along labelled paths by way of any of these routers.
+    pub(in crate::mirror) fn labelled(&self, routers: &BTreeSet<IpAddr>) -> Vec<RouteKey> {
+        let is_one =
+            |hop: &RawHop| !hop.labels.is_empty() && hop.via.is_some_and(|via| routers.contains(&via));
+        let leads = |to: &RawTo| match to {
+            RawTo::Hop(hop) => is_one(hop),
+            RawTo::NextHop(id) => self.hops(*id).into_iter().any(|(hop, _)| is_one(hop)),
+            RawTo::Unreachable | RawTo::Blackhole | RawTo::Other => false,
+        };
+        self.routes.iter().filter(|(_, route)| leads(&route.to)).map(|(key, _)| *key).collect()
     }
 
     /// The group of ours and of this type that a route leads to, and its members with their weights.

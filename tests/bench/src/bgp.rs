@@ -22,6 +22,8 @@ struct Load {
 const UNICAST: Load = Load { family: Family::Ipv4Unicast, updates: 100_000, routes_each: 10 };
 /// GoBGP takes many minutes to reflect a million.
 const FEWER: Load = Load { updates: 10_000, ..UNICAST };
+/// So also of VPNv4.
+const FEWER_VPN: Load = Load { updates: 2_000, ..VPN };
 const VPN: Load = Load { family: Family::VpnIpv4, updates: 20_000, routes_each: 10 };
 /// How many clients routes are reflected to.
 const CLIENTS: u8 = 4;
@@ -83,10 +85,15 @@ pub(crate) fn reflect() -> anyhow::Result<Vec<Figure>> {
     };
     let (weft, bird, frr) = (measure("weft", UNICAST)?, measure("bird", UNICAST)?, measure("frr", UNICAST)?);
     let (weft_of_fewer, gobgp) = (measure("weft", FEWER)?, measure("gobgp", FEWER)?);
+    let (vpn_weft, vpn_bird, vpn_frr) = (measure("weft", VPN)?, measure("bird", VPN)?, measure("frr", VPN)?);
+    let (vpn_weft_of_fewer, vpn_gobgp) = (measure("weft", FEWER_VPN)?, measure("gobgp", FEWER_VPN)?);
     Ok(vec![
         Figure::new("bgp_reflect/bird", weft, "routes/s").beside(bird, 1.0 / SLOWER_MAX),
         Figure::new("bgp_reflect/frr", weft, "routes/s").beside(frr, 1.0),
         Figure::new("bgp_reflect/gobgp_100k", weft_of_fewer, "routes/s").beside(gobgp, 1.0),
+        Figure::new("bgp_reflect/vpnv4_bird", vpn_weft, "routes/s").beside(vpn_bird, 1.0 / SLOWER_MAX),
+        Figure::new("bgp_reflect/vpnv4_frr", vpn_weft, "routes/s").beside(vpn_frr, 1.0),
+        Figure::new("bgp_reflect/vpnv4_gobgp_20k", vpn_weft_of_fewer, "routes/s").beside(vpn_gobgp, 1.0),
     ])
 }
 

@@ -79,7 +79,7 @@ impl EvpnVrf {
 #[must_use]
 pub fn evpn_prefixes(update: &[u8]) -> Vec<Ipv4Net> {
     let mut found = Vec::new();
-    let Some(routes) = reachable(update) else { return found };
+    let Some(routes) = reachable(update, EVPN) else { return found };
     let mut left = routes;
     while let [kind, length, rest @ ..] = left {
         let Some((nlri, rest)) = rest.split_at_checked(usize::from(*length)) else { break };
@@ -93,8 +93,8 @@ pub fn evpn_prefixes(update: &[u8]) -> Vec<Ipv4Net> {
     found
 }
 
-/// The routes in an UPDATE's MP_REACH_NLRI of EVPN.
-fn reachable(update: &[u8]) -> Option<&[u8]> {
+/// The routes in an UPDATE's MP_REACH_NLRI of a family, which is an AFI and a SAFI.
+pub(crate) fn reachable(update: &[u8], family: [u8; 3]) -> Option<&[u8]> {
     let number = |bytes: &[u8]| Some(usize::from(u16::from_be_bytes(bytes.first_chunk().copied()?)));
     let attributes = update.get(2 + number(update)?..)?;
     let mut left = attributes.get(2..2 + number(attributes)?)?;
@@ -105,7 +105,7 @@ fn reachable(update: &[u8]) -> Option<&[u8]> {
             (number(rest)?, rest.get(2..)?)
         };
         let (value, rest) = rest.split_at_checked(length)?;
-        if *kind == MP_REACH && value.starts_with(&EVPN) {
+        if *kind == MP_REACH && value.starts_with(&family) {
             return value.get(4 + usize::from(*value.get(3)?) + 1..);
         }
         left = rest;

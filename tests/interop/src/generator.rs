@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use crate::evpn::reachable;
 use crate::reference::Family;
 use crate::session::{Identity, Session, read_update, update};
 
@@ -16,6 +17,8 @@ const FIRST: u32 = 0x1000_0000;
 /// Of VPN routes: the AS of the target 65000:100 and of the distinguisher 65000:1.
 const TARGET: [u8; 8] = [0, 2, 0xfd, 0xe8, 0, 0, 0, 100];
 const DISTINGUISHER: [u8; 8] = [0, 0, 0xfd, 0xe8, 0, 0, 0, 1];
+/// The AFI and the SAFI of VPNv4.
+const VPNV4: [u8; 3] = [0, 1, 128];
 /// MP_REACH_NLRI of VPNv4 has this many octets besides the routes: families, next hop and its length, one that is reserved.
 const VPN_REACH: usize = 2 + 1 + 1 + 12 + 1;
 
@@ -26,14 +29,19 @@ pub struct Generator {
     bytes: Vec<u8>,
 }
 
-/// How many IPv4 unicast routes an UPDATE announces.
+/// How many IPv4 unicast and VPNv4 routes an UPDATE announces.
 fn announced(body: &[u8]) -> u32 {
     let length = |at: usize| usize::from(u16::from_be_bytes([body[at], body[at + 1]]));
     let attributes = 2 + length(0);
-    let mut at = attributes + 2 + length(attributes);
+    let unicast = &body[attributes + 2 + length(attributes)..];
+    routes(unicast) + reachable(body, VPNV4).map_or(0, routes)
+}
+
+/// How many routes these are, each with its length in bits before it.
+fn routes(mut left: &[u8]) -> u32 {
     let mut count = 0;
-    while at < body.len() {
-        at += 1 + usize::from(body[at]).div_ceil(8);
+    while let [bits, rest @ ..] = left {
+        left = rest.get(usize::from(*bits).div_ceil(8)..).unwrap_or_default();
         count += 1;
     }
     count
@@ -76,7 +84,8 @@ fn vpn(next_hop: Ipv4Addr, number: u32, routes: Range<u32>) -> Vec<u8> {
     let length = u16::try_from(VPN_REACH + prefixes.len()).expect("they are in one message");
     attributes.extend([0x90, 14]);
     attributes.extend(length.to_be_bytes());
-    attributes.extend([0, 1, 128, 12, 0, 0, 0, 0, 0, 0, 0, 0]);
+    attributes.extend(VPNV4);
+    attributes.extend([12, 0, 0, 0, 0, 0, 0, 0, 0]);
     attributes.extend(next_hop.octets());
     attributes.push(0);
     attributes.extend(prefixes);

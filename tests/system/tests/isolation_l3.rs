@@ -559,9 +559,15 @@ fn a_tenant_connects_to_no_host_and_no_controller_by_its_gateway() {
 }
 
 mod machine {
+    const CASES: &[&str] = &["nothing_that_a_tenant_forges", "a_tenants_bgp", "a_tenant_connects"];
+
     #[test]
     fn the_same_with_vrf_devices() {
-        let cases = ["nothing_that_a_tenant_forges", "a_tenants_bgp", "a_tenant_connects"];
-        super::run_again_in(&super::machine("1,2"), &[], &cases);
+        super::run_again_in(&super::machine("1,2"), &[], CASES);
+    }
+
+    #[test]
+    fn the_same_with_namespaces_on_one_host_and_vrf_devices_on_the_other() {
+        super::run_again_in(&super::machine("2"), &[], CASES);
     }
 }

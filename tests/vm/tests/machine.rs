@@ -44,6 +44,24 @@ fn a_machine_that_ends_before_its_program_has_no_exit_code() {
 }
 
 #[test]
+fn a_machine_that_ends_tells_what_its_processors_were_at() {
+    let script =
+        "echo 1 >/proc/sys/kernel/sysrq; echo l >/proc/sysrq-trigger; /usr/busybox/poweroff -f; sleep 60";
+    let (outcome, _) = run(&Machine::default(), script);
+    let Err(Error::Ended { console }) = outcome else { panic!("{outcome:?}") };
+    assert!(console.contains("Call Trace:") && console.contains("__handle_sysrq"), "{console}");
+}
+
+#[test]
+fn a_kernel_that_goes_wrong_ends_the_machine_and_tells_where() {
+    let begin = Instant::now();
+    let (outcome, _) = run(&Machine::default(), "echo c >/proc/sysrq-trigger; sleep 60");
+    let Err(Error::Ended { console }) = outcome else { panic!("{outcome:?}") };
+    assert!(console.contains("Kernel panic") && console.contains("sysrq_handle_crash"), "{console}");
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn what_is_not_done_in_time_is_ended() {
     let begin = Instant::now();
     let (outcome, _) = run(&Machine::default().bound(Duration::from_secs(1)), "sleep 60");

@@ -89,7 +89,7 @@ fn command(image: &Path, hardware: Hardware) -> Result<Command, Error> {
     // Who starts it may be killed: then the kernel ends it.
     let mut command = Command::new(find("setpriv")?);
     command.args(["--pdeathsig", "KILL", "--"]).arg(find(QEMU)?);
-    // One thread for both processors. With one for each, one may translate code while the other changes it, and QEMU before 8.1
+    // One thread for both processors. With one for each, one may translate code while the other changes it, and QEMU 7.2
     // keeps what was translated: mostly the trap that Linux puts where it changes itself, and then no packet gets past it.
     command.args(["-machine", "pc", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2"]);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);

@@ -61,6 +61,19 @@ fn a_kernel_that_goes_wrong_ends_the_machine_and_tells_where() {
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
 }
 
+/// With the first and the last `clsact` Linux changes the code that each packet goes through, here while packets go through it.
+#[test]
+fn a_kernel_that_changes_itself_goes_on_with_what_it_has_become() {
+    let machine = Machine::default().modules(["sch_ingress"]).programs(["ping", "tc"]);
+    let script = "echo 5 >/proc/sys/kernel/watchdog_thresh
+        ping -q -f 127.0.0.1 >/dev/null & ping -q -f 127.0.0.1 >/dev/null &
+        for i in $(seq 60); do tc qdisc add dev lo clsact && tc qdisc del dev lo clsact || exit 1; done
+        ping -q -c 1 127.0.0.1 >/dev/null && echo reached";
+    let (outcome, heard) = run(&machine, script);
+    assert_eq!(outcome.unwrap_or_else(|error| panic!("{error}")), 0, "{heard:?}");
+    assert_eq!(heard, ["reached"]);
+}
+
 #[test]
 fn what_is_not_done_in_time_is_ended() {
     let begin = Instant::now();

@@ -66,9 +66,10 @@ fn a_kernel_that_goes_wrong_ends_the_machine_and_tells_where() {
 fn a_kernel_that_changes_itself_goes_on_with_what_it_has_become() {
     let machine = Machine::default().modules(["sch_ingress"]).programs(["ping", "tc"]);
     let script = "echo 5 >/proc/sys/kernel/watchdog_thresh
-        ping -q -f 127.0.0.1 >/dev/null & ping -q -f 127.0.0.1 >/dev/null &
+        ping -q -f 127.0.0.1 >/dev/null & one=$!
+        ping -q -f 127.0.0.1 >/dev/null & other=$!
         for i in $(seq 60); do tc qdisc add dev lo clsact && tc qdisc del dev lo clsact || exit 1; done
-        ping -q -c 1 127.0.0.1 >/dev/null && echo reached";
+        kill $one $other && ping -q -c 3 -i 0.2 127.0.0.1 >/dev/null && echo reached";
     let (outcome, heard) = run(&machine, script);
     assert_eq!(outcome.unwrap_or_else(|error| panic!("{error}")), 0, "{heard:?}");
     assert_eq!(heard, ["reached"]);

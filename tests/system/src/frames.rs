@@ -161,7 +161,10 @@ pub fn feed(mut child: Child, text: &str) {
     assert!(child.wait().expect("a program ends").success());
 }
 
-/// Sends frames from a node's `eth0`, five times each.
+/// How often [`inject`] sends each frame.
+pub const TIMES: u64 = 5;
+
+/// Sends frames from a node's `eth0`, [`TIMES`] times each.
 ///
 /// # Panics
 /// When it cannot.
@@ -171,7 +174,7 @@ pub fn inject(bench: &Bench, node: &str, frames: &[Vec<u8>]) {
         let link = links.filter_map(|link| link.address?.as_link_addr().copied()).next();
         let sender = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None)?;
         bind(sender.as_raw_fd(), &link.ok_or(Errno::ENODEV)?)?;
-        for _ in 0..5 {
+        for _ in 0..TIMES {
             for frame in frames {
                 // Whoever is to take it has more than he keeps already.
                 while let Err(error) = send(sender.as_raw_fd(), frame, MsgFlags::empty()) {

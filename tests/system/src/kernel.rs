@@ -139,6 +139,28 @@ impl Bench {
         self.nodes().iter().flat_map(of).collect()
     }
 
+    /// How many frames have come in by each link of all hosts and workloads, and gone out by it.
+    ///
+    /// # Panics
+    /// When a node cannot be asked.
+    #[must_use]
+    pub fn frames(&self) -> BTreeMap<String, u64> {
+        let of = |node: &String| {
+            let text = self.within(node, || std::fs::read_to_string("/proc/thread-self/net/dev"));
+            let text = text.unwrap_or_else(|error| panic!("{node}: {error}"));
+            // Two lines of headings; of each link, eight numbers of what came in, and eight of what went out.
+            let counts = |line: &str| {
+                let (link, counts) = line.split_once(':')?;
+                let counts: Vec<&str> = counts.split_whitespace().collect();
+                let count = |at: usize| counts.get(at)?.parse::<u64>().ok();
+                let name = format!("{node}/{}", link.trim());
+                Some([(format!("{name} in"), count(1)?), (format!("{name} out"), count(9)?)])
+            };
+            text.lines().skip(2).filter_map(counts).flatten().collect::<Vec<_>>()
+        };
+        self.nodes().iter().flat_map(of).collect()
+    }
+
     /// The forwarding entries of a host that somebody put there: no learned ones, no links' own addresses.
     #[must_use]
     pub fn static_fdb(&self, host: &str) -> Vec<String> {

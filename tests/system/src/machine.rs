@@ -12,7 +12,7 @@ const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc"];
 /// So long it may take on a host that is busy with other things.
 const BOUND: Duration = Duration::from_secs(900);
 
-/// One machine at a time: each has as many processors as the host may have.
+/// One machine at a time: the tests in it wait for so long as it takes alone, beside what else the host does.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A machine for labs in which the hosts with these numbers (`1,2`) have VRF devices.

@@ -44,6 +44,38 @@ fn a_machine_that_ends_before_its_program_has_no_exit_code() {
 }
 
 #[test]
+fn a_machine_that_ends_tells_what_its_processors_were_at() {
+    let script =
+        "echo 1 >/proc/sys/kernel/sysrq; echo l >/proc/sysrq-trigger; /usr/busybox/poweroff -f; sleep 60";
+    let (outcome, _) = run(&Machine::default(), script);
+    let Err(Error::Ended { console }) = outcome else { panic!("{outcome:?}") };
+    assert!(console.contains("Call Trace:") && console.contains("__handle_sysrq"), "{console}");
+}
+
+#[test]
+fn a_kernel_that_goes_wrong_ends_the_machine_and_tells_where() {
+    let begin = Instant::now();
+    let (outcome, _) = run(&Machine::default(), "echo c >/proc/sysrq-trigger; sleep 60");
+    let Err(Error::Ended { console }) = outcome else { panic!("{outcome:?}") };
+    assert!(console.contains("Kernel panic") && console.contains("sysrq_handle_crash"), "{console}");
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+}
+
+/// With the first and the last `clsact` Linux changes the code that each packet goes through, here while packets go through it.
+#[test]
+fn a_kernel_that_changes_itself_goes_on_with_what_it_has_become() {
+    let machine = Machine::default().modules(["sch_ingress"]).programs(["ping", "tc"]);
+    let script = "echo 5 >/proc/sys/kernel/watchdog_thresh
+        ping -q -f 127.0.0.1 >/dev/null & one=$!
+        ping -q -f 127.0.0.1 >/dev/null & other=$!
+        for i in $(seq 60); do tc qdisc add dev lo clsact && tc qdisc del dev lo clsact || exit 1; done
+        kill $one $other && ping -q -c 3 -i 0.2 127.0.0.1 >/dev/null && echo reached";
+    let (outcome, heard) = run(&machine, script);
+    assert_eq!(outcome.unwrap_or_else(|error| panic!("{error}")), 0, "{heard:?}");
+    assert_eq!(heard, ["reached"]);
+}
+
+#[test]
 fn what_is_not_done_in_time_is_ended() {
     let begin = Instant::now();
     let (outcome, _) = run(&Machine::default().bound(Duration::from_secs(1)), "sleep 60");

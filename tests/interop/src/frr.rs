@@ -48,6 +48,12 @@ impl Frr {
         self.daemons.show(command)
     }
 
+    /// Its daemons.
+    #[must_use]
+    pub const fn daemons(&self) -> &FrrDaemons {
+        &self.daemons
+    }
+
     /// Changes the configuration by these lines.
     ///
     /// # Panics

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use weft_interop_tests::{Bird, Gobgp};
+use weft_interop_tests::{Bird, FrrDaemons, Gobgp};
 
 /// What a route to a prefix says in either family.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,8 +49,8 @@ fn json_of(said: &str) -> Value {
 }
 
 /// The EVPN routes of type 5 of an FRR.
-pub(crate) fn evpn_of_frr(show: impl Fn(&str) -> String) -> BTreeSet<PrefixRoute> {
-    let said = json_of(&show("show bgp l2vpn evpn route type prefix json"));
+pub(crate) fn evpn_of_frr(frr: &FrrDaemons) -> BTreeSet<PrefixRoute> {
+    let said = json_of(&frr.show("show bgp l2vpn evpn route type prefix json"));
     let distinguished = said.as_object().into_iter().flatten().filter(|(_, routes)| routes.is_object());
     let routes = distinguished.flat_map(|(distinguisher, routes)| {
         let routes = routes.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("[5]"));
@@ -80,17 +80,21 @@ fn of_frr(prefix: String, distinguisher: &str, path: &Value) -> PrefixRoute {
 }
 
 /// The VPN-IPv4 routes of an FRR, which says of one prefix at a time what there is to it, under each distinguisher.
-pub(crate) fn vpnv4_of_frr(show: impl Fn(&str) -> String) -> BTreeSet<VpnRoute> {
-    let known = json_of(&show("show bgp ipv4 vpn json"));
+pub(crate) fn vpnv4_of_frr(frr: &FrrDaemons) -> BTreeSet<VpnRoute> {
+    let known = json_of(&frr.show("show bgp ipv4 vpn json"));
     let known = known["routes"]["routeDistinguishers"].as_object().into_iter().flatten();
     let prefixes = known.flat_map(|(_, routes)| routes.as_object().into_iter().flatten());
-    let prefixes: BTreeSet<String> = prefixes.map(|(prefix, _)| prefix.clone()).collect();
+    let prefixes: BTreeSet<&String> = prefixes.map(|(prefix, _)| prefix).collect();
+    let commands: Vec<String> =
+        prefixes.iter().map(|prefix| format!("show bgp ipv4 vpn {prefix} json")).collect();
+    let said = frr.show_all(&commands.iter().map(String::as_str).collect::<Vec<_>>());
+    let tables = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
     let mut all = Vec::new();
-    for prefix in prefixes {
-        let said = json_of(&show(&format!("show bgp ipv4 vpn {prefix} json")));
-        for (distinguisher, route) in said.as_object().into_iter().flatten() {
+    for table in tables {
+        let table = table.unwrap_or_else(|error| panic!("{error}: {said}"));
+        for (distinguisher, route) in table.as_object().into_iter().flatten() {
             all.extend(paths(route).map(|path| VpnRoute {
-                route: of_frr(prefix.clone(), distinguisher, path),
+                route: of_frr(text(&route["prefix"]), distinguisher, path),
                 label: text(&path["remoteLabel"]),
             }));
         }

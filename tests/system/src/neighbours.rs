@@ -73,7 +73,7 @@ impl Neighbours {
         let without_age =
             |heard: BTreeSet<(PrefixRoute, u64)>| heard.into_iter().map(|(route, _)| route).collect();
         let without_label = |heard: BTreeSet<VpnRoute>| heard.into_iter().map(|heard| heard.route).collect();
-        await_equal("FRR, EVPN", || heard::evpn_of_frr(|words| self.frr.show(words)), routes);
+        await_equal("FRR, EVPN", || heard::evpn_of_frr(self.frr.daemons()), routes);
         await_equal("GoBGP, EVPN", || without_age(heard::evpn_of_gobgp(&self.gobgp)), routes);
         for (who, heard) in self.vpnv4() {
             await_equal(who, || without_label(heard()), &labelled);
@@ -93,7 +93,7 @@ impl Neighbours {
     /// Who has VPNv4 routes, and what they are.
     fn vpnv4(&self) -> [(&'static str, Box<dyn Fn() -> BTreeSet<VpnRoute> + '_>); 3] {
         [
-            ("FRR, VPNv4", Box::new(|| heard::vpnv4_of_frr(|words| self.frr.show(words)))),
+            ("FRR, VPNv4", Box::new(|| heard::vpnv4_of_frr(self.frr.daemons()))),
             ("GoBGP, VPNv4", Box::new(|| heard::vpnv4_of_gobgp(&self.gobgp))),
             ("BIRD, VPNv4", Box::new(|| heard::vpnv4_of_bird(&self.bird))),
         ]

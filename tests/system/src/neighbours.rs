@@ -18,6 +18,9 @@ const CONTROLLER: u8 = 254;
 /// Their names, and their last octets on both networks.
 const NODES: [(&str, u8); 3] = [("frr", 201), ("gobgp", 202), ("bird", 203)];
 
+/// Somebody is asked what he has.
+type Asked<'a> = Box<dyn Fn() -> BTreeSet<VpnRoute> + 'a>;
+
 /// The three of them, of the controller's own AS. BIRD has no EVPN.
 #[derive(Debug)]
 pub struct Neighbours {
@@ -91,7 +94,7 @@ impl Neighbours {
     }
 
     /// Who has VPNv4 routes, and what they are.
-    fn vpnv4(&self) -> [(&'static str, Box<dyn Fn() -> BTreeSet<VpnRoute> + '_>); 3] {
+    fn vpnv4(&self) -> [(&'static str, Asked<'_>); 3] {
         [
             ("FRR, VPNv4", Box::new(|| heard::vpnv4_of_frr(self.frr.daemons()))),
             ("GoBGP, VPNv4", Box::new(|| heard::vpnv4_of_gobgp(&self.gobgp))),

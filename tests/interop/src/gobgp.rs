@@ -169,9 +169,11 @@ fn neighbor(text: &mut String, setup: &Setup, peer: IpAddr) {
         add(&format!("  auth-password = \"{password}\"\n"));
     }
     add(&format!(" [neighbors.transport.config]\n  local-address = \"{address}\"\n"));
-    add(
-        " [neighbors.timers.config]\n  connect-retry = 1\n  hold-time = 9\n  keepalive-interval = 3\n  idle-hold-time-after-reset = 1\n",
-    );
+    add(&format!(
+        " [neighbors.timers.config]\n  connect-retry = 1\n  hold-time = {}\n  keepalive-interval = {}\n  idle-hold-time-after-reset = 1\n",
+        setup.hold_time_s,
+        setup.hold_time_s / 3
+    ));
     if setup.reflects {
         add(
             " [neighbors.route-reflector.config]\n  route-reflector-client = true\n  route-reflector-cluster-id = \"10.0.0.9\"\n",

@@ -51,7 +51,8 @@ impl Neighbours {
         let families = [Family::Evpn, Family::VpnIpv4];
         let setup = |at: usize, families: &[Family]| {
             let [own, controller] = [NODES[at].1, CONTROLLER].map(|number| address("mgmt", number).into());
-            Setup { asn: 64512, peer_asn: 64512, ..Setup::new(own, controller, families) }
+            // Nothing is told again because a busy machine has kept one of them from speaking.
+            Setup { asn: 64512, peer_asn: 64512, hold_time_s: 90, ..Setup::new(own, controller, families) }
         };
         let logs = bench.lab().state_directory();
         let frr = Frr::start(nodes[0].namespace(), logs, &setup(0, &families), &[]);

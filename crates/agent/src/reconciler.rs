@@ -247,7 +247,7 @@ impl<D: Driver> Reconciler<D> {
         let (drifts, last_drifts) = self.drift.told();
         let mut findings = Findings::of_plan(left, &self.intent, &self.retry);
         findings.add_defects(&self.defects);
-        let (mut not_done, not_done_cut) = findings.into_bounded();
+        let (mut not_done, cut) = findings.into_bounded();
         let is_exact = self.exact && !self.is_unreadable();
         if !is_exact && not_done.is_empty() {
             let reason = "some of the intent could not be read; all of it is asked for again".to_owned();
@@ -260,7 +260,7 @@ impl<D: Driver> Reconciler<D> {
             steps_done,
             steps_failed,
             not_done,
-            not_done_cut,
+            cut,
             observe_error: None,
             drifts,
             last_drifts,

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use weft_dataplane::{FragmentId, HostIntent, Key, Plan};
-use weft_protocol::{DecodeError, UnknownKind, Version, wire};
+use weft_protocol::{DecodeError, UnknownKind, Version, digest, wire};
 
 use crate::drift::Drift;
 use crate::retry::Retry;
 
 /// The most fragments that a report names.
 const FRAGMENTS_MAX: usize = 1000;
+/// The most of which it has digests besides: half of what a message may be.
+const DIGESTS_MAX: usize = 1 << 20;
 
 /// How a turn went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +27,8 @@ pub struct TurnReport {
     pub steps_failed: u64,
     /// The fragments of which something is not done, in their order; bounded.
     pub not_done: Vec<NotDone>,
-    /// How many fragments more there would have been.
-    pub not_done_cut: u64,
+    /// The fragments more that there would have been.
+    pub cut: Cut,
     /// Why the host could not be looked at.
     pub observe_error: Option<String>,
     /// How many objects have been found other than they were left, since the beginning.
@@ -35,6 +37,17 @@ pub struct TurnReport {
     pub last_drifts: Vec<Drift>,
     /// When the next turn is due by itself, on the clock that the turn was given.
     pub next_turn: Option<Duration>,
+}
+
+/// The fragments that a report does not name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// How many there are.
+    pub count: u64,
+    /// The digests of those that wait; bounded.
+    pub waiting: Vec<u64>,
+    /// The digests of all others; bounded.
+    pub failed: Vec<u64>,
 }
 
 /// A fragment of which something is not done.
@@ -143,10 +156,23 @@ impl Findings {
         });
     }
 
-    /// The entries, and how many are cut off.
-    pub(crate) fn into_bounded(self) -> (Vec<NotDone>, u64) {
-        let cut = self.by_fragment.len().saturating_sub(FRAGMENTS_MAX);
-        (self.by_fragment.into_values().take(FRAGMENTS_MAX).collect(), cut as u64)
+    /// The entries, and what is cut off.
+    pub(crate) fn into_bounded(self) -> (Vec<NotDone>, Cut) {
+        let count = self.by_fragment.len().saturating_sub(FRAGMENTS_MAX) as u64;
+        let mut entries = self.by_fragment.into_values();
+        let named = entries.by_ref().take(FRAGMENTS_MAX).collect();
+        let mut cut = Cut { count, ..Cut::default() };
+        for entry in entries.take(DIGESTS_MAX) {
+            let Some(FragmentId { service, subject }) = &entry.fragment else { continue };
+            let digest = digest(service, subject);
+            match entry.state {
+                NotDoneState::Waiting => cut.waiting.push(digest),
+                NotDoneState::Failed | NotDoneState::Conflict | NotDoneState::UnknownKind => {
+                    cut.failed.push(digest);
+                }
+            }
+        }
+        (named, cut)
     }
 }
 
@@ -158,10 +184,12 @@ impl From<&TurnReport> for wire::Status {
             steps_done: report.steps_done,
             steps_failed: report.steps_failed,
             not_done: report.not_done.iter().map(wire::NotDone::from).collect(),
-            not_done_cut: report.not_done_cut,
+            not_done_cut: report.cut.count,
             observe_error: report.observe_error.clone().unwrap_or_default(),
             drifts: report.drifts,
             last_drifts: report.last_drifts.iter().map(wire::Drift::from).collect(),
+            cut_waiting: report.cut.waiting.clone(),
+            cut_failed: report.cut.failed.clone(),
         }
     }
 }

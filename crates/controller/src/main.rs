@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use weft_controller::agents::{self, AgentServer, Links};
 use weft_controller::api::{self, Api};
 use weft_controller::bgp::{Bgp, BgpConfig};
-use weft_controller::checkpoint::{self, Checkpoint, Keeper};
+use weft_controller::checkpoint::{self, AnnouncedMarks, Checkpoint, Keeper};
 use weft_controller::config::{Config, LogFormat};
 use weft_controller::site::Site;
 use weft_protocol::tls::TlsIdentity;
@@ -59,9 +59,11 @@ async fn run(config: Config) -> anyhow::Result<()> {
         .context("the store cannot be opened")?;
     let lineage = lineage(&config.state_directory).context("--state-directory")?;
     let site = Site::new(store, lineage);
-    let facts = config.state_directory.join("facts");
-    if let Some(Checkpoint { turn, facts, .. }) = checkpoint::load(&facts, lineage) {
+    if let Some(Checkpoint { turn, facts, .. }) = checkpoint::load(&config.state_directory, lineage) {
         site.distribution.lock().recall(turn, facts);
+    }
+    if let Some(AnnouncedMarks { marks, .. }) = checkpoint::load_announced(&config.state_directory, lineage) {
+        site.distribution.lock().recall_announced(marks);
     }
     let (links, notices) = (Arc::new(Links::default()), site.notices.clone());
     let listener =
@@ -79,7 +81,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         // Either says that it is over.
         let _ = ended.wait_for(|ended| *ended).await;
     };
-    let keeper = Keeper::new(site.clone(), facts, lineage);
+    let keeper = Keeper::new(site.clone(), config.state_directory.clone(), lineage);
     let keeper = tokio::spawn(keeper.run(until(ended.clone())));
     let agents_end = until(ended.clone());
     let address = config.agents_listen;

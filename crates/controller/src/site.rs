@@ -12,7 +12,7 @@ use weft_store::{Proposal, Snapshot, StorageError, Store, TransactError, Unavail
 
 use crate::agents::Distribution;
 use crate::api::Notices;
-use crate::bgp::{Alarms, Speakers, Touched};
+use crate::bgp::{Alarms, Marks, Speakers, Touched};
 use crate::head::Head;
 use crate::metrics::Metrics;
 use crate::note::Note;
@@ -79,8 +79,10 @@ pub struct Site {
     pub notices: Arc<Notices>,
     /// Routes that are not, or were not, where they are said to be.
     pub alarms: Alarms,
-    /// Rings when facts have changed.
-    pub(crate) facts_changed: Notify,
+    /// What is announced, by marks.
+    pub(crate) announced: Marks,
+    /// Rings when facts, or what is announced, have changed.
+    pub(crate) to_be_kept: Notify,
     /// What is learned, on its way to the distribution.
     facts: mpsc::Sender<Vec<Fact>>,
     /// How many batches of them have not been handed out.
@@ -111,7 +113,8 @@ impl Site {
             speakers: Speakers::default(),
             notices: Arc::default(),
             alarms: Alarms::default(),
-            facts_changed: Notify::new(),
+            announced: Marks::default(),
+            to_be_kept: Notify::new(),
             facts,
             facts_on_their_way: AtomicUsize::new(0),
             facts_inbox: Mutex::new(Some(facts_inbox)),

@@ -163,8 +163,6 @@ impl<'a> Change<'a> {
 
     /// Step 2: what depends on something removed goes with it.
     fn follow_losses(&mut self, have: &'a State, want: &'a State) {
-        let takes_others_along =
-            |key: &Key| matches!(key, Key::Namespace(_) | Key::Vrf(_) | Key::Link(_) | Key::BridgePort(_));
         let early = self.early(want);
         let bared = self.bared(have, &early);
         // Nearly always there is none, and nothing else is to be looked at.
@@ -180,7 +178,7 @@ impl<'a> Change<'a> {
             .iter()
             .filter(|(_, made)| made.from.is_some_and(|from| loses_dependents(from, made.to)));
         gone.extend(moved.map(|(key, _)| (*key, true)));
-        gone.retain(|key, _| takes_others_along(key));
+        gone.retain(|key, _| key.may_be_required());
         let mut before = usize::MAX;
         // Links may depend on links, so one pass in key order may not be enough.
         while !gone.is_empty() && before != gone.len() {
@@ -193,7 +191,7 @@ impl<'a> Change<'a> {
                     continue;
                 }
                 self.lose(key, object, want, &early);
-                if takes_others_along(key) {
+                if key.may_be_required() {
                     gone.entry(key).or_insert(goes_early);
                 }
             }
@@ -281,12 +279,19 @@ impl<'a> Change<'a> {
         while before != held.len() {
             before = held.len();
             let mut waiting = Vec::new();
+            // Very many that come one after the other need the same.
+            let mut there = None;
             for (key, made) in &self.made {
+                let required = made.to.requires();
+                if there.as_ref() == Some(&required) {
+                    continue;
+                }
                 let missing = want.required_by(made.to).into_iter().find(|required| {
                     held.contains(required) || !(want.contains(required) || is_foreign_there(have, required))
                 });
-                if let Some(missing) = missing {
-                    waiting.push(Waiting { key: (*key).clone(), missing });
+                match missing {
+                    Some(missing) => waiting.push(Waiting { key: (*key).clone(), missing }),
+                    None => there = Some(required),
                 }
             }
             for entry in &waiting {
@@ -391,6 +396,9 @@ fn in_order<'a, T>(nodes: &BTreeMap<&'a Key, T>, requires: impl Fn(&T) -> Vec<Ke
             }
         }
         order.push(key);
+    }
+    if !nodes.keys().any(|key| key.may_be_required()) {
+        return nodes.keys().copied().collect();
     }
     let (mut order, mut done) = (Vec::with_capacity(nodes.len()), HashSet::new());
     for key in nodes.keys() {

@@ -1,6 +1,7 @@
 //! A host's intent: the fragments it follows, and their union.
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -147,19 +148,16 @@ impl Dispute {
 impl HostIntent {
     /// Adds a fragment, in place of what it was before.
     pub fn upsert(&mut self, fragment: Fragment) {
-        let keys: Box<[Key]> = fragment.objects.iter().map(Object::key).collect();
-        let gone: Vec<Key> = match self.fragments.get(&fragment.id) {
-            Some(before) => {
-                let now: BTreeSet<&Key> = keys.iter().collect();
-                before.iter().filter(|key| !now.contains(key)).cloned().collect()
-            }
-            None => Vec::new(),
-        };
-        self.withdraw(&fragment.id, &gone);
-        for (key, object) in keys.iter().zip(fragment.objects) {
-            self.ask(&fragment.id, key, object);
+        let Fragment { id, objects } = fragment;
+        let keys: Box<[Key]> = objects.iter().map(Object::key).collect();
+        if let Some(before) = self.fragments.insert(id.clone(), keys.clone()) {
+            let now: BTreeSet<&Key> = keys.iter().collect();
+            let gone: Vec<Key> = before.into_iter().filter(|key| !now.contains(key)).collect();
+            self.withdraw(&id, &gone);
         }
-        self.fragments.insert(fragment.id, keys);
+        for (key, object) in keys.into_iter().zip(objects) {
+            self.ask(&id, key, object);
+        }
     }
 
     /// Takes a fragment away; answers whether it was there.
@@ -203,26 +201,29 @@ impl HostIntent {
     }
 
     /// A fragment asks for this under its key, whatever it asked for before.
-    fn ask(&mut self, id: &FragmentId, key: &Key, object: Object) {
-        let Some(askers) = self.asked.get_mut(key) else {
-            self.asked.insert(key.clone(), Askers::One(id.clone()));
-            self.want.insert(object);
-            return;
+    fn ask(&mut self, id: &FragmentId, key: Key, object: Object) {
+        let askers = match self.asked.entry(key.clone()) {
+            Entry::Vacant(nobody) => {
+                nobody.insert(Askers::One(id.clone()));
+                self.want.insert(object);
+                return;
+            }
+            Entry::Occupied(askers) => askers.into_mut(),
         };
         askers.insert(id);
-        if let Some(dispute) = self.disputes.get_mut(key) {
+        if let Some(dispute) = self.disputes.get_mut(&key) {
             dispute.insert(id, object);
-            self.settle(key);
+            self.settle(&key);
             return;
         }
-        match self.want.get(key) {
+        match self.want.get(&key) {
             Some(wanted) if *wanted == object => {}
             Some(wanted) if matches!(askers, Askers::Many(_)) => {
                 let by = askers.iter().cloned().collect();
                 let mut dispute = Dispute { objects: vec![(wanted.clone(), by)] };
                 dispute.insert(id, object);
                 self.disputes.insert(key.clone(), dispute);
-                self.settle(key);
+                self.settle(&key);
             }
             Some(_) | None => drop(self.want.insert(object)),
         }

@@ -133,6 +133,14 @@ pub enum Key {
     Label(MplsLabel),
 }
 
+impl Key {
+    /// Whether an object with this key may be one that others need ([`Object::requires`]).
+    #[must_use]
+    pub const fn may_be_required(&self) -> bool {
+        matches!(self, Self::Namespace(_) | Self::Vrf(_) | Self::Link(_) | Self::BridgePort(_))
+    }
+}
+
 /// An object of a host's data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use crate::{Key, Object};
 
-/// How many of its last changes a state remembers.
-const REMEMBERED_MAX: usize = 4096;
+/// How many of its last changes even a small state remembers.
+const REMEMBERED_MIN: usize = 4096;
+/// Of a large one, one for so many objects: to look at all of them instead is then no more than so many times as much.
+const OBJECTS_TO_REMEMBERED: usize = 4;
 
 /// A set of objects, at most one to a key, in the order of their keys.
 #[derive(Clone, Default)]
@@ -36,8 +38,10 @@ impl Clone for Changes {
 }
 
 impl Changes {
-    fn note(&mut self, key: &Key) {
-        if self.last.len() == REMEMBERED_MAX {
+    /// Notes a change of a state of so many objects.
+    fn note(&mut self, key: &Key, objects: usize) {
+        let remembered = REMEMBERED_MIN.max(objects / OBJECTS_TO_REMEMBERED);
+        while self.last.len() >= remembered {
             self.last.pop_front();
         }
         self.last.push_back(key.clone());
@@ -84,25 +88,31 @@ impl State {
     /// Adds an object; answers the one that had its key.
     pub fn insert(&mut self, object: Object) -> Option<Object> {
         let key = object.key();
-        let before = self.remove(&key);
-        if let Some(other_end) = object.other_end() {
-            self.other_ends.insert(other_end, key.clone());
+        self.changes.note(&key, self.objects.len());
+        let other_end = object.other_end().map(|other_end| (other_end, key.clone()));
+        let before = self.objects.insert(key.clone(), object);
+        if let Some(before) = &before {
+            self.forget_other_end(&key, before);
         }
-        self.changes.note(&key);
-        self.objects.insert(key, object);
+        self.other_ends.extend(other_end);
         before
     }
 
     /// Takes the object with this key away; answers it.
     pub fn remove(&mut self, key: &Key) -> Option<Object> {
         let object = self.objects.remove(key)?;
-        self.changes.note(key);
+        self.changes.note(key, self.objects.len());
+        self.forget_other_end(key, &object);
+        Some(object)
+    }
+
+    /// An object is no longer there under its key.
+    fn forget_other_end(&mut self, key: &Key, object: &Object) {
         if let Some(other_end) = object.other_end()
             && self.other_ends.get(&other_end) == Some(key)
         {
             self.other_ends.remove(&other_end);
         }
-        Some(object)
     }
 
     /// The object with this key.

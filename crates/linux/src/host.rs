@@ -165,6 +165,7 @@ impl LinuxHost {
             }
             self.drain();
             self.look_at_proxies();
+            self.look_at_ways();
             let stale = |(_, place): &(&Namespace, &Place)| place.stale;
             let stale: Vec<Namespace> =
                 self.places.iter().filter(stale).map(|(name, _)| name.clone()).collect();
@@ -229,6 +230,15 @@ impl LinuxHost {
                 }
             }
         }
+    }
+
+    /// Asks which links lead to the routers of labelled paths, where the host's own routing may have changed.
+    fn look_at_ways(&mut self) {
+        let Some(place) = self.places.get_mut(&Namespace::Host) else { return };
+        let routers = self.mirror.take_doubtful_ways().into_iter();
+        // Where nothing leads, paths stay as they are.
+        let answers = routers.map(|via| (via, place.sockets.way_to(via).ok().flatten())).collect();
+        self.mirror.set_ways(answers);
     }
 
     /// Looks at a place in full.

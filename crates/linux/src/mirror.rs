@@ -212,6 +212,23 @@ impl Mirror {
         table.map(|table| std::mem::take(&mut table.doubtful).into_iter().collect()).unwrap_or_default()
     }
 
+    /// The routers of labelled paths to which other links may lead by now; they are in doubt no longer.
+    pub(crate) fn take_doubtful_ways(&mut self) -> BTreeSet<IpAddr> {
+        let table = self.tables.get_mut(&Namespace::Host);
+        table.map(|table| table.ways.take_doubtful()).unwrap_or_default()
+    }
+
+    /// The links that lead to routers of labelled paths now, where one does.
+    pub(crate) fn set_ways(&mut self, answers: Vec<(IpAddr, Option<u32>)>) {
+        let Some(table) = self.tables.get_mut(&Namespace::Host) else { return };
+        let changed = answers.into_iter().filter(|(via, link)| table.ways.settle(*via, *link));
+        let changed: BTreeSet<IpAddr> = changed.map(|(via, _)| via).collect();
+        if !changed.is_empty() {
+            let keys = table.routes.labelled(&changed);
+            self.refresh_routes(&Namespace::Host, &keys);
+        }
+    }
+
     /// Puts what a link answers for in place of what was known of that.
     pub(crate) fn set_proxies(&mut self, namespace: &Namespace, link: u32, facts: Vec<Fact>) {
         let lost = self.tables.get_mut(namespace).map(|table| table.lose_proxies(link));
@@ -249,6 +266,11 @@ impl Mirror {
     /// The routes and next hops of a network namespace.
     pub(crate) fn routes(&self, namespace: &Namespace) -> Option<&Routes> {
         self.tables.get(namespace).map(|table| &table.routes)
+    }
+
+    /// The next hops of ours in a network namespace that nothing leads to: groups first, then their members.
+    pub(crate) fn orphans(&mut self, namespace: &Namespace) -> Vec<u32> {
+        self.tables.get_mut(namespace).map(|table| table.routes.orphans()).unwrap_or_default()
     }
 
     /// The link of this name.

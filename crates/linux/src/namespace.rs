@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,8 +13,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::NSFS_MAGIC;
 
-use crate::encode;
 use crate::netlink::{EventSocket, RouteSocket};
+use crate::{encode, parse};
 
 /// Where named namespaces are, as `ip netns` has it.
 const FOLDER: &str = "/run/netns";
@@ -45,6 +46,13 @@ impl Sockets {
         let metadata = file.metadata()?;
         let identity = (metadata.dev(), metadata.ino());
         Ok(Self { namespace: file.into(), identity, route, events })
+    }
+
+    /// The link by which an address is reached from here.
+    pub(crate) fn way_to(&mut self, address: IpAddr) -> io::Result<Option<u32>> {
+        let mut found = None;
+        self.route.ask(encode::ask_way(address), |message| found = parse::way_out(message))?;
+        Ok(found)
     }
 }
 

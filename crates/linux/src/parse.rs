@@ -72,6 +72,8 @@ pub(crate) enum Fact {
         destination: IpNet,
         priority: u32,
     },
+    /// A route that is not ours is gone.
+    StrangersRouteGone(IpNet),
     /// What is for an address is delivered to a link of this host by a table because we have it so, or no longer.
     Delivery {
         table: u32,

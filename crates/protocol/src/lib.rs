@@ -9,6 +9,7 @@
 //! ```
 
 pub mod certificates;
+mod digest;
 mod error;
 mod facts;
 mod objects;
@@ -18,6 +19,7 @@ mod update;
 #[cfg(test)]
 mod tests;
 
+pub use digest::digest;
 pub use error::DecodeError;
 pub use objects::{KINDS, UnknownKind, decode_fragment, decode_part, encode_objects, encode_part};
 pub use update::{Basis, Version, updates};

@@ -7,7 +7,7 @@ use crate::compile::{FragmentKey, SERVICES};
 use crate::{Model, network, vrf};
 
 /// A route to be announced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Announcement {
     /// To a prefix, of a VRF.
     Routed(vrf::Announcement),

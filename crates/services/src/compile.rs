@@ -24,7 +24,7 @@ use crate::{Fact, Id, Model, RowKey, RowKind, Write};
 
 /// The form of what is compiled, for those who keep it: raised whenever the same model is compiled to something else. An agent
 /// that resumes would otherwise go on with what it has.
-pub const FORM: u64 = 10;
+pub const FORM: u64 = 11;
 
 /// Every service that puts something on hosts. A new one is a line here.
 pub(crate) const SERVICES: &[&dyn Service] = &[&Vnics, &LayerTwo, &Vrfs];
@@ -221,7 +221,7 @@ impl FragmentKey {
     pub fn asked_by(&self) -> RowKey {
         match &self.subject {
             Subject::Row(row @ RowKey::Resource(..)) => row.clone(),
-            Subject::Row(RowKey::Host(_) | RowKey::Departure(..) | RowKey::FreedHostNumber(_))
+            Subject::Row(RowKey::Host(_) | RowKey::Departure(..))
             | Subject::Prefix(_)
             | Subject::Mac(_)
             | Subject::Endpoint(_) => self.service.row_key(),

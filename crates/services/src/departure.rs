@@ -95,7 +95,7 @@ pub fn confirm_departures(model: &Model, confirmed: &[Departure]) -> Vec<Write> 
 /// these departures from all before.
 #[must_use]
 pub fn departures_after_restore(lost: &Model, restored: &Model, occasion: u64) -> Vec<Write> {
-    let hosts = hosts_after_restore(lost, restored).into_iter();
+    let hosts = hosts_after_restore(lost, restored);
     let noted = lost.departures().map(|gone| (gone.what.clone(), gone.host.clone(), gone.of));
     // What waited for such a departure has not been on the host.
     let present = present(lost).filter(|(what, host, _)| lost.departure(what, host).is_none());

@@ -1,6 +1,5 @@
 //! Hosts: what the model knows of them, as facts.
 
-use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -18,24 +17,12 @@ use crate::{Change, Model, Refusal, Row, RowKey, RowKind, Timestamp, Write};
 pub struct Host {
     /// Its name: what its certificate says and `binding:host_id` means.
     pub name: HostName,
-    /// Which of all hosts it is: what is to differ from host to host is made of it. 0: it has none.
-    #[serde(default)]
-    pub number: u16,
     /// What it last said of itself.
     pub fact: HostFact,
     /// When it said so for the first time.
     pub created_at: Timestamp,
     /// When what it says last changed.
     pub updated_at: Timestamp,
-}
-
-/// A number that was a host's which is gone. It goes to another host last: after all numbers that no host has had, and after those that have been free for longer.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct FreedHostNumber {
-    /// The number.
-    pub number: u16,
-    /// Since when no host has it.
-    pub freed_at: Timestamp,
 }
 
 /// The collection of hosts.
@@ -137,12 +124,7 @@ impl Resource for Hosts {
         for departure in departures.cloned().collect::<Vec<_>>() {
             change.delete(RowKey::Departure(departure.what, departure.host));
         }
-        let number = change.model().hosts.get(&name).map_or(0, |host| host.number);
         change.delete(RowKey::Host(name));
-        if number != 0 {
-            let freed_at = change.now();
-            change.put(Row::FreedHostNumber(FreedHostNumber { number, freed_at }));
-        }
         Ok(())
     }
 
@@ -163,62 +145,24 @@ pub fn describe_host(
     now: Timestamp,
 ) -> Result<Vec<Write>, Refusal> {
     let known = model.hosts.get(name);
-    if known.is_some_and(|known| known.fact == *fact && known.number != 0) {
+    if known.is_some_and(|known| known.fact == *fact) {
         return Ok(Vec::new());
     }
     check_endpoint(model, name, fact)?;
     let created_at = known.map_or(now, |known| known.created_at);
-    let number = known.map(|known| known.number).filter(|number| *number != 0);
-    let number = number.or_else(|| free_number(model)).unwrap_or(0);
-    let host = Host { name: name.clone(), number, fact: fact.clone(), created_at, updated_at: now };
-    let described = numbered(model, host);
+    let host = Host { name: name.clone(), fact: fact.clone(), created_at, updated_at: now };
+    let described = Write::Put(Row::Host(Arc::new(host)));
     let mut after = model.clone();
-    described.iter().for_each(|write| after.apply(write));
+    after.apply(&described);
     let bindings = after.ports_on(name).flat_map(|port| after.service_ports_on(port));
-    Ok(described.into_iter().chain(mended(&after, bindings, now)).collect())
+    Ok(std::iter::once(described).chain(mended(&after, bindings, now)).collect())
 }
 
-/// The lowest number that no host has or has had; without one, that which has been free for longest.
-fn free_number(model: &Model) -> Option<u16> {
-    let taken: BTreeSet<u16> = model.hosts.values().map(|host| host.number).collect();
-    let is_new = |number: &u16| !taken.contains(number) && !model.freed_host_numbers.contains_key(number);
-    let oldest = || {
-        let free = model.freed_host_numbers.values().filter(|freed| !taken.contains(&freed.number));
-        free.min_by_key(|freed| (freed.freed_at, freed.number)).map(|freed| freed.number)
-    };
-    (1..=u16::MAX).find(is_new).or_else(oldest)
-}
-
-/// The writes by which a restored model knows the hosts of the one that it replaces, and which numbers others have had: what is known
-/// of hosts is a fact, and no snapshot's to take back. Where both have given one number, the restored one's host keeps it.
-pub(crate) fn hosts_after_restore(lost: &Model, restored: &Model) -> Vec<Write> {
-    let taken: BTreeSet<u16> = restored.hosts.values().map(|host| host.number).collect();
-    let (known, others): (Vec<&Host>, Vec<&Host>) =
-        lost.hosts.values().map(|host| &**host).partition(|host| restored.hosts.contains_key(&host.name));
-    let (others, clashing): (Vec<&Host>, Vec<&Host>) =
-        others.into_iter().partition(|host| !taken.contains(&host.number));
-    let freed = known.iter().map(|host| FreedHostNumber { number: host.number, freed_at: host.updated_at });
-    let freed = lost.freed_host_numbers.values().cloned().chain(freed);
-    let is_known = |freed: &FreedHostNumber| restored.freed_host_numbers.get(&freed.number) == Some(freed);
-    let freed = freed.filter(|freed| freed.number != 0 && !taken.contains(&freed.number) && !is_known(freed));
-    let mut writes: Vec<Write> = freed.map(|freed| Write::Put(Row::FreedHostNumber(freed))).collect();
-    writes.extend(others.into_iter().map(|host| Write::Put(Row::Host(Arc::new(host.clone())))));
-    let mut after = restored.clone();
-    writes.iter().for_each(|write| after.apply(write));
-    for host in clashing {
-        let numbered = numbered(&after, Host { number: free_number(&after).unwrap_or(0), ..host.clone() });
-        numbered.iter().for_each(|write| after.apply(write));
-        writes.extend(numbered);
-    }
-    writes
-}
-
-/// The writes by which a host is there with a number that is free no more.
-fn numbered(model: &Model, host: Host) -> Vec<Write> {
-    let number = host.number;
-    let freed = model.freed_host_numbers.contains_key(&number);
-    let taken = freed.then_some(Write::Delete(RowKey::FreedHostNumber(number)));
-    std::iter::once(Write::Put(Row::Host(Arc::new(host)))).chain(taken).collect()
+/// The writes by which a restored model knows the hosts of the one that it replaces: what is known of hosts is a fact, and no
+/// snapshot's to take back.
+pub(crate) fn hosts_after_restore(lost: &Model, restored: &Model) -> impl Iterator<Item = Write> {
+    let others = lost.hosts.values().filter(|host| !restored.hosts.contains_key(&host.name));
+    others.map(|host| Write::Put(Row::Host(host.clone())))
 }
 
 fn check_endpoint(model: &Model, name: &HostName, fact: &HostFact) -> Result<(), Refusal> {

@@ -50,7 +50,7 @@ pub use declare::{Action, Declaration, DeclareError, Declared, Difference, decla
 pub use departure::{Departure, confirm_departures, departures_after_restore};
 pub use exclusive::Exclusive;
 pub use facts::{About, Fact, Facts, LearnedEncapsulation, LearnedMac, LearnedRoute, Onward};
-pub use host::{FreedHostNumber, Host, describe_host};
+pub use host::{Host, describe_host};
 pub use id::Id;
 pub use model::Model;
 pub use query::{Condition, Page, Query, SortKey};

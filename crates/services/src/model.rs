@@ -58,7 +58,6 @@ macro_rules! define_reindex {
                     (Some(Row::Departure(row)), _) | (None, Some(Row::Departure(row))) => {
                         self.index_free(&row.what);
                     }
-                    (Some(Row::FreedHostNumber(_)), _) | (None, Some(Row::FreedHostNumber(_))) => {}
                     (Some(Row::Host(_)) | None, _) => self.index_host([before, after]),
                 }
             }

@@ -10,7 +10,7 @@ use crate::bgp::{BgpPeer, BgpSpeaker};
 use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
-use crate::host::{FreedHostNumber, Host};
+use crate::host::Host;
 use crate::network::{MacVrf, Network, Subnet};
 use crate::router::{Router, RouterInterface};
 use crate::stored::Stored;
@@ -51,15 +51,13 @@ macro_rules! define_rows {
             Host,
             /// A departure: a fact.
             Departure,
-            /// A number that was a host's: a fact.
-            FreedHostNumber,
             $(#[doc = concat!("A resource: ", $name, ".")] $kind,)*
         }
 
         impl RowKind {
             /// Every kind, those that others refer to first.
             pub const ALL: &'static [Self] =
-                &[Self::Host, Self::Departure, Self::FreedHostNumber, $(Self::$kind,)*];
+                &[Self::Host, Self::Departure, $(Self::$kind,)*];
 
             /// The name in stored keys.
             #[must_use]
@@ -67,7 +65,6 @@ macro_rules! define_rows {
                 match self {
                     Self::Host => "host",
                     Self::Departure => "departure",
-                    Self::FreedHostNumber => "freed_host_number",
                     $(Self::$kind => $name,)*
                 }
             }
@@ -80,8 +77,6 @@ macro_rules! define_rows {
             Host(Arc<Host>),
             /// A departure.
             Departure(Departure),
-            /// A number that was a host's.
-            FreedHostNumber(FreedHostNumber),
             $(#[doc = concat!("A resource: ", $name, ".")] $kind(Arc<$kind>),)*
         }
 
@@ -92,7 +87,6 @@ macro_rules! define_rows {
                 match self {
                     Self::Host(row) => RowKey::Host(row.name.clone()),
                     Self::Departure(row) => RowKey::Departure(row.what.clone(), row.host.clone()),
-                    Self::FreedHostNumber(row) => RowKey::FreedHostNumber(row.number),
                     $(Self::$kind(row) => RowKey::Resource(RowKind::$kind, row.standard.id),)*
                 }
             }
@@ -100,7 +94,7 @@ macro_rules! define_rows {
             /// What a resource says of itself; facts say nothing.
             pub(crate) fn stored(&self) -> Option<&dyn Stored> {
                 match self {
-                    Self::Host(_) | Self::Departure(_) | Self::FreedHostNumber(_) => None,
+                    Self::Host(_) | Self::Departure(_) => None,
                     $(Self::$kind(row) => Some(&**row),)*
                 }
             }
@@ -108,7 +102,7 @@ macro_rules! define_rows {
             /// The same of one's own, to be changed.
             pub(crate) fn stored_mut(&mut self) -> Option<&mut dyn Stored> {
                 match self {
-                    Self::Host(_) | Self::Departure(_) | Self::FreedHostNumber(_) => None,
+                    Self::Host(_) | Self::Departure(_) => None,
                     $(Self::$kind(row) => Some(Arc::<$kind>::make_mut(row)),)*
                 }
             }
@@ -119,7 +113,6 @@ macro_rules! define_rows {
                 let bytes = match self {
                     Self::Host(row) => serde_json::to_vec(row),
                     Self::Departure(row) => serde_json::to_vec(row),
-                    Self::FreedHostNumber(row) => serde_json::to_vec(row),
                     $(Self::$kind(row) => serde_json::to_vec(row),)*
                 };
                 bytes.expect("rows have text keys only and no value that JSON lacks")
@@ -133,7 +126,6 @@ macro_rules! define_rows {
                 let row = match kind {
                     RowKind::Host => serde_json::from_slice(bytes).map(Self::Host),
                     RowKind::Departure => serde_json::from_slice(bytes).map(Self::Departure),
-                    RowKind::FreedHostNumber => serde_json::from_slice(bytes).map(Self::FreedHostNumber),
                     $(RowKind::$kind => serde_json::from_slice(bytes).map(Self::$kind),)*
                 };
                 row.map_err(|error| RowError(format!("not a row of kind {}: {error}", kind.as_str())))
@@ -147,7 +139,7 @@ impl RowKind {
     /// Whether rows of this kind are facts: durable, but never rolled back.
     #[must_use]
     pub const fn is_fact(self) -> bool {
-        matches!(self, Self::Host | Self::Departure | Self::FreedHostNumber)
+        matches!(self, Self::Host | Self::Departure)
     }
 
     /// The kind as a message names it: `instance port`.
@@ -169,8 +161,6 @@ pub enum RowKey {
     Host(HostName),
     /// The row of a departure: of what, and from which host.
     Departure(Exclusive, HostName),
-    /// The row of a number that was a host's.
-    FreedHostNumber(u16),
 }
 
 impl RowKey {
@@ -181,7 +171,6 @@ impl RowKey {
             Self::Resource(kind, _) => *kind,
             Self::Host(_) => RowKind::Host,
             Self::Departure(..) => RowKind::Departure,
-            Self::FreedHostNumber(_) => RowKind::FreedHostNumber,
         }
     }
 
@@ -193,7 +182,6 @@ impl RowKey {
             Self::Resource(_, id) => format!("{kind}/{id}"),
             Self::Host(name) => format!("{kind}/{name}"),
             Self::Departure(what, host) => format!("{kind}/{}/{host}", what.to_text()),
-            Self::FreedHostNumber(number) => format!("{kind}/{number}"),
         }
     }
 
@@ -220,7 +208,6 @@ impl RowKey {
                 let (what, host) = id.rsplit_once('/')?;
                 Some(Self::Departure(Exclusive::from_text(what)?, host.parse().ok()?))
             }
-            RowKind::FreedHostNumber => Some(Self::FreedHostNumber(id.parse().ok()?)),
             kind => Some(Self::Resource(kind, id.parse().ok()?)),
         }
     }

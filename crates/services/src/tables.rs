@@ -10,7 +10,7 @@ use crate::bgp::{BgpPeer, BgpSpeaker};
 use crate::bgpvpn::{Bgpvpn, BgpvpnNetworkAssociation, BgpvpnPortAssociation, BgpvpnRouterAssociation};
 use crate::core::{InstancePort, Interface, ServicePort};
 use crate::departure::Departure;
-use crate::host::{FreedHostNumber, Host};
+use crate::host::Host;
 use crate::network::{MacVrf, Network, Subnet};
 use crate::router::{Router, RouterInterface};
 use crate::row::each_kind;
@@ -24,7 +24,6 @@ macro_rules! define_tables {
         pub struct Tables {
             pub(crate) hosts: OrdMap<HostName, Arc<Host>>,
             pub(crate) departures: OrdMap<(Exclusive, HostName), Departure>,
-            pub(crate) freed_host_numbers: OrdMap<u16, FreedHostNumber>,
             $(pub(crate) $table: OrdMap<Id, Arc<$kind>>,)*
         }
 
@@ -35,11 +34,8 @@ macro_rules! define_tables {
                 match key {
                     RowKey::Host(name) => self.hosts.get(name).cloned().map(Row::Host),
                     RowKey::Departure(what, host) => self.departure(what, host).cloned().map(Row::Departure),
-                    RowKey::FreedHostNumber(number) => {
-                        self.freed_host_numbers.get(number).cloned().map(Row::FreedHostNumber)
-                    }
                     $(RowKey::Resource(RowKind::$kind, id) => self.$table.get(id).cloned().map(Row::$kind),)*
-                    RowKey::Resource(RowKind::Host | RowKind::Departure | RowKind::FreedHostNumber, _) => None,
+                    RowKey::Resource(RowKind::Host | RowKind::Departure, _) => None,
                 }
             }
 
@@ -47,7 +43,6 @@ macro_rules! define_tables {
             pub fn rows(&self) -> impl Iterator<Item = Row> {
                 let hosts = self.hosts.values().cloned().map(Row::Host);
                 let rows = hosts.chain(self.departures.values().cloned().map(Row::Departure));
-                let rows = rows.chain(self.freed_host_numbers.values().cloned().map(Row::FreedHostNumber));
                 $(let rows = rows.chain(self.$table.values().cloned().map(Row::$kind));)*
                 rows
             }
@@ -60,7 +55,7 @@ macro_rules! define_tables {
             ) -> Box<dyn DoubleEndedIterator<Item = Id> + '_> {
                 let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
                 match kind {
-                    RowKind::Host | RowKind::Departure | RowKind::FreedHostNumber => Box::new(std::iter::empty()),
+                    RowKind::Host | RowKind::Departure => Box::new(std::iter::empty()),
                     $(RowKind::$kind => Box::new(self.$table.range(range).map(|(id, _)| *id)),)*
                 }
             }
@@ -79,9 +74,6 @@ macro_rules! define_tables {
                         let key = (row.what.clone(), row.host.clone());
                         self.departures.insert(key, row.clone()).map(Row::Departure)
                     }
-                    Row::FreedHostNumber(row) => {
-                        self.freed_host_numbers.insert(row.number, row.clone()).map(Row::FreedHostNumber)
-                    }
                     $(Row::$kind(row) => {
                         self.$table.insert(row.standard.id, row.clone()).map(Row::$kind)
                     })*
@@ -95,11 +87,8 @@ macro_rules! define_tables {
                     RowKey::Departure(what, host) => {
                         self.departures.remove(&(what.clone(), host.clone())).map(Row::Departure)
                     }
-                    RowKey::FreedHostNumber(number) => {
-                        self.freed_host_numbers.remove(number).map(Row::FreedHostNumber)
-                    }
                     $(RowKey::Resource(RowKind::$kind, id) => self.$table.remove(id).map(Row::$kind),)*
-                    RowKey::Resource(RowKind::Host | RowKind::Departure | RowKind::FreedHostNumber, _) => None,
+                    RowKey::Resource(RowKind::Host | RowKind::Departure, _) => None,
                 }
             }
         }

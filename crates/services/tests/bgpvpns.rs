@@ -342,6 +342,15 @@ fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
         (json!([{"type": "prefix", "prefix": "10.0.0.0/8"}, {"type": "bgpvpn"}]), "routes[1].bgpvpn_id"),
         (json!([{"type": "other"}]), "routes[0].type"),
         (json!([{"type": "prefix", "prefix": "10.0.0.0/8", "local_pref": -1}]), "routes[0].local_pref"),
+        (json!([{"type": "prefix", "prefix": "10.0.0.0/8", "multipath": "some"}]), "routes[0].multipath"),
+        (
+            json!([
+                {"type": "prefix", "prefix": "10.0.0.0/8", "multipath": "ecmp"},
+                {"type": "prefix", "prefix": "10.0.0.0/8"},
+                {"type": "prefix", "prefix": "10.0.0.0/8", "multipath": "failover"},
+            ]),
+            "routes[2].multipath",
+        ),
     ] {
         let refusal = bench.associate("port", json!({"port_id": port, "routes": routes})).unwrap_err();
         assert!(refusal.reason == Reason::Invalid && refusal.message.contains(says), "{refusal}");
@@ -359,6 +368,11 @@ fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
         act("add_static_routes", json!({"destination": "2001:db8::/64", "nexthop": "10.1.1.9"})).unwrap_err();
     assert!(mixed.message.contains("nexthop"), "{mixed}");
     act("remove_static_routes", json!({"destination": "198.51.100.0/24", "nexthop": "10.1.1.8"})).unwrap();
+    let preferred = json!({"destination": "198.51.100.0/24", "nexthop": "10.1.1.9", "local_pref": 7, "multipath": "ecmp"});
+    act("add_static_routes", preferred.clone()).unwrap();
+    let other = json!({"destination": "198.51.100.0/24", "nexthop": "10.1.1.7", "multipath": "failover"});
+    let contradicts = act("add_static_routes", other).unwrap_err();
+    assert!(contradicts.message.contains("static_routes[1].multipath"), "{contradicts}");
     assert_eq!(bench.site.get("bgpvpns", &vpn).unwrap()["static_routes"], json!([preferred]));
 }
 

@@ -84,13 +84,13 @@ fn a_router_that_is_said_to_be_in_two_places_is_in_the_lowest_for_every_destinat
     assert_eq!(outside(&site), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.2"])));
     // The other place comes with another destination, and is preferred: what led to the first touches both.
     let touched = learn(&mut site, "203.0.113.2/32", std::slice::from_ref(&a));
-    assert_eq!(touched.len(), 2);
+    assert_eq!(touched.len(), 3, "two destinations, and the router");
     assert_eq!(outside(&site), (texts(&["203.0.113.2/32"]), texts(&["198.51.100.1"])));
     // One more there touches no other.
-    assert_eq!(learn(&mut site, "203.0.113.3/32", &[b, a]).len(), 1);
+    assert_eq!(learn(&mut site, "203.0.113.3/32", &[b, a]).len(), 2);
     assert_eq!(outside(&site).0, texts(&["203.0.113.2/32", "203.0.113.3/32"]));
     learn(&mut site, "203.0.113.3/32", &[]);
-    assert_eq!(learn(&mut site, "203.0.113.2/32", &[]).len(), 2);
+    assert_eq!(learn(&mut site, "203.0.113.2/32", &[]).len(), 3);
     assert_eq!(outside(&site), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.2"])));
 }
 
@@ -108,8 +108,8 @@ fn nobody_takes_the_place_of_a_host_of_ours_and_when_that_is_gone_it_is_others()
     site.delete("hosts", "host2").unwrap();
     assert_eq!(outside(&site).0, texts(&["203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"]));
     let touched = compile::touched(&before, &site.model, &site.writes);
-    let prefixes = touched.iter().filter(|key| key.service.kind == RowKind::Vrf);
-    assert_eq!(prefixes.count(), 2, "{touched:?}");
+    let of_vrf = touched.iter().filter(|key| key.service.kind == RowKind::Vrf);
+    assert_eq!(of_vrf.count(), 4, "two destinations, and the routers that they lead to: {touched:?}");
 }
 
 #[test]

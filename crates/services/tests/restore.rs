@@ -10,7 +10,9 @@ use common::random::Numbers;
 use common::{Site, id};
 use proptest::prelude::*;
 use serde_json::json;
-use weft_services::{Model, Reason, Refusal, Row, RowKey, RowKind, Write, check_restored};
+use weft_services::{
+    Model, Reason, Refusal, Row, RowKey, RowKind, Write, check_restored, departures_after_restore,
+};
 
 /// The writes that lead the rows of a scope back to what they were.
 fn back(now: &Model, then: &Model, in_scope: impl Fn(&Row) -> bool) -> Vec<Write> {
@@ -265,4 +267,14 @@ fn no_change_leaves_a_row_that_refers_to_one_that_is_not_there() {
     let mut change = site.change();
     change.put(Row::Subnet(stray.into()));
     assert!(change.finish().unwrap_err().message.contains("is not there"));
+}
+
+#[test]
+fn hosts_that_came_after_a_snapshot_was_taken_are_known_after_its_restore() {
+    let lost = Site::with_hosts(3, &[]).model;
+    let restored = Site::with_hosts(2, &[]).model;
+    let kept = departures_after_restore(&lost, &restored, 1);
+    let hosts: Vec<String> = kept.iter().map(|write| write.key().to_text()).collect();
+    assert_eq!(hosts, ["host/host3"]);
+    assert_eq!(departures_after_restore(&restored, &restored, 1), []);
 }

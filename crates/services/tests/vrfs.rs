@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
 use weft_net::{Capability, HostName, Mac, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
-use weft_services::vrf::{Announcement, announcements};
+use weft_services::vrf::{Announcement, announcements, routers_of};
 use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
 
 const MAIN_TABLE: u32 = 254;
@@ -96,8 +96,18 @@ impl Bench {
 
     /// The hosts to which a VRF sends what is for a prefix, from a host that has nothing to do with it.
     fn hosts(&self, vrf: Id, prefix: &str) -> Vec<String> {
-        let entries = self.objects(vrf, prefix, 4).into_iter().filter_map(|object| match object {
-            Object::VxlanFdb(entry) => Some(entry.destination.to_string()),
+        let by = self.paths(vrf, prefix, 4, MAIN_TABLE);
+        let mut objects = self.objects(vrf, prefix, 4);
+        for router in routers_of(&self.site.model, vrf, prefix.parse().unwrap()) {
+            let compiled = compile::compile(&self.site.model, &router);
+            objects.extend(
+                compiled.into_iter().flat_map(|compiled| compiled.objects_on(&host_name(4)).to_vec()),
+            );
+        }
+        let entries = objects.into_iter().filter_map(|object| match object {
+            Object::VxlanFdb(entry) if by.contains(&entry.mac.link_local().to_string()) => {
+                Some(entry.destination.to_string())
+            }
             _ => None,
         });
         entries.collect()
@@ -202,8 +212,11 @@ fn what_a_vpn_has_learned_from_outside_is_leaked_for_as_long_as_it_has() {
     let route = LearnedRoute { next_hop: [198, 51, 100, 1].into(), encapsulation, local_pref: 100 };
     let destination: IpNet = "203.0.113.0/24".parse().unwrap();
     let touched = bench.learn(&Fact::Routes { vrf: a, destination, routes: vec![route] });
-    let expected = [a, b, own].map(|vrf| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(destination)));
-    assert_eq!(touched, BTreeSet::from(expected));
+    let mut expected: BTreeSet<FragmentKey> = routers_of(&bench.site.model, a, destination);
+    assert_eq!(expected.len(), 1);
+    let to = |vrf| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(destination));
+    expected.extend([a, b, own].map(to));
+    assert_eq!(touched, expected);
     assert_eq!(bench.hosts(b, "203.0.113.0/24"), ["192.0.2.2"]);
     bench.learn(&Fact::Routes { vrf: a, destination, routes: Vec::new() });
     assert!(bench.hosts(b, "203.0.113.0/24").is_empty());
@@ -327,6 +340,71 @@ fn failing_over_sends_everything_to_the_first_until_that_is_gone() {
     }
     bench.site.delete("ports", &primary).unwrap();
     assert_eq!(bench.hosts(a, "198.51.100.0/24"), ["192.0.2.2"]);
+}
+
+/// The last bytes of the hosts to which a VPN's VRF sends what is for a prefix, and how many announcements there are.
+fn ways(bench: &Bench, prefix: &str) -> (String, usize) {
+    let vrf = bench.vrf_of(0);
+    let hosts = bench.hosts(vrf, prefix);
+    let last: Vec<&str> = hosts.iter().filter_map(|host| host.rsplit('.').next()).collect();
+    (last.join(" "), bench.announced(vrf, prefix).len())
+}
+
+#[test]
+fn a_route_that_says_so_shares_or_fails_over_whatever_its_vpn_does() {
+    const ONE: &str = "198.51.100.0/24";
+    const OTHER: &str = "203.0.113.0/24";
+    let mut bench = bench();
+    let ports = [bench.port(0, 1, 5), bench.port(0, 2, 6)];
+    bench.port(0, 4, 7);
+    let routes = |multipath: &str| json!([{"type": "prefix", "prefix": ONE, "multipath": multipath}, {"type": "prefix", "prefix": OTHER}]);
+    let associations = ports.each_ref().map(|port| bench.associate(0, port, &routes("failover")));
+    let found = |bench: &Bench| [ONE, OTHER].map(|prefix| ways(bench, prefix));
+    let as_said = |one: (&str, usize), other: (&str, usize)| [one, other].map(|(on, of)| (on.to_owned(), of));
+    assert_eq!(found(&bench), as_said(("1", 1), ("1 2", 2)), "their VPN shares");
+    bench.carrier(&ports[0], 1, false);
+    assert_eq!(found(&bench), as_said(("2", 1), ("2", 1)));
+    bench.carrier(&ports[0], 1, true);
+    let vpn = bench.vpns[0].clone();
+    bench.site.update("bgpvpns", &vpn, json!({"multipath": "failover"})).unwrap();
+    let say = |bench: &mut Bench, which: usize, multipath| {
+        let request = json!({"routes": routes(multipath)});
+        bench.site.update("bgpvpn_port_associations", &associations[which], request).unwrap();
+    };
+    say(&mut bench, 1, "ecmp");
+    assert_eq!(found(&bench), as_said(("1", 1), ("1", 1)), "one says that it fails over");
+    say(&mut bench, 0, "ecmp");
+    assert_eq!(found(&bench), as_said(("1 2", 2), ("1", 1)), "its VPN fails over");
+    for host in [1, 2] {
+        assert_eq!(bench.paths(bench.vrf_of(0), ONE, host, INGRESS_TABLE).len(), 1);
+    }
+}
+
+#[test]
+fn a_static_route_says_for_itself_whether_it_fails_over() {
+    const ONE: &str = "198.51.100.0/24";
+    const OTHER: &str = "203.0.113.0/24";
+    let mut bench = bench();
+    bench.port(0, 1, 5);
+    bench.port(0, 2, 6);
+    bench.port(0, 4, 7);
+    let by = |destination: &str, last: u8, multipath: Option<&str>| {
+        let mut route = json!({"destination": destination, "nexthop": format!("10.1.0.{last}")});
+        if let Some(multipath) = multipath {
+            route["multipath"] = json!(multipath);
+        }
+        route
+    };
+    let vpn = bench.vpns[0].clone();
+    let set = |bench: &mut Bench, of_vpn: &str, of_route: &str| {
+        let said = Some(of_route);
+        let routes = [by(ONE, 5, said), by(ONE, 6, None), by(OTHER, 5, None), by(OTHER, 6, None)];
+        bench.site.update("bgpvpns", &vpn, json!({"multipath": of_vpn, "static_routes": routes})).unwrap();
+        [ONE, OTHER].map(|prefix| ways(bench, prefix).0)
+    };
+    assert_eq!(set(&mut bench, "ecmp", "failover"), ["1", "1 2"]);
+    assert_eq!(set(&mut bench, "failover", "ecmp"), ["1 2", "1"]);
+    assert_eq!(set(&mut bench, "failover", "failover"), ["1", "1"]);
 }
 
 #[test]

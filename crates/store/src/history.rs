@@ -200,7 +200,7 @@ impl<M: Model> Past<M> {
         let mut events = Vec::new();
         self.view
             .each_logged(first..=last, limit, |revision, record| {
-                events.push(event_of::<M>(revision, &record)?);
+                events.push(event_of::<M>(revision, &known::<M>(record))?);
                 Ok(())
             })
             .map_err(Unavailable::from)?;
@@ -211,12 +211,13 @@ impl<M: Model> Past<M> {
     fn since(
         &self,
         revision: Revision,
-        each: impl FnMut(Revision, LogRecord) -> Result<(), DecodeError>,
+        mut each: impl FnMut(Revision, LogRecord) -> Result<(), DecodeError>,
     ) -> Result<(), ReadError> {
         let (first, last) = (revision.next().get(), self.now.version.revision.get());
         if first > last {
             return Ok(());
         }
+        let each = |revision, record| each(revision, known::<M>(record));
         Ok(self.view.each_logged(first..=last, usize::MAX, each).map_err(Unavailable::from)?)
     }
 
@@ -229,6 +230,12 @@ impl<M: Model> Past<M> {
         let epoch = near.first().map_or(self.now.version.epoch, |(_, record)| record.epoch);
         Ok(Version { epoch, revision })
     }
+}
+
+/// A commit without what it wrote of kinds that there are no more.
+fn known<M: Model>(mut record: LogRecord) -> LogRecord {
+    record.changes.retain(|change| !M::is_retired(&change.row));
+    record
 }
 
 fn event_of<M: Model>(revision: Revision, record: &LogRecord) -> Result<Event<M>, DecodeError> {

@@ -44,7 +44,7 @@ pub struct RowKey {
 
 /// A model that can be kept in a store: persistent maps inside, so that a clone costs O(1).
 ///
-/// Laws: `decode(encode(w))` is `w`; a row whose value is `None` decodes for every key that was ever written; the model
+/// Laws: `decode(encode(w))` is `w`; a row whose value is `None` decodes for every key that was ever written and is not retired; the model
 /// depends only on what each key holds in the end, not on the order in which different keys were written.
 pub trait Model: Clone + Default + Send + Sync + 'static {
     /// One key put or deleted, in the model's own types.
@@ -58,6 +58,12 @@ pub trait Model: Clone + Default + Send + Sync + 'static {
     /// # Errors
     /// When the bytes are not what [`Model::encode`] makes.
     fn decode(row: &Row) -> Result<Self::Write, DecodeError>;
+
+    /// Whether a row is of a kind that an earlier version wrote and that there is none of any more. Such rows stay in the file, and are
+    /// passed over wherever it is read.
+    fn is_retired(_row: &Row) -> bool {
+        false
+    }
 
     /// Carries the write out, in O(log n).
     fn apply(&mut self, write: &Self::Write);

@@ -227,7 +227,7 @@ impl<M: Model> Loaded<M> {
     pub(crate) fn read_all(view: &View) -> Result<Self, StorageError> {
         let loaded = Self::read(view)?;
         view.each_logged(0..=u64::MAX, usize::MAX, |_, record| {
-            for change in &record.changes {
+            for change in record.changes.iter().filter(|change| !M::is_retired(&change.row)) {
                 M::decode(&change.row)?;
             }
             Ok::<(), DecodeError>(())
@@ -248,6 +248,9 @@ fn read_model<M: Model>(view: &View) -> Result<M, StorageError> {
         let reading = scope.spawn(move || {
             let mut lot = Vec::with_capacity(ROWS_TOGETHER);
             view.rows(|row| {
+                if M::is_retired(&row) {
+                    return Ok(());
+                }
                 lot.push(M::decode(&row)?);
                 if lot.len() == ROWS_TOGETHER {
                     let full = std::mem::replace(&mut lot, Vec::with_capacity(ROWS_TOGETHER));

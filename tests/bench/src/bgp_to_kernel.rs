@@ -1,17 +1,19 @@
 //! From an UPDATE of a peer to the route in the kernel of every host of the VRF, in a lab of two hosts: of which the VRF is on both, or
 //! on one.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, ensure};
 use ipnet::Ipv4Net;
 use serde_json::json;
 
 use crate::events::{Message, listen};
-use crate::figure::{Figure, milliseconds, quantile};
-use crate::kernel;
+use crate::figure::{Figure, median, milliseconds, quantile};
+use crate::kernel::BareVrfRoutes;
 use crate::site::{HOSTS, Peer, Site};
 
 const SAMPLES: u32 = 300;
@@ -19,6 +21,9 @@ const WARM_UP: u32 = 20;
 /// Announced at once.
 const MANY: u32 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is looked what the kernel has told; when it did so is noted as it does.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
+const BARE_ROUNDS: usize = 5;
 
 /// RTNLGRP_IPV4_ROUTE, RTM_NEWROUTE and RTA_DST of rtnetlink(7).
 const ROUTES: u32 = 7;
@@ -34,7 +39,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     drop(bench);
     let into_one = Bench::up(&HOSTS[..1])?.at_once()?;
     let rate = |took: Duration| f64::from(MANY) / took.as_secs_f64();
-    let bare = kernel::bare_vrf_routes()?;
+    let bare = rate(bare()?);
     let milliseconds = |share, times: &mut Vec<Duration>| milliseconds(quantile(times, share));
     Ok(vec![
         Figure::new("bgp_to_kernel", milliseconds(0.5, &mut times), "ms").at_most(20.0),
@@ -87,7 +92,7 @@ impl Bench {
 
     /// How long it took from the first byte of many routes' announcement until all were in all kernels.
     fn at_once(&self) -> anyhow::Result<Duration> {
-        let prefixes = (0..MANY).map(|number| prefix(11, number)).collect::<anyhow::Result<Vec<_>>>()?;
+        let prefixes = many(11)?;
         let begun = self.peer.announce(&prefixes)?;
         let mut last = begun;
         for heard in &self.heard {
@@ -97,6 +102,24 @@ impl Bench {
     }
 }
 
+/// How long a bare loop takes for as many routes into one VRF, heard by as many ears.
+fn bare() -> anyhow::Result<Duration> {
+    let bare = BareVrfRoutes::up()?;
+    let heard = listen(&bare.path(), ROUTES, destination)?;
+    let prefixes = many(10)?;
+    let mut times = Vec::new();
+    for _ in 0..BARE_ROUNDS {
+        let begun = bare.send()?;
+        times.push(await_all(&heard, &prefixes)? - begun);
+        bare.take_away()?;
+    }
+    Ok(median(&mut times))
+}
+
+fn many(first: u8) -> anyhow::Result<Vec<Ipv4Net>> {
+    (0..MANY).map(|number| prefix(first, number)).collect()
+}
+
 fn prefix(first: u8, number: u32) -> anyhow::Result<Ipv4Net> {
     let [_, a, b, c] = number.to_be_bytes();
     Ok(Ipv4Net::new(Ipv4Addr::new(first, a, b, c), 32)?)
@@ -104,15 +127,25 @@ fn prefix(first: u8, number: u32) -> anyhow::Result<Ipv4Net> {
 
 /// Waits until a kernel has told of routes to all these; answers when it told of the last.
 fn await_all(heard: &Receiver<(Ipv4Net, Instant)>, prefixes: &[Ipv4Net]) -> anyhow::Result<Instant> {
-    let mut left: std::collections::HashSet<Ipv4Net> = prefixes.iter().copied().collect();
-    loop {
-        let (prefix, at) =
-            heard.recv_timeout(PATIENCE).with_context(|| format!("{} routes did not come", left.len()))?;
-        ensure!(left.remove(&prefix), "a route to {prefix} came that was not announced, or twice");
-        if left.is_empty() {
-            return Ok(at);
+    let begun = Instant::now();
+    let mut came = Vec::with_capacity(prefixes.len());
+    let mut last = begun;
+    // Whoever hears is not to have to wake whoever waits for each of very many.
+    while came.len() < prefixes.len() {
+        match heard.try_recv() {
+            Ok((prefix, at)) => {
+                came.push(prefix);
+                last = at;
+            }
+            Err(TryRecvError::Empty) => thread::sleep(LOOKS_EVERY),
+            Err(TryRecvError::Disconnected) => bail!("nobody hears the kernel any more"),
         }
+        ensure!(begun.elapsed() < PATIENCE, "of {} routes {} came", prefixes.len(), came.len());
     }
+    let (came, announced): (HashSet<_>, HashSet<_>) =
+        (came.into_iter().collect(), prefixes.iter().copied().collect());
+    ensure!(came == announced, "a route came that was not announced, or twice");
+    Ok(last)
 }
 
 /// Where a route leads that has come.

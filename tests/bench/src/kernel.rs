@@ -45,9 +45,29 @@ pub(crate) fn vrf_routes() -> anyhow::Result<Vec<Figure>> {
     ])
 }
 
-/// Routes a second into one VRF by a bare loop, one message a `send`.
-pub(crate) fn bare_vrf_routes() -> anyhow::Result<f64> {
-    Ok(measure(What::VrfRoutes)?.single)
+/// A bare loop that sends routes into one VRF, one message a `send`.
+pub(crate) struct BareVrfRoutes(Ground);
+
+impl BareVrfRoutes {
+    pub(crate) fn up() -> anyhow::Result<Self> {
+        Ok(Self(Ground::up(What::VrfRoutes)?))
+    }
+
+    /// The file of the VRF's namespace.
+    pub(crate) fn path(&self) -> String {
+        self.0.path()
+    }
+
+    /// Sends them all; answers when that began.
+    pub(crate) fn send(&self) -> anyhow::Result<Instant> {
+        let took = self.0.send_all(1, false)?;
+        Ok(Instant::now() - took)
+    }
+
+    /// Takes them all away.
+    pub(crate) fn take_away(&self) -> anyhow::Result<()> {
+        self.0.send_all(BATCH, true).map(drop)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,35 +85,65 @@ struct Rates {
     batched: f64,
 }
 
+/// A host with what entries need, and a socket for the bare loop.
+pub(crate) struct Ground {
+    what: What,
+    host: LinuxHost,
+    base: State,
+    place: String,
+    device: u32,
+    socket: Socket,
+    _namespace: Namespaces,
+}
+
+impl Ground {
+    fn up(what: What) -> anyhow::Result<Self> {
+        let namespace = Namespaces::new()?;
+        let config = Config {
+            namespace: Some(namespace.path().into()),
+            namespace_prefix: namespace.prefix(),
+            ..Config::default()
+        };
+        let mut host = LinuxHost::open(config)?;
+        let base: State = what.surroundings()?.into_iter().collect();
+        apply(&mut host, &base)?;
+        let place = match what {
+            What::ForwardingEntries | What::Routes => namespace.name().to_owned(),
+            What::VrfRoutes => format!("{}vrf-1", namespace.prefix()),
+        };
+        let device = index(&place, what.device())?;
+        let socket = within(&path_of(&place), bare_socket)?;
+        Ok(Self { what, host, base, place, device, socket, _namespace: namespace })
+    }
+
+    fn path(&self) -> String {
+        path_of(&self.place)
+    }
+
+    /// Has the bare loop make or delete all entries, so many a `send`; answers how long that took.
+    fn send_all(&self, size: usize, delete: bool) -> anyhow::Result<Duration> {
+        let make = |number| message(self.device, self.what, number, delete);
+        send_all(&self.socket, (self.what.entries(), size), make)
+    }
+}
+
+fn path_of(namespace: &str) -> String {
+    format!("/run/netns/{namespace}")
+}
+
 fn measure(what: What) -> anyhow::Result<Rates> {
-    let namespace = Namespaces::new()?;
-    let config = Config {
-        namespace: Some(namespace.path().into()),
-        namespace_prefix: namespace.prefix(),
-        ..Config::default()
-    };
-    let mut host = LinuxHost::open(config)?;
-    let base: State = what.surroundings()?.into_iter().collect();
-    apply(&mut host, &base)?;
-    let place = match what {
-        What::ForwardingEntries | What::Routes => namespace.name().to_owned(),
-        What::VrfRoutes => format!("{}vrf-1", namespace.prefix()),
-    };
-    let device = index(&place, what.device())?;
-    let socket = within(&format!("/run/netns/{place}"), bare_socket)?;
+    let mut ground = Ground::up(what)?;
+    let base = ground.base.clone();
     let want: State = base.iter().map(|(_, object)| object.clone()).chain(objects(what)).collect();
     let (mut driver, mut single, mut batched) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        driver.push(apply(&mut host, &want)?);
-        apply(&mut host, &base)?;
+        driver.push(apply(&mut ground.host, &want)?);
+        apply(&mut ground.host, &base)?;
         for (size, times) in [(1, &mut single), (BATCH, &mut batched)] {
-            let send = |size, delete| {
-                send_all(&socket, (what.entries(), size), |number| message(device, what, number, delete))
-            };
-            times.push(send(size, false)?);
-            send(BATCH, true)?;
-            host.resync();
-            host.observe()?;
+            times.push(ground.send_all(size, false)?);
+            ground.send_all(BATCH, true)?;
+            ground.host.resync();
+            ground.host.observe()?;
         }
     }
     let rate = |mut times: Vec<Duration>| f64::from(what.entries()) / median(&mut times).as_secs_f64();

@@ -378,6 +378,40 @@ fn a_controller_that_is_killed_and_comes_back_is_missed_by_no_packet() {
 }
 
 #[test]
+fn what_never_came_to_a_host_that_is_away_is_not_announced_by_a_controller_that_restarts() {
+    let (bench, made) = site("t-wanaway");
+    let gateway = WanGateway::start(&bench);
+    let _peer = Peering::new(&bench).add(&bench, gateway.address(), &json!({}));
+    let mut routes = all_routes(&bench);
+    await_heard(&gateway, &routes);
+    // The agent of one host is gone, and its host forwards what it has. What is asked of it now it is not told.
+    let away = ["host2".to_owned()];
+    bench.lab().kill_agent("host2").expect("it can be killed");
+    bench.await_dead(&away);
+    let port = |name, host, address| workload(&bench, "Blue", &made["net1"], (name, host, address), false);
+    let _untold = port("G7", "host2", "10.1.1.7");
+    let _told = port("G8", "host1", "10.1.1.8");
+    routes.insert(route(&bench, &("10.1.1.8", "host1"), "64512:100"));
+    await_heard(&gateway, &routes);
+    let marks = bench.lab().state_directory().join("controller/announced");
+    let has_all = || std::fs::read_to_string(&marks).is_ok_and(|text| text.contains("\"count\":7}"));
+    until("the checkpoint of what is announced", WITHIN, || has_all().then_some(()));
+
+    bench.lab().kill_controller().expect("it can be killed");
+    until("FRR's session ends", WITHIN, || (!gateway.daemons().is_established()).then_some(()));
+    bench.lab().start_controller().expect("it can be started");
+    bench.lab().await_agents(&["host1".to_owned()]).expect("it comes back");
+    await_heard(&gateway, &routes);
+    // By then all that is announced at the start has been.
+    let _later = port("G9", "host1", "10.1.1.9");
+    routes.insert(route(&bench, &("10.1.1.9", "host1"), "64512:100"));
+    await_heard(&gateway, &routes);
+    bench.start_agents(&away);
+    routes.insert(route(&bench, &("10.1.1.7", "host2"), "64512:100"));
+    await_heard(&gateway, &routes);
+}
+
+#[test]
 fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_is_ignored() {
     let (bench, made) = site("t-wanstale");
     let mut gateway = WanGateway::start(&bench);

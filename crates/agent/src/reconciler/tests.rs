@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use weft_dataplane::conformance::random_state;
 use weft_dataplane::{BridgePort, Link, LinkId, LinkKind, Memory, Neighbour, Step, StepError, StepOutcome};
 use weft_net::{Capability, Mac};
-use weft_protocol::{Basis, encode_objects, encode_part, updates};
+use weft_protocol::{Basis, digest, encode_objects, encode_part, updates};
 
 use super::*;
 use crate::drift::Found;
@@ -483,11 +483,19 @@ fn a_host_that_cannot_be_looked_at_is_not_touched_and_looked_at_again() {
 #[test]
 fn a_report_is_bounded_and_says_how_much_it_leaves_out() {
     let parts = (0..1100).map(|n| part(&format!("port/{n:04}"), &adopted(&format!("tap{n}"))));
-    let mut agent = agent_with(std::iter::once(part("net", &[bridge("br-1")])).chain(parts).collect());
+    let others = [part("net", &[bridge("br-1")]), part("the last", &[bridge("br-2")])];
+    let mut agent = agent_with(others.into_iter().chain(parts).collect());
+    agent.driver.refused.insert("link br-2".to_owned());
     let report = agent.turn(at(0));
-    assert_eq!((report.not_done.len(), report.not_done_cut), (1000, 100));
+    assert_eq!((report.not_done.len(), report.cut.count), (1000, 101));
     let status = wire::Status::from(&report);
-    assert_eq!((status.not_done.len(), status.not_done_cut), (1000, 100));
+    assert_eq!((status.not_done.len(), status.not_done_cut), (1000, 101));
+    let named: Vec<&str> = status.not_done.iter().map(|entry| &*entry.subject).collect();
+    assert!(!named.contains(&"port/1099") && !named.contains(&"the last"));
+    let service = &status.not_done[0].service;
+    let digests: Vec<u64> = (1000..1100).map(|n| digest(service, &format!("port/{n:04}"))).collect();
+    assert_eq!(status.cut_waiting, digests);
+    assert_eq!(status.cut_failed, [digest(service, "the last")]);
 }
 
 #[test]

@@ -67,20 +67,25 @@ impl Deref for SharedAttributes {
     }
 }
 
+/// Names of instances, in order.
+type Names = Arc<[Arc<str>]>;
+
 /// The instances and what they have.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
     pub(super) by_name: BTreeMap<Arc<str>, Instance>,
     by_target: HashMap<RouteTarget, BTreeSet<Arc<str>>>,
-    /// Of each destination, which instances have it.
-    holders: HashMap<Destination, BTreeSet<Arc<str>>>,
+    /// Of each destination, which instances have it, in order. Very many share theirs.
+    holders: HashMap<Destination, Names>,
+    /// Which instances have what has these attributes: what comes next has mostly the same.
+    last: Option<(Arc<AttributeSet>, Names)>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Instance {
     targets: BTreeSet<RouteTarget>,
     /// By destination without distinguisher, those with.
-    pub(super) routes: BTreeMap<Destination, BTreeSet<Destination>>,
+    pub(super) routes: BTreeMap<Destination, Vec<Destination>>,
     /// What has changed and was not asked for yet.
     pub(super) pending: BTreeSet<Destination>,
     moves: HashMap<Destination, Moves>,
@@ -282,6 +287,7 @@ impl Found {
 impl Instances {
     /// Notes of the targets that an instance gains or loses whether any had them before.
     fn set(&mut self, name: &str, targets: BTreeSet<RouteTarget>, touched: &mut BTreeMap<RouteTarget, bool>) {
+        self.last = None;
         let name: Arc<str> = name.into();
         let instance = self.by_name.entry(Arc::clone(&name)).or_default();
         for target in instance.targets.symmetric_difference(&targets) {
@@ -308,27 +314,51 @@ impl Instances {
 
     /// Notes which instances have a destination by one of its paths.
     fn hold(&mut self, destination: &Destination, paths: &[PathView<'_>]) {
-        let targets = paths.iter().flat_map(|path| path.attributes.attributes.extended_communities());
-        let targets = targets.filter_map(|community| community.route_target());
-        let after: BTreeSet<Arc<str>> =
-            targets.filter_map(|target| self.by_target.get(&target)).flatten().cloned().collect();
-        let before = self.holders.remove(destination).unwrap_or_default();
+        let after = self.importing(paths);
+        let before = if after.is_empty() {
+            self.holders.remove(destination)
+        } else {
+            self.holders.insert(destination.clone(), Arc::clone(&after))
+        };
         let key = without_distinguisher(destination);
-        for name in before.union(&after) {
+        for name in &*after {
             let Some(instance) = self.by_name.get_mut(name) else { continue };
             instance.pending.insert(key.clone());
-            if after.contains(name) {
-                instance.routes.entry(key.clone()).or_default().insert(destination.clone());
-            } else if let Some(routes) = instance.routes.get_mut(&key) {
-                routes.remove(destination);
+            let routes = instance.routes.entry(key.clone()).or_default();
+            if let Err(place) = routes.binary_search(destination) {
+                // Nearly always there is one, and stays so.
+                routes.reserve_exact(1);
+                routes.insert(place, destination.clone());
+            }
+        }
+        for name in before.iter().flat_map(|before| &**before).filter(|name| !after.contains(name)) {
+            let Some(instance) = self.by_name.get_mut(name) else { continue };
+            instance.pending.insert(key.clone());
+            if let Some(routes) = instance.routes.get_mut(&key) {
+                routes.retain(|route| route != destination);
                 if routes.is_empty() {
                     instance.routes.remove(&key);
                 }
             }
         }
-        if !after.is_empty() {
-            self.holders.insert(destination.clone(), after);
+    }
+
+    /// The instances that import one of these paths, in order.
+    fn importing(&mut self, paths: &[PathView<'_>]) -> Names {
+        if let ([path], Some((attributes, names))) = (paths, &self.last)
+            && Arc::ptr_eq(path.attributes, attributes)
+        {
+            return Arc::clone(names);
         }
+        let targets = paths.iter().flat_map(|path| path.attributes.attributes.extended_communities());
+        let targets = targets.filter_map(|community| community.route_target());
+        let names: BTreeSet<&Arc<str>> =
+            targets.filter_map(|target| self.by_target.get(&target)).flatten().collect();
+        let names: Names = names.into_iter().cloned().collect();
+        if let [path] = paths {
+            self.last = Some((Arc::clone(path.attributes), Arc::clone(&names)));
+        }
+        names
     }
 }
 
@@ -485,7 +515,7 @@ mod tests {
         assert!(!instance.moves.contains_key(&key));
         for number in numbers.end..numbers.end + 2 {
             let (key, one) = found(number, 1);
-            instance.routes.insert(key.clone(), BTreeSet::new());
+            instance.routes.insert(key.clone(), Vec::new());
             instance.has_moved(&key, Some(&one), later);
         }
         assert_eq!(instance.moves.len(), 2, "those that are there");

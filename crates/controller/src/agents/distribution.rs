@@ -3,7 +3,7 @@
 //! Pure: no sockets, no clock. It holds the model at the version up to which it has distributed, the fragments as they were
 //! encoded, and of each host what it was sent and what it said.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -188,6 +188,8 @@ pub struct Distribution {
     hosts: BTreeMap<HostName, HostState>,
     encoded: EncodedFragments,
     connections: u64,
+    /// The marks of what was announced when the last process ended, if that is known.
+    announced_before: Option<HashSet<u64>>,
     /// What was handed out last, oldest first.
     recent: VecDeque<Recent>,
 }
@@ -230,6 +232,7 @@ impl Distribution {
             hosts: BTreeMap::new(),
             encoded: EncodedFragments::default(),
             connections: 0,
+            announced_before: None,
             recent: VecDeque::new(),
         }
     }
@@ -543,17 +546,31 @@ impl Distribution {
         status.last_drifts.iter().filter(|drift| drift.number > said).cloned().collect()
     }
 
+    /// Begins with the marks of what was announced in an earlier life. That is what hosts forward until they come, and nothing else;
+    /// without marks, that is taken to be all that they were to have.
+    pub fn recall_announced(&mut self, marks: HashSet<u64>) {
+        self.announced_before = Some(marks);
+    }
+
+    /// Whether what has this mark was announced in an earlier life.
+    pub(crate) fn was_announced(&self, mark: u64) -> bool {
+        self.announced_before.as_ref().is_some_and(|marks| marks.contains(&mark))
+    }
+
+    /// Whether a host's agent has come since the process began.
+    pub(crate) fn has_come(&self, host: &HostName) -> bool {
+        self.hosts.get(host).is_some_and(|state| state.connection.is_some() || state.sent.is_some())
+    }
+
     /// Whether a host forwards what a fragment asks it to; `None` while nothing is known of that.
     pub(crate) fn forwards(&self, host: &HostName, key: &FragmentKey) -> Option<bool> {
-        match self.hosts.get(host) {
-            // It has not come since the process began: it goes on with what it has.
-            None => Some(true),
-            // What it was to be sent since then it cannot have.
-            Some(state) if state.connection.is_none() && state.sent.is_none() => {
-                (!state.pending.contains_key(key)).then_some(true)
-            }
-            Some(_) => self.settled(host, key).map(|settled| settled.is_ok()),
+        if self.has_come(host) {
+            return self.settled(host, key).map(|settled| settled.is_ok());
         }
+        // It goes on with what it has. What it was to be sent since the process began it cannot have; nor may it have all that it was
+        // to be sent before.
+        let is_new = self.hosts.get(host).is_some_and(|state| state.pending.contains_key(key));
+        (self.announced_before.is_none() && !is_new).then_some(true)
     }
 
     /// How a fragment is doing on the host of its subject: `None` while that has not been reported.

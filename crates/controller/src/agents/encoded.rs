@@ -76,12 +76,8 @@ impl EncodedFragments {
 
     /// A fragment of this model.
     pub(super) fn get(&mut self, model: &Model, key: &FragmentKey) -> Option<&Encoded> {
-        if !self.known.contains_key(key) {
-            let compiled = compile::compile(model, key);
-            let encoded = compiled.map(|compiled| Encoded::of(key, compiled));
-            self.known.insert(key.clone(), encoded);
-        }
-        self.known.get(key)?.as_ref()
+        let compile = || compile::compile(model, key).map(|compiled| Encoded::of(key, compiled));
+        self.known.entry(key.clone()).or_insert_with(compile).as_ref()
     }
 
     /// All fragments of an instance of a service in this model that put something on this host, as it is sent them.

@@ -83,7 +83,7 @@ impl Feed {
         let mut distribution = self.site.distribution.lock();
         self.site.touched.note(announcing);
         self.send(distribution.hand_out(advance));
-        self.site.facts_changed.notify_one();
+        self.site.to_be_kept.notify_one();
     }
 
     fn begin_anew(&self) -> weft_store::Watch<Head> {
@@ -101,7 +101,7 @@ impl Feed {
         self.site.touched.note(&announcing);
         distribution.reset(anew);
         drop(distribution);
-        self.site.facts_changed.notify_one();
+        self.site.to_be_kept.notify_one();
         self.links.close_all();
         self.site.store.watch(snapshot.version)
     }

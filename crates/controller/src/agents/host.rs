@@ -72,6 +72,7 @@ impl HostState {
     pub(super) fn take_over(&mut self, status: &wire::Status, reached: Reached) -> Vec<FragmentKey> {
         let before = std::mem::replace(&mut self.outcome, outcome(status));
         self.reported = Some(reached);
+        self.outcome.name(self.pending.keys().chain(&self.settled), &before.not_done);
         let is_confirmed =
             |key: &FragmentKey, sent: &mut Reached| *sent <= reached && self.outcome.tells(key);
         let mut news: Vec<FragmentKey> =
@@ -84,10 +85,10 @@ impl HostState {
         news
     }
 
-    /// Of the fragments that a report leaves out because it is cut, has those stay not done that were so before. Answers the others:
+    /// Of the fragments of which a report that is cut says nothing, has those stay not done that were so before. Answers the others:
     /// they were done, and whether they are still is not known.
     fn doubt_untold(&mut self, before: &NotDones) -> Vec<FragmentKey> {
-        if self.outcome.told_to.is_none() {
+        if self.outcome.cut.is_none() {
             return Vec::new();
         }
         let untold: Vec<FragmentKey> =
@@ -114,6 +115,7 @@ impl HostState {
 
 #[cfg(test)]
 mod tests {
+    use weft_protocol::digest;
     use weft_services::compile::Subject;
     use weft_services::{Id, RowKind};
     use weft_store::{Epoch, Revision, Version};
@@ -176,6 +178,47 @@ mod tests {
         assert_eq!(take_over(&mut state, &failed([2, 3, 4, 5, 6], 2)), NONE, "the same again is no news");
         assert_eq!(take_over(&mut state, &failed([5], 2)), [2, 3, 4, 5, 6]);
         assert_eq!(settled(&state), "ddddfd");
+    }
+
+    /// The same with the digests of those that it does not name, of which these wait.
+    fn with_digests(
+        numbers: impl IntoIterator<Item = u8> + Clone,
+        told: usize,
+        waiting: &[u8],
+    ) -> wire::Status {
+        let mut status = failed(numbers.clone(), told);
+        let numbers: BTreeSet<u8> = numbers.into_iter().collect();
+        for number in numbers.iter().skip(told) {
+            let (service, subject) = in_text(&key(*number));
+            let digests = match waiting.contains(number) {
+                true => &mut status.cut_waiting,
+                false => &mut status.cut_failed,
+            };
+            digests.push(digest(&service, &subject));
+        }
+        status
+    }
+
+    #[test]
+    fn what_a_report_that_is_cut_does_not_name_is_known_by_digests() {
+        let mut state = sent();
+        assert_eq!(take_over(&mut state, &failed([], 2)), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(take_over(&mut state, &with_digests([2, 3, 4, 6], 2, &[6])), [2, 3, 4, 6]);
+        assert_eq!(
+            (settled(&state), state.behind()),
+            ("dfffdf".to_owned(), 0),
+            "what was done, and is no longer"
+        );
+        let waiting = |number| state.settled(&key(number)).unwrap().unwrap_err().waiting;
+        assert_eq!([4, 6].map(waiting), [false, true]);
+        assert_eq!(take_over(&mut state, &with_digests([2, 3, 4, 6], 2, &[6])), NONE, "no news");
+        assert_eq!(take_over(&mut state, &with_digests([2, 3, 6], 2, &[])), [4, 6]);
+        assert_eq!(settled(&state), "dffddf");
+        let mut some = with_digests([2, 3, 4, 5], 2, &[]);
+        some.cut_failed.pop();
+        assert_eq!(take_over(&mut state, &some), [4, 5], "not of all is it known which they are");
+        assert_eq!(settled(&state), "dff--f");
+        assert_eq!(take_over(&mut sent(), &with_digests([1, 2, 3], 1, &[])), [1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

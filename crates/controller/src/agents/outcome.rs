@@ -1,9 +1,9 @@
 //! What hosts say that they have carried out, and what not. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use weft_dataplane::FragmentId;
-use weft_protocol::wire;
+use weft_protocol::{digest, wire};
 use weft_services::compile::FragmentKey;
 
 /// An object that a host has not carried out.
@@ -35,16 +35,50 @@ pub struct Outcome {
     pub observe_error: String,
     /// Everything that was to go is gone.
     pub(super) all_removed: bool,
-    /// The last fragment of which the report tells that it is not done, if it is cut: of those after it, it says nothing.
-    pub(super) told_to: Option<(String, String)>,
+    /// What the report says, if it is cut, of the fragments that it has no room to name.
+    pub(super) cut: Option<Cut>,
+}
+
+/// How a report is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The last fragment that it names: those that it leaves out come after it.
+    named_to: (String, String),
+    /// The digests of those that it leaves out, if it has them all.
+    left_out: Option<LeftOut>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LeftOut {
+    waiting: HashSet<u64>,
+    failed: HashSet<u64>,
 }
 
 impl Outcome {
     /// Whether the report says something of a fragment, be it that it says nothing bad.
     pub(crate) fn tells(&self, key: &FragmentKey) -> bool {
-        self.told_to.as_ref().is_none_or(|last| in_text(key) <= *last)
+        self.cut.as_ref().is_none_or(|cut| cut.left_out.is_some() || in_text(key) <= cut.named_to)
+    }
+
+    /// Takes in what a report that is cut says by digests of these fragments: what stands in the way of each it has no room to say,
+    /// so that is what it was before.
+    pub(super) fn name<'k>(&mut self, keys: impl Iterator<Item = &'k FragmentKey>, before: &NotDones) {
+        let Some(Cut { named_to, left_out: Some(left_out) }) = &self.cut else { return };
+        for key in keys {
+            let text = in_text(key);
+            let digest = digest(&text.0, &text.1);
+            let waiting = left_out.waiting.contains(&digest);
+            if text > *named_to && (waiting || left_out.failed.contains(&digest)) {
+                let known = before.get(&text).filter(|known| known.waiting == waiting).cloned();
+                let unknown = || NotDone { waiting, object: String::new(), reason: NO_ROOM.to_owned() };
+                self.not_done.insert(text, known.unwrap_or_else(unknown));
+            }
+        }
     }
 }
+
+/// The reason for something of which no reason was said.
+const NO_ROOM: &str = "the host has too much that is not done to say of each why";
 
 /// The fragments of which two reports say something else.
 pub(super) fn differing<'s>(
@@ -72,9 +106,8 @@ pub(super) fn outcome(status: &wire::Status) -> Outcome {
         let waiting = entry.state() == wire::not_done::State::Waiting;
         (key, NotDone { waiting, object: entry.key.clone(), reason: entry.reason.clone() })
     });
-    let told_to = status.not_done.last().map(|entry| (entry.service.clone(), entry.subject.clone()));
     Outcome {
-        told_to: (status.not_done_cut > 0).then(|| told_to.unwrap_or_default()),
+        cut: (status.not_done_cut > 0).then(|| cut(status)),
         at_rest: status.at_rest,
         steps_done: status.steps_done,
         steps_failed: status.steps_failed,
@@ -84,6 +117,17 @@ pub(super) fn outcome(status: &wire::Status) -> Outcome {
         all_removed: status.not_done_cut == 0
             && status.not_done.iter().all(|entry| !entry.service.is_empty()),
     }
+}
+
+fn cut(status: &wire::Status) -> Cut {
+    let last = status.not_done.last();
+    let named_to = last.map(|entry| (entry.service.clone(), entry.subject.clone())).unwrap_or_default();
+    let are_all = (status.cut_waiting.len() + status.cut_failed.len()) as u64 == status.not_done_cut;
+    let left_out = are_all.then(|| LeftOut {
+        waiting: status.cut_waiting.iter().copied().collect(),
+        failed: status.cut_failed.iter().copied().collect(),
+    });
+    Cut { named_to, left_out }
 }
 
 #[cfg(test)]

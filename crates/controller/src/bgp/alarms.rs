@@ -1,7 +1,9 @@
 //! What the audit of routes has found, for whoever asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fmt;
+use std::hash::BuildHasher;
 
 use parking_lot::Mutex;
 use weft_net::HostName;
@@ -9,8 +11,10 @@ use weft_services::Timestamp;
 
 /// How many alarms that are over are remembered.
 const PAST_MAX: usize = 100;
-/// How many alarms are open at a time; whatever more there are are told in the log, and counted.
+/// How many alarms are open at a time with all that they say; whatever more there are are told in the log, and counted.
 const OPEN_MAX: usize = 4096;
+/// How many more are counted; what comes beyond is told in the log alone. It is 32 MiB at most.
+const COUNTED_MAX: usize = 1 << 20;
 
 /// What is compared with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -83,7 +87,7 @@ pub struct Figures {
     pub alarms: u64,
     /// Alarms that are over.
     pub mended: u64,
-    /// Alarms that are open: at most so many of all comparisons together as are kept.
+    /// Alarms that are open, whether all that they say is kept or not.
     pub open: u64,
 }
 
@@ -97,12 +101,21 @@ pub struct Alarms {
 struct State {
     figures: BTreeMap<Comparison, Figures>,
     open: BTreeMap<(Comparison, String), Alarm>,
+    /// Those that are open as well and for which there is no room: of each its hash, by that of the place that it is on.
+    counted: HashSet<(Comparison, u64, u64)>,
+    hasher: RandomState,
     past: VecDeque<Alarm>,
 }
 
 impl State {
     fn figures(&mut self, of: Comparison) -> &mut Figures {
         self.figures.entry(of).or_default()
+    }
+
+    /// As what an alarm is counted for which there is no room.
+    fn digest(&self, of: Comparison, route: &str) -> (Comparison, u64, u64) {
+        let place = route.rsplit_once(ON).map_or("", |(_, place)| place);
+        (of, self.hasher.hash_one(place), self.hasher.hash_one(route))
     }
 
     fn end(&mut self, mut alarm: Alarm, now: Timestamp) {
@@ -130,7 +143,8 @@ impl Alarms {
     pub(crate) fn raise(&self, comparison: Comparison, route: &str, finding: &str, now: Timestamp) {
         let mut state = self.state.lock();
         let key = (comparison, route.to_owned());
-        if state.open.contains_key(&key) {
+        let digest = state.digest(comparison, route);
+        if state.open.contains_key(&key) || state.counted.contains(&digest) {
             return;
         }
         match comparison {
@@ -139,10 +153,14 @@ impl Alarms {
             }
             comparison => tracing::error!(%comparison, route, finding, "a route is not as it should be"),
         }
-        state.figures(comparison).alarms += 1;
         if state.open.len() >= OPEN_MAX {
+            if state.counted.len() < COUNTED_MAX {
+                state.counted.insert(digest);
+                state.figures(comparison).alarms += 1;
+            }
             return;
         }
+        state.figures(comparison).alarms += 1;
         let (route, finding) = (route.to_owned(), finding.to_owned());
         state.open.insert(key, Alarm { comparison, route, finding, at: now.to_string(), mended_at: None });
     }
@@ -150,26 +168,27 @@ impl Alarms {
     /// A route is as it should be.
     pub(crate) fn settle(&self, comparison: Comparison, route: &str, now: Timestamp) {
         let mut state = self.state.lock();
+        let digest = state.digest(comparison, route);
         if let Some(alarm) = state.open.remove(&(comparison, route.to_owned())) {
             state.end(alarm, now);
+        } else if state.counted.remove(&digest) {
+            state.figures(comparison).mended += 1;
         }
     }
 
-    /// All such routes of a comparison are as they should be.
-    pub(crate) fn settle_all(&self, of: Comparison, is_meant: impl Fn(&str) -> bool, now: Timestamp) {
-        let mut state = self.state.lock();
-        let ended: Vec<Alarm> = state
-            .open
-            .extract_if(.., |(known, route), _| *known == of && is_meant(route))
-            .map(|(_, alarm)| alarm)
-            .collect();
-        ended.into_iter().for_each(|alarm| state.end(alarm, now));
-    }
-
-    /// A host is no longer known, and nobody says any more how its routes are.
+    /// All routes of a host are as they should be, or it is no longer known, and nobody says any more how they are.
     pub(crate) fn settle_host(&self, host: &HostName, now: Timestamp) {
-        let place = on(host);
-        self.settle_all(Comparison::Kernel, |route| route.ends_with(&place), now);
+        let (of, end) = (Comparison::Kernel, on(host));
+        let mut state = self.state.lock();
+        let is_meant = |(known, route): &(Comparison, String)| *known == of && route.ends_with(&end);
+        let ended: Vec<Alarm> =
+            state.open.extract_if(.., |key, _| is_meant(key)).map(|(_, alarm)| alarm).collect();
+        ended.into_iter().for_each(|alarm| state.end(alarm, now));
+        let (_, place, _) = state.digest(of, &end);
+        let before = state.counted.len();
+        state.counted.retain(|(known, at, _)| (*known, *at) != (of, place));
+        let mended = before - state.counted.len();
+        state.figures(of).mended += mended as u64;
     }
 
     /// A route was not as it should be, and whoever says so has mended it.
@@ -182,7 +201,8 @@ impl Alarms {
     pub(crate) fn figures(&self) -> Vec<(Comparison, Figures)> {
         let state = self.state.lock();
         let mut open: BTreeMap<Comparison, u64> = BTreeMap::new();
-        state.open.keys().for_each(|(of, _)| *open.entry(*of).or_default() += 1);
+        let all = state.open.keys().map(|(of, _)| of).chain(state.counted.iter().map(|(of, ..)| of));
+        all.for_each(|of| *open.entry(*of).or_default() += 1);
         let figures = |of: Comparison| {
             let known = state.figures.get(&of).copied().unwrap_or_default();
             (of, Figures { open: open.get(&of).copied().unwrap_or_default(), ..known })
@@ -203,9 +223,12 @@ impl Alarms {
     }
 }
 
+/// What is between a route and the host that it is on.
+const ON: &str = " on ";
+
 /// How a route's text ends that is on a host.
 pub(crate) fn on(host: &HostName) -> String {
-    format!(" on {host}")
+    format!("{ON}{host}")
 }
 
 /// Whether the text of a route names this destination: as a word, or as the end of a path.
@@ -257,15 +280,32 @@ mod tests {
     }
 
     #[test]
-    fn so_many_alarms_are_open_and_more_are_counted() {
+    fn so_many_alarms_are_open_and_more_are_counted_until_they_are_over() {
         let alarms = Alarms::default();
+        let [one, other] = ["host1", "host2"].map(|host| host.parse::<HostName>().unwrap());
         for number in 0..=OPEN_MAX {
-            alarms.raise(Comparison::Kernel, &number.to_string(), "gone", Timestamp(1));
+            alarms.raise(Comparison::Kernel, &format!("{number}{}", on(&one)), "gone", Timestamp(1));
         }
-        let figures = || alarms.figures().into_iter().find(|(of, _)| *of == Comparison::Kernel).unwrap().1;
+        let counted = |of| {
+            let figures = alarms.figures().into_iter().find(|(known, _)| *known == of).unwrap().1;
+            (figures.alarms, figures.mended, figures.open)
+        };
         let kept = OPEN_MAX as u64;
-        assert_eq!((alarms.all().len(), figures().alarms, figures().open), (OPEN_MAX, kept + 1, kept));
-        alarms.settle_all(Comparison::Kernel, |_| true, Timestamp(2));
-        assert_eq!((figures().mended, figures().open), (kept, 0), "nothing stays open for ever");
+        assert_eq!((alarms.all().len(), counted(Comparison::Kernel)), (OPEN_MAX, (kept + 1, 0, kept + 1)));
+        let further = format!("further{}", on(&other));
+        for _ in 0..2 {
+            alarms.raise(Comparison::Kernel, &further, "gone", Timestamp(1));
+            alarms.raise(Comparison::LocRib, "10.0.0.0/8", "not there", Timestamp(1));
+        }
+        assert_eq!(counted(Comparison::Kernel), (kept + 2, 0, kept + 2), "each once");
+        alarms.settle(Comparison::LocRib, "11.0.0.0/8", Timestamp(2));
+        assert_eq!(counted(Comparison::LocRib), (1, 0, 1), "another one's");
+        alarms.settle(Comparison::LocRib, "10.0.0.0/8", Timestamp(2));
+        alarms.mended(Comparison::LocRib, "12.0.0.0/8", "not there", Timestamp(2));
+        assert_eq!(counted(Comparison::LocRib), (2, 2, 0));
+        alarms.settle_host(&one, Timestamp(2));
+        assert_eq!(counted(Comparison::Kernel), (kept + 2, kept + 1, 1), "the other host's is still open");
+        alarms.settle(Comparison::Kernel, &further, Timestamp(3));
+        assert_eq!(counted(Comparison::Kernel), (kept + 2, kept + 2, 0), "nothing stays open for ever");
     }
 }

@@ -16,6 +16,7 @@ mod bridged;
 mod config;
 mod instance;
 mod known;
+mod marks;
 mod metrics;
 mod reception;
 mod routes;
@@ -27,6 +28,7 @@ mod touched;
 
 pub(crate) use alarms::on;
 pub use alarms::{Alarm, Alarms, Comparison, Figures};
+pub use marks::Marks;
 pub(crate) use metrics::{BgpCollector, BgpMoment};
 pub(crate) use routes::{announced_destinations, imported_destinations};
 pub use speaker::{Bgp, BgpConfig};

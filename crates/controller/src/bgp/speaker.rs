@@ -29,6 +29,7 @@ use super::awaited::Awaited;
 use super::bridged::Bridged;
 use super::config::{Neighbors, Wanted, wanted};
 use super::instance::Instance;
+use super::marks;
 use super::reception::Reception;
 use super::routes::{self, By};
 use crate::head::Head;
@@ -350,11 +351,17 @@ impl Bgp {
     /// Looks again at what is announced because of fragments.
     async fn announce(&mut self, touched: BTreeSet<FragmentKey>) {
         let touched = self.looked_at(touched).into_iter();
+        let mut is_to_be_kept = false;
         let looked_at = touched.map(|key| {
-            let after = self.to_be_announced(&key, self.announced.of(&key));
+            let before = self.announced.of(&key);
+            let after = self.to_be_announced(&key, before);
+            is_to_be_kept |= self.site.announced.change(&key, before, &after);
             (key, after)
         });
         let looked_at = looked_at.collect();
+        if is_to_be_kept {
+            self.site.to_be_kept.notify_one();
+        }
         let told = self.announced.set(looked_at);
         if told.is_nothing() {
             return;
@@ -381,14 +388,17 @@ impl Bgp {
     }
 
     /// What is announced because of a fragment: what its hosts have said that they have carried out, and of what they have not
-    /// said anything yet what was announced before.
+    /// said anything yet what was announced before, be it in an earlier life of the controller.
     pub(super) fn to_be_announced(&self, key: &FragmentKey, before: &[Announcement]) -> Vec<Announcement> {
         let distribution = self.site.distribution.lock();
         let (model, _) = distribution.model();
         let mut announced = announcements(model, key);
+        let was_announced = |one: &Announcement| {
+            before.contains(one)
+                || !distribution.has_come(one.host()) && distribution.was_announced(marks::mark(key, one))
+        };
         announced.retain(|one| {
-            let forwards =
-                |key| distribution.forwards(one.host(), key).unwrap_or_else(|| before.contains(one));
+            let forwards = |key| distribution.forwards(one.host(), key).unwrap_or_else(|| was_announced(one));
             forwards(key) && one.needs().is_none_or(forwards)
         });
         announced

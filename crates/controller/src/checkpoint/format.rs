@@ -1,19 +1,25 @@
-//! What is in the file: a line that says what it is, a fact a line, and a checksum. Pure.
+//! What is in the files: a line that says what it is, a fact or a mark a line, and a checksum. Pure.
 //!
 //! ```text
 //!  weft-facts {"version":1,"lineage":7,"turn":1764000000123,"count":2}
 //!  {"routes":{"vrf":"…","destination":"203.0.113.0/24","routes":[…]}}
 //!  {"carrier":{"port":"…","host":"host1","is_there":false}}
 //!  crc32 8f0a11c2
+//!
+//!  weft-announced {"version":1,"lineage":7,"turn":0,"count":1}
+//!  9872165530271623347
+//!  crc32 1b0c93d5
 //! ```
 
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use weft_services::{Fact, Facts};
 
 /// The version of the format.
 const VERSION: u32 = 1;
-const BEGIN: &[u8] = b"weft-facts ";
+const FACTS: &[u8] = b"weft-facts ";
+const ANNOUNCED: &[u8] = b"weft-announced ";
 /// `crc32 `, eight digits, a line break.
 const END_LENGTH: usize = 15;
 
@@ -26,6 +32,15 @@ pub struct Checkpoint {
     pub turn: u64,
     /// The facts.
     pub facts: Facts,
+}
+
+/// The marks of what was announced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnnouncedMarks {
+    /// Of which store.
+    pub lineage: u64,
+    /// The marks.
+    pub marks: HashSet<u64>,
 }
 
 /// Why a file is not taken.
@@ -54,8 +69,8 @@ pub enum Damage {
         #[source]
         source: serde_json::Error,
     },
-    /// It has more or fewer facts than it says.
-    #[error("it has {found} facts, and should have {said}")]
+    /// It has more or fewer lines than it says.
+    #[error("it has {found} entries, and should have {said}")]
     Count {
         /// How many there should be.
         said: usize,
@@ -79,17 +94,7 @@ impl Checkpoint {
     /// When a fact cannot be written as JSON.
     pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
         let Self { lineage, turn, facts } = self;
-        let header = Header { version: VERSION, lineage: *lineage, turn: *turn, count: facts.iter().count() };
-        let mut bytes = BEGIN.to_vec();
-        serde_json::to_writer(&mut bytes, &header)?;
-        bytes.push(b'\n');
-        for fact in facts.iter() {
-            serde_json::to_writer(&mut bytes, &fact)?;
-            bytes.push(b'\n');
-        }
-        let checksum = crc32fast::hash(&bytes);
-        writeln!(bytes, "crc32 {checksum:08x}").expect("a vector takes all bytes");
-        Ok(bytes)
+        write(FACTS, (*lineage, *turn), (facts.iter(), facts.iter().count()))
     }
 
     /// Reads the bytes of a file.
@@ -97,30 +102,70 @@ impl Checkpoint {
     /// # Errors
     /// When it is not exactly what was written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
-        let (content, end) =
-            bytes.split_at_checked(bytes.len().wrapping_sub(END_LENGTH)).ok_or(Damage::Shape)?;
-        let end = std::str::from_utf8(end).map_err(|_| Damage::Shape)?;
-        let written =
-            end.strip_prefix("crc32 ").and_then(|end| end.strip_suffix('\n')).ok_or(Damage::Shape)?;
-        let computed = crc32fast::hash(content);
-        if written != format!("{computed:08x}") {
-            return Err(Damage::Checksum { written: written.to_owned(), computed });
-        }
-        let content = content.strip_prefix(BEGIN).ok_or(Damage::Shape)?;
-        let mut lines = content.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
-        let (first, line) = lines.next().ok_or(Damage::Shape)?;
-        let Header { version, lineage, turn, count } = read(first, line)?;
-        if version != VERSION {
-            return Err(Damage::Version(version));
-        }
-        let facts = lines.map(|(text, line)| read(text, line)).collect::<Result<Vec<Fact>, Damage>>()?;
-        if facts.len() != count {
-            return Err(Damage::Count { said: count, found: facts.len() });
-        }
+        let (Header { lineage, turn, .. }, facts) = read_all::<Fact>(FACTS, bytes)?;
         let mut known = Facts::default();
         known.learn(&facts);
         Ok(Self { lineage, turn, facts: known })
     }
+}
+
+impl AnnouncedMarks {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// When a mark cannot be written as JSON.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        write(ANNOUNCED, (self.lineage, 0), (self.marks.iter(), self.marks.len()))
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// When it is not exactly what was written.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
+        let (Header { lineage, .. }, marks) = read_all::<u64>(ANNOUNCED, bytes)?;
+        Ok(Self { lineage, marks: marks.into_iter().collect() })
+    }
+}
+
+fn write<T: serde::Serialize>(
+    begin: &[u8],
+    (lineage, turn): (u64, u64),
+    (entries, count): (impl Iterator<Item = T>, usize),
+) -> serde_json::Result<Vec<u8>> {
+    let header = Header { version: VERSION, lineage, turn, count };
+    let mut bytes = begin.to_vec();
+    serde_json::to_writer(&mut bytes, &header)?;
+    bytes.push(b'\n');
+    for entry in entries {
+        serde_json::to_writer(&mut bytes, &entry)?;
+        bytes.push(b'\n');
+    }
+    let checksum = crc32fast::hash(&bytes);
+    writeln!(bytes, "crc32 {checksum:08x}").expect("a vector takes all bytes");
+    Ok(bytes)
+}
+
+fn read_all<T: serde::de::DeserializeOwned>(begin: &[u8], bytes: &[u8]) -> Result<(Header, Vec<T>), Damage> {
+    let (content, end) = bytes.split_at_checked(bytes.len().wrapping_sub(END_LENGTH)).ok_or(Damage::Shape)?;
+    let end = std::str::from_utf8(end).map_err(|_| Damage::Shape)?;
+    let written = end.strip_prefix("crc32 ").and_then(|end| end.strip_suffix('\n')).ok_or(Damage::Shape)?;
+    let computed = crc32fast::hash(content);
+    if written != format!("{computed:08x}") {
+        return Err(Damage::Checksum { written: written.to_owned(), computed });
+    }
+    let content = content.strip_prefix(begin).ok_or(Damage::Shape)?;
+    let mut lines = content.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
+    let (first, line) = lines.next().ok_or(Damage::Shape)?;
+    let header: Header = read(first, line)?;
+    if header.version != VERSION {
+        return Err(Damage::Version(header.version));
+    }
+    let entries = lines.map(|(text, line)| read(text, line)).collect::<Result<Vec<T>, Damage>>()?;
+    if entries.len() != header.count {
+        return Err(Damage::Count { said: header.count, found: entries.len() });
+    }
+    Ok((header, entries))
 }
 
 fn read<'t, T: serde::Deserialize<'t>>(text: &'t [u8], line: usize) -> Result<T, Damage> {
@@ -190,6 +235,16 @@ mod tests {
         let fewer = text.replace("\"version\":2", "\"version\":1").replace("\"count\":0", "\"count\":3");
         let bytes = format!("{fewer}crc32 {:08x}\n", crc32fast::hash(fewer.as_bytes()));
         let error = Checkpoint::from_bytes(bytes.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "it has 0 facts, and should have 3");
+        assert_eq!(error.to_string(), "it has 0 entries, and should have 3");
+    }
+
+    #[test]
+    fn marks_that_were_written_are_read_and_are_not_taken_for_facts() {
+        let marks = AnnouncedMarks { lineage: 7, marks: [0, 42, u64::MAX].into() };
+        let bytes = marks.to_bytes().unwrap();
+        assert_eq!(AnnouncedMarks::from_bytes(&bytes).unwrap(), marks);
+        assert!(AnnouncedMarks::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Checkpoint::from_bytes(&bytes).is_err());
+        assert!(AnnouncedMarks::from_bytes(&checkpoint().to_bytes().unwrap()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Routes: inline where there is one path, by a group of next hops where there are more.
+//! Routes: inline where there is one path, by its number where that is to a router, by a group of next hops where there are more.
 //!
 //! A group is one route's alone, so that its members change without the route being touched, and flows stay where they are on
 //! the members that stay. What leads the same way is one next hop, whatever groups it is in. Numbers are chosen here, and read
@@ -64,21 +64,14 @@ impl LinuxHost {
         if paths.iter().any(|path| path.weight > WEIGHT_MAX) {
             return refuse(format!("the weight of a path is {WEIGHT_MAX} at most"));
         }
-        // What most routes are, without another look at what is there.
-        if let ([path], RouteChange::Create) = (paths, change) {
-            let hop = self.hop(run, at, route, path)?;
-            run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(&hop)));
-            return Ok(());
+        let resilient = self.capabilities.contains(&Capability::ResilientNextHops);
+        let routes = self.mirror.routes(at.namespace).filter(|_| change == RouteChange::Replace);
+        let group = routes.and_then(|routes| routes.own_group(&key, resilient));
+        if let ([path], None) = (paths, &group) {
+            return self.set_path(run, setting, path);
         }
         let hops = paths.iter().map(|path| self.hop(run, at, route, path));
         let hops: Vec<RawHop> = hops.collect::<Result<_, _>>()?;
-        let resilient = self.capabilities.contains(&Capability::ResilientNextHops);
-        let group = self.mirror.routes(at.namespace).and_then(|routes| routes.own_group(&key, resilient));
-        let group = group.filter(|_| change == RouteChange::Replace);
-        if let ([hop], None) = (&hops[..], &group) {
-            run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(hop)));
-            return Ok(());
-        }
         // The kernel takes no next hop out of a link without a carrier.
         if run.has_new_links {
             self.flush_all(run);
@@ -103,6 +96,24 @@ impl LinuxHost {
         Ok(())
     }
 
+    /// One path: to a router by its number, since very many routes lead to one and the kernel then looks at the way once; inline
+    /// else.
+    fn set_path(&mut self, run: &mut Run, setting: &Setting<'_>, path: &Path) -> StepOutcome {
+        let Setting { at, route, key, change } = *setting;
+        let hop = self.hop(run, at, route, path)?;
+        let is_router = matches!(path.via, Some(IpAddr::V6(via)) if via.is_unicast_link_local());
+        if !is_router || !path.labels.is_empty() {
+            run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::Hop(&hop)));
+            return Ok(());
+        }
+        if run.has_new_links {
+            self.flush_all(run);
+        }
+        let id = self.next_hop(run, at, hop)?;
+        run.put(at, Care::Must, |batch| encode::route(batch, change, key, Target::NextHop(id)));
+        Ok(())
+    }
+
     /// A path by the numbers of links.
     fn hop(&mut self, run: &mut Run, at: At<'_>, route: &Route, path: &Path) -> Result<RawHop, StepError> {
         if route.destination.addr().is_ipv6() && path.via.is_some_and(|via| via.is_ipv4()) {
@@ -124,22 +135,21 @@ impl LinuxHost {
 
     /// The link of the host's own namespace that leads to an address.
     fn way_to(&mut self, via: IpAddr) -> Result<u32, StepError> {
-        let mut found = None;
-        let route = &mut self.place(&Namespace::Host)?.sockets.route;
-        let asked = route.ask(encode::ask_way(via), |message| found = parse::way_out(message));
-        match (asked, found) {
-            (Ok(()), Some(link)) => Ok(link),
-            (Err(error), _) => refuse(format!("nothing leads to {via}: {error}")),
-            (Ok(()), None) => refuse(format!("nothing leads to {via}")),
+        match self.place(&Namespace::Host)?.sockets.way_to(via) {
+            Ok(Some(link)) => Ok(link),
+            Ok(None) => refuse(format!("nothing leads to {via}")),
+            Err(error) => refuse(format!("nothing leads to {via}: {error}")),
         }
     }
 
     /// The number of the next hop that leads this way; it is made if there is none.
     fn next_hop(&mut self, run: &mut Run, at: At<'_>, hop: RawHop) -> Result<u32, StepError> {
-        let known = self.mirror.routes(at.namespace).and_then(|routes| routes.find(&hop));
-        let named = (at.namespace.clone(), hop);
-        if let Some(id) = known.or_else(|| run.next_hops.get(&named).copied()) {
+        if let Some(id) = self.mirror.routes(at.namespace).and_then(|routes| routes.find(&hop)) {
             return Ok(id);
+        }
+        let named = (at.namespace.clone(), hop);
+        if let Some(id) = run.next_hops.get(&named) {
+            return Ok(*id);
         }
         let id = self.place(at.namespace)?.take_next_hop();
         run.put(at, Care::Must, |batch| encode::next_hop(batch, id, &named.1));
@@ -242,7 +252,7 @@ impl LinuxHost {
     pub(super) fn remove_orphans(&mut self, run: &mut Run) {
         let places: Vec<Namespace> = self.places.keys().cloned().collect();
         for namespace in places {
-            let orphans = self.mirror.routes(&namespace).map(|routes| routes.orphans()).unwrap_or_default();
+            let orphans = self.mirror.orphans(&namespace);
             // What is not removed now is seen, and removed, the next time; it is no step's failure.
             let at = At { step: usize::MAX, namespace: &namespace };
             for chunk in orphans.chunks(super::STEP_MESSAGES_MAX) {

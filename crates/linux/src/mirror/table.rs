@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use weft_net::{IfName, Mac, MplsLabel, Vni};
 
-use super::View;
-use crate::parse::{Fact, Family, RawBridgeFdb, RawKind, RawLink};
+use super::{View, own_mark};
+use crate::parse::{Fact, Family, RawBridgeFdb, RawHop, RawKind, RawLink, RawNextHop, RawRoute, RawTo};
 use crate::steer::RawFilter;
 use crate::vrf::INGRESS_OFFSET;
 pub(crate) use routes::Routes;
+use ways::Ways;
 
 mod routes;
+mod ways;
 
 #[derive(Default)]
 pub(super) struct Table {
@@ -36,6 +38,8 @@ pub(super) struct Table {
     fdb_ports: HashMap<(u32, Mac), u32>,
     pub(super) routes: Routes,
     pub(super) labels: BTreeMap<MplsLabel, (u32, Mac)>,
+    /// By which links labelled paths of VRF devices are to leave.
+    pub(super) ways: Ways,
     pub(super) guards: HashSet<u32>,
     /// Our filters that steer, by the link at which they are.
     pub(super) filters: BTreeMap<u32, RawFilter>,
@@ -106,6 +110,9 @@ impl Table {
     /// Writes a fact down; `loading` if it is one of a full dump.
     pub(super) fn record(&mut self, fact: Fact, loading: bool) -> Touched {
         self.doubt_proxies(&fact);
+        if self.has_places {
+            self.doubt_ways(&fact);
+        }
         match fact {
             Fact::Link(_)
             | Fact::LinkGone(_)
@@ -122,6 +129,7 @@ impl Table {
             | Fact::BridgeFdb { .. } => self.of_entries(fact, loading),
             Fact::Route { .. }
             | Fact::RouteGone { .. }
+            | Fact::StrangersRouteGone(_)
             | Fact::NextHop { .. }
             | Fact::NextHopGone(_)
             | Fact::Label { .. } => self.of_routes(fact, loading),
@@ -409,6 +417,39 @@ impl Table {
         };
         if of_link(&self.proxies, link).next().is_some() {
             self.doubtful.insert(link);
+        }
+    }
+
+    /// What becomes of links, addresses and routes that are not ours may lead a labelled path elsewhere; one that is new may not
+    /// have been asked about.
+    fn doubt_ways(&mut self, fact: &Fact) {
+        let is_strangers = |link: u32| self.links.get(&link).is_some_and(|link| own_mark(link).is_none());
+        let is_doubtful = match fact {
+            Fact::Route { route: RawRoute { to: RawTo::Hop(hop), ours: true, .. }, .. }
+            | Fact::NextHop { hop: RawNextHop::Hop(hop), ours: true, .. } => {
+                if let RawHop { via: Some(via), labels, .. } = hop
+                    && !labels.is_empty()
+                {
+                    self.ways.meet(*via);
+                }
+                false
+            }
+            Fact::Route { destination, route: RawRoute { ours: false, .. }, .. }
+            | Fact::StrangersRouteGone(destination) => {
+                self.ways.doubt(*destination);
+                false
+            }
+            Fact::NextHop { ours, .. } => !ours,
+            Fact::NextHopGone(id) => self.routes.is_strangers(*id),
+            Fact::Link(link) => {
+                let before = self.links.get(&link.index).map(|before| (before.up, before.runs));
+                own_mark(link).is_none() && before != Some((link.up, link.runs))
+            }
+            Fact::LinkGone(link) | Fact::AddressGone { link, .. } => is_strangers(*link),
+            _ => false,
+        };
+        if is_doubtful {
+            self.ways.doubt_all();
         }
     }
 

@@ -40,7 +40,7 @@ pub(crate) enum RawTo {
 }
 
 /// One way out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RawHop {
     /// Of which family it is; a next hop without a router leads packets of no other.
     pub(crate) family: u8,
@@ -115,7 +115,10 @@ pub(super) fn route(message: &Received<'_>) -> Option<Fact> {
         let replaces = message.flags & REPLACES != 0;
         Some(Fact::Route { table, destination, route: RawRoute { to, priority, ours, replaces } })
     } else {
-        ours.then_some(Fact::RouteGone { table, destination, priority })
+        Some(match ours {
+            true => Fact::RouteGone { table, destination, priority },
+            false => Fact::StrangersRouteGone(destination),
+        })
     }
 }
 

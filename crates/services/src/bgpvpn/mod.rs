@@ -4,7 +4,7 @@
 //! Files: `resource.rs` (BGP VPNs), `targets.rs` (which route targets are chosen), `association.rs` (what all three kinds of
 //! association have in common) and one file for each, `membership.rs` (what they say to the VRF of a network, a router or a port).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod association;
 mod membership;
@@ -36,6 +36,17 @@ pub(crate) const EXTENSIONS: &[crate::catalogue::Extension] = &[
 
 fn bad_request(message: impl std::fmt::Display) -> crate::Refusal {
     crate::Refusal::invalid("BadRequest", format!("Bad bgpvpn request: {message}."))
+}
+
+/// The first of several routes that says otherwise than one before it what becomes of those to its destination, if there is one.
+fn contradiction(
+    routes: impl Iterator<Item = (ipnet::IpNet, Option<Multipath>)>,
+) -> Option<(usize, &'static str)> {
+    let mut said: BTreeMap<ipnet::IpNet, Multipath> = BTreeMap::new();
+    let mut said = routes.map(|(to, multipath)| {
+        multipath.is_some_and(|multipath| *said.entry(to).or_insert(multipath) != multipath)
+    });
+    Some((said.position(|is_other| is_other)?, "another route to the same destination says otherwise"))
 }
 
 /// Keeps each value once, in the order in which it was given.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 use super::association::{self, Association, Member, Role};
-use super::resource::{Bgpvpn, BgpvpnType, LOCAL_PREF};
+use super::resource::{Bgpvpn, BgpvpnType, LOCAL_PREF, MULTIPATH, Multipath};
 use crate::access::AttributeAccess;
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Resource, Statuses};
@@ -52,7 +52,7 @@ impl BgpvpnPortAssociation {
             given.any(|route| matches!(route, PortRoute::Prefix { prefix: given, .. } if given == prefix))
         };
         let implied = association::defaults(self.role).filter(move |prefix| !is_given(prefix));
-        let implied = implied.map(|prefix| PortRoute::Prefix { prefix, local_pref: None });
+        let implied = implied.map(|prefix| PortRoute::Prefix { prefix, local_pref: None, multipath: None });
         self.routes.iter().copied().chain(implied)
     }
 }
@@ -68,6 +68,9 @@ pub enum PortRoute {
         /// Its preference, in the place of the BGP VPN's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         local_pref: Option<u32>,
+        /// What becomes of several routes to the prefix, in the place of what the BGP VPN says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multipath: Option<Multipath>,
     },
     /// To whatever another BGP VPN has routes to.
     Bgpvpn {
@@ -76,6 +79,9 @@ pub enum PortRoute {
         /// Their preference, in the place of the BGP VPN's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         local_pref: Option<u32>,
+        /// What becomes of several of them to one destination, in the place of what the BGP VPN says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        multipath: Option<Multipath>,
     },
 }
 
@@ -139,6 +145,7 @@ pub(super) struct GivenRoute {
     prefix: Option<IpNet>,
     bgpvpn_id: Option<Id>,
     local_pref: Option<u32>,
+    multipath: Option<Multipath>,
 }
 
 const ROUTES: AttributeType = AttributeType::Objects(&[
@@ -146,6 +153,7 @@ const ROUTES: AttributeType = AttributeType::Objects(&[
     Attribute::optional("prefix", AttributeType::Cidr, "Of type prefix: the prefix"),
     Attribute::optional("bgpvpn_id", AttributeType::Id, "Of type bgpvpn: the other BGP VPN"),
     Attribute::optional("local_pref", LOCAL_PREF, "Preference of this route"),
+    Attribute::optional("multipath", MULTIPATH, "What becomes of several routes to one destination"),
 ]);
 
 /// The collection of port associations.
@@ -279,6 +287,13 @@ fn routes(model: &Model, bgpvpn: &Bgpvpn, given: Vec<GivenRoute>) -> Result<Vec<
     let route = |(at, route)| route_at(model, bgpvpn, at, route);
     let routes: Vec<PortRoute> = given.into_iter().enumerate().map(route).collect::<Result<_, _>>()?;
     check_preferences(&routes)?;
+    let prefixes = routes.iter().map(|route| match route {
+        PortRoute::Prefix { prefix, multipath, .. } => (*prefix, *multipath),
+        PortRoute::Bgpvpn { .. } => (IpNet::default(), None),
+    });
+    if let Some((at, rule)) = super::contradiction(prefixes) {
+        return Err(Refusal::attribute(&format!("routes[{at}].multipath"), rule));
+    }
     Ok(super::once(routes))
 }
 
@@ -296,16 +311,18 @@ fn check_preferences(routes: &[PortRoute]) -> Result<(), Refusal> {
 }
 
 fn route_at(model: &Model, bgpvpn: &Bgpvpn, at: usize, route: GivenRoute) -> Result<PortRoute, Refusal> {
-    let local_pref = route.local_pref;
+    let GivenRoute { local_pref, multipath, .. } = route;
     match (route.r#type.as_str(), route.prefix, route.bgpvpn_id) {
-        ("prefix", Some(prefix), None) => Ok(PortRoute::Prefix { prefix: prefix.trunc(), local_pref }),
+        ("prefix", Some(prefix), None) => {
+            Ok(PortRoute::Prefix { prefix: prefix.trunc(), local_pref, multipath })
+        }
         ("prefix", _, _) => {
             let rule = "a route of type prefix has a prefix, and no bgpvpn_id";
             Err(Refusal::attribute(&format!("routes[{at}].prefix"), rule))
         }
         (_, None, Some(other)) => {
             check_leak(model, bgpvpn, other)?;
-            Ok(PortRoute::Bgpvpn { bgpvpn_id: other, local_pref })
+            Ok(PortRoute::Bgpvpn { bgpvpn_id: other, local_pref, multipath })
         }
         _ => {
             let rule = "a route of type bgpvpn has a bgpvpn_id, and no prefix";

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use weft_net::{RouteDistinguisher, RouteTarget, Vni};
 
-use super::{association, once, port, targets};
+use super::{association, contradiction, once, port, targets};
 use crate::access::{ADMIN, ADMIN_OR_OWNER, AttributeAccess, ResourceAccess};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
@@ -102,6 +102,9 @@ pub struct StaticRoute {
     /// Its preference, in the place of the BGP VPN's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_pref: Option<u32>,
+    /// What becomes of several routes to the destination, in the place of what the BGP VPN says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipath: Option<Multipath>,
 }
 
 impl Bgpvpn {
@@ -164,12 +167,16 @@ struct Spec {
 /// A preference (RFC 4271 §5.1.5).
 pub(super) const LOCAL_PREF: AttributeType = AttributeType::Integer(0, 0xffff_ffff);
 
+/// What becomes of several routes to one destination.
+pub(super) const MULTIPATH: AttributeType = AttributeType::OneOf(&["ecmp", "failover"]);
+
 const TARGETS: AttributeType = AttributeType::ListOf(&AttributeType::RouteTarget);
 
 const ROUTES: AttributeType = AttributeType::Objects(&[
     Attribute::required("destination", AttributeType::Cidr, "Prefix"),
     Attribute::required("nexthop", AttributeType::IpAddress, "Address of a member"),
     Attribute::optional("local_pref", LOCAL_PREF, "Preference of this route"),
+    Attribute::optional("multipath", MULTIPATH, "What becomes of several routes to this destination"),
 ]);
 
 const OF_ROUTES: &[Attribute] = &[Attribute::required("static_routes", ROUTES, "Routes")];
@@ -213,7 +220,7 @@ impl Bgpvpns {
         Attribute::with_default("static_routes", ROUTES, "[]", "Routes by the address of a member"),
         Attribute::with_default(
             "multipath",
-            AttributeType::OneOf(&["ecmp", "failover"]),
+            MULTIPATH,
             "\"ecmp\"",
             "What becomes of several routes to one destination",
         ),
@@ -239,7 +246,7 @@ impl Bgpvpns {
     pub const ACTIONS: &'static [MemberAction] = &[
         MemberAction {
             name: "add_static_routes",
-            doc: "Add static routes to a BGP VPN; one that it has gets the preference that is given",
+            doc: "Add static routes to a BGP VPN; one that it has gets the preference and the multipath that are given",
             attributes: OF_ROUTES,
             is_of_member: true,
             effect: Effect::Change(|change, id, given| write_routes(change, id, given, true)),
@@ -388,11 +395,12 @@ fn checked(kind: BgpvpnType, routes: Vec<StaticRoute>) -> Result<Vec<StaticRoute
         return Err(too_many());
     }
     let is_mixed = |route: &StaticRoute| route.destination.addr().is_ipv4() != route.nexthop.is_ipv4();
-    match routes.iter().position(is_mixed) {
-        Some(at) => {
-            let rule = "it is of another IP version than the destination";
-            Err(Refusal::attribute(&format!("static_routes[{at}].nexthop"), rule))
-        }
+    if let Some(at) = routes.iter().position(is_mixed) {
+        let rule = "it is of another IP version than the destination";
+        return Err(Refusal::attribute(&format!("static_routes[{at}].nexthop"), rule));
+    }
+    match contradiction(routes.iter().map(|route| (route.destination, route.multipath))) {
+        Some((at, rule)) => Err(Refusal::attribute(&format!("static_routes[{at}].multipath"), rule)),
         None => Ok(routes),
     }
 }
@@ -406,7 +414,7 @@ struct Given {
     static_routes: Vec<StaticRoute>,
 }
 
-/// Adds static routes, or takes them away: whichever preference they have.
+/// Adds static routes, or takes them away: whatever else they say.
 fn write_routes(
     change: &mut Change,
     id: Id,

@@ -64,7 +64,7 @@ impl Service for Vnics {
                 model.bindings_to(*id).filter_map(bound).collect()
             }
             RowKey::Host(host) => model.ports_on(host).collect(),
-            RowKey::Resource(..) | RowKey::Departure(..) | RowKey::FreedHostNumber(_) => Vec::new(),
+            RowKey::Resource(..) | RowKey::Departure(..) => Vec::new(),
         };
         touched.extend(vnics.into_iter().flat_map(|vnic| fragments(model, vnic)));
     }

@@ -14,7 +14,11 @@ pub(crate) type Place = (IpAddr, Vni);
 
 /// By MAC address, VRF and place: the destinations that are said to be behind it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Routers(OrdMap<(Mac, Id, IpAddr, Vni), OrdSet<IpNet>>);
+pub(crate) struct Routers {
+    places: OrdMap<(Mac, Id, IpAddr, Vni), OrdSet<IpNet>>,
+    /// The same routers by VRF.
+    of_vrfs: OrdSet<(Id, Mac)>,
+}
 
 impl Routers {
     /// Puts the routes from a VRF to a destination in the place of those that there were.
@@ -29,16 +33,26 @@ impl Routers {
             LearnedEncapsulation::Mpls { .. } => None,
         };
         for key in before.iter().filter_map(key) {
-            if let Some(destinations) = self.0.get_mut(&key) {
+            if let Some(destinations) = self.places.get_mut(&key) {
                 destinations.remove(&destination);
                 if destinations.is_empty() {
-                    self.0.remove(&key);
+                    self.places.remove(&key);
+                    if self.places(vrf, key.0).next().is_none() {
+                        self.of_vrfs.remove(&(vrf, key.0));
+                    }
                 }
             }
         }
         for key in after.iter().filter_map(key) {
-            self.0.entry(key).or_default().insert(destination);
+            self.places.entry(key).or_default().insert(destination);
+            self.of_vrfs.insert((vrf, key.0));
         }
+    }
+
+    /// The routers that learned routes from a VRF lead to.
+    pub(crate) fn of_vrf(&self, vrf: Id) -> impl Iterator<Item = Mac> + use<'_> {
+        let of_vrf = self.of_vrfs.range((vrf, Mac::ZERO)..).take_while(move |(of, _)| *of == vrf);
+        of_vrf.map(|(_, mac)| *mac)
     }
 
     /// Where a VRF was told that a MAC address is, in order, with the destinations behind it.
@@ -48,19 +62,19 @@ impl Routers {
         mac: Mac,
     ) -> impl Iterator<Item = (Place, &OrdSet<IpNet>)> + use<'_> {
         let first = (mac, vrf, IpAddr::from([0, 0, 0, 0]), Vni::MIN);
-        let found = self.0.range(first..).take_while(move |(key, _)| (key.0, key.1) == (mac, vrf));
+        let found = self.places.range(first..).take_while(move |(key, _)| (key.0, key.1) == (mac, vrf));
         found.map(|((.., next_hop, vni), destinations)| ((*next_hop, *vni), destinations))
     }
 
     /// The MAC addresses from one to another, and the VRFs that have learned of them; each as often as there are places.
     pub(crate) fn between(&self, first: Mac, last: Mac) -> impl Iterator<Item = (Id, Mac)> + use<'_> {
         let from = (first, Id::MIN, IpAddr::from([0, 0, 0, 0]), Vni::MIN);
-        let found = self.0.range(from..).take_while(move |(key, _)| key.0 <= last);
+        let found = self.places.range(from..).take_while(move |(key, _)| key.0 <= last);
         found.map(|((mac, vrf, ..), _)| (*vrf, *mac))
     }
 
     /// All of them with their VRFs and places.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Id, Mac, IpAddr)> + use<'_> {
-        self.0.keys().map(|(mac, vrf, next_hop, _)| (*vrf, *mac, *next_hop))
+        self.places.keys().map(|(mac, vrf, next_hop, _)| (*vrf, *mac, *next_hop))
     }
 }

@@ -13,7 +13,7 @@ use crate::vrf::{distinguisher_of, is_of_hosts};
 use crate::{Id, Model, RowKey, RowKind};
 
 /// A route of a network, to be announced.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Announcement {
     /// Tells it from routes of other networks and hosts.
     pub route_distinguisher: RouteDistinguisher,
@@ -29,12 +29,13 @@ pub struct Announcement {
     pub vni: Vni,
     /// How much it is preferred (RFC 4271 §5.1.5).
     pub local_pref: u32,
-    /// What else the host has to have carried out: its part of the network.
+    /// What else the host has to have carried out: its part of the network. It follows from the fragment and the host.
+    #[serde(skip)]
     pub needs: FragmentKey,
 }
 
 /// What is reached by a route of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub enum Reach {
     /// Whoever is there: what is for everybody is to be sent there too (RFC 7432 §7.3).
     Everybody,

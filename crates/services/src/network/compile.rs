@@ -102,7 +102,7 @@ impl Service for LayerTwo {
                 let given = given.flat_map(|(_, network)| self.touch_all(model, network, touched));
                 given.chain(bindings_on(model, host)).collect()
             }
-            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => Vec::new(),
+            RowKey::Resource(..) => Vec::new(),
         };
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }

@@ -137,7 +137,7 @@ pub(super) fn touched(model: &Model, step: &Step<'_>, touched: &mut BTreeSet<Fra
                 touched_behind(model, endpoint, touched);
             }
         }
-        RowKey::Resource(..) | RowKey::Departure(..) | RowKey::FreedHostNumber(_) => {}
+        RowKey::Resource(..) | RowKey::Departure(..) => {}
     }
 }
 

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use weft_net::{HostName, Mac, MplsLabel, RouteDistinguisher, RouteTarget, Vni};
 
-use crate::bgpvpn::Multipath;
 use crate::compile::{FragmentKey, Subject};
 use crate::vrf::distinguisher::{Distinguishers, is_of_hosts};
 use crate::vrf::member::Path;
@@ -15,7 +14,7 @@ use crate::vrf::{Vrf, member, route, router_mac};
 use crate::{Id, Model, RowKind};
 
 /// A route that a host of ours forwards, to be announced (RFC 4364 §4.3, RFC 9136 §3.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Announcement {
     /// Tells it from routes of other VRFs and hosts to the same destination.
     pub route_distinguisher: RouteDistinguisher,
@@ -59,7 +58,7 @@ pub fn announcements(model: &Model, id: Id, prefix: IpNet) -> Vec<Announcement> 
     let own = route::own(model, vrf, prefix);
     let mut distinguishers = Distinguishers::of(vrf.number);
     // Where one is to fail over to another, the first alone.
-    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
+    let at_most = route::at_most(route::multipath(vrf, &own));
     for (to, given) in own.iter().take(at_most).zip(given_to_each(model, vrf)) {
         let nth = on_host.entry(to.host.clone()).or_default();
         let path = announcement(model, vrf, (prefix, to), |endpoint| match given {

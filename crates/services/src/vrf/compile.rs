@@ -5,9 +5,10 @@
 //!  host           the VRF, its VXLAN device, gateways of its networks  –
 //!  service port   a gateway of its own, where it has one               –
 //!  prefix         a route to the ports there, and to those elsewhere   a route to the hosts, each with its weight
+//!  MAC address    –                                                    how the router of others is reached that has it
 //! ```
 //!
-//! A route's fragment has with it what it takes to reach the hosts it leads to: it stands for itself.
+//! A route's fragment has with it what it takes to reach the hosts it leads to; the routers of others stand for themselves.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::vrf::distinguisher::given_around;
 use crate::vrf::gateway::{gateway_changes, network_gateway, on_port, subnets_of};
 use crate::vrf::leak::Leak;
 use crate::vrf::prefix::to_prefix;
-use crate::vrf::{Vrf, member, objects, usable};
+use crate::vrf::{Vrf, member, objects, outside, usable};
 use crate::{Exclusive, Fact, Host, Id, Model, Row, RowKey, RowKind};
 
 /// VRFs; the hosts with ports in one follow it.
@@ -56,7 +57,8 @@ impl Service for Vrfs {
         let prefixes: BTreeSet<IpNet> = prefixes.collect();
         let ports =
             model.ports_of_vrf(id).map(|port| Subject::Row(RowKey::Resource(RowKind::ServicePort, port)));
-        hosts.chain(ports).chain(prefixes.into_iter().map(Subject::Prefix)).collect()
+        let routers = model.facts().routers().of_vrf(id).map(Subject::Mac);
+        hosts.chain(ports).chain(prefixes.into_iter().map(Subject::Prefix)).chain(routers).collect()
     }
 
     fn at_home(&self, model: &Model, host: &HostName) -> Vec<FragmentKey> {
@@ -72,8 +74,9 @@ impl Service for Vrfs {
         match subject {
             Subject::Row(RowKey::Host(host)) => on_host(model, vrf, host),
             Subject::Row(RowKey::Resource(RowKind::ServicePort, port)) => on_port(model, vrf, *port),
-            Subject::Row(_) | Subject::Mac(_) | Subject::Endpoint(_) => None,
+            Subject::Row(_) | Subject::Endpoint(_) => None,
             Subject::Prefix(prefix) => to_prefix(model, vrf, *prefix),
+            Subject::Mac(router) => outside::to_router(model, vrf, *router),
         }
     }
 
@@ -127,7 +130,7 @@ impl Service for Vrfs {
                     self.touch_all(model, owner.id, touched);
                 }
             }
-            RowKey::Resource(..) | RowKey::FreedHostNumber(_) => {}
+            RowKey::Resource(..) => {}
         }
         self.touched_by_labels(model, step, &ports, touched);
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, Cause::Step(step)));

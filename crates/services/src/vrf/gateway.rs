@@ -19,6 +19,21 @@ use crate::vrf::objects::{self, Gateway};
 use crate::vrf::{Scope, Vrf, member, vpn};
 use crate::{Id, Model, RowKind, names};
 
+/// Whether a prefix is one of [`subnets_of`].
+pub(super) fn is_subnet_of(model: &Model, vrf: &Vrf, prefix: IpNet) -> bool {
+    let id = vrf.standard.id;
+    let is_it = |id: Id| model.subnets.get(&id).is_some_and(|subnet| subnet.cidr.trunc() == prefix);
+    let has_it = |network: Id| model.subnets_of(network).any(is_it);
+    // Nearly always no network has it, and more need not be known.
+    let may_be = match vrf.scope {
+        Scope::Router => model.networks_of(id).any(has_it),
+        Scope::Vpn => model.members_of(id).any(|(kind, id)| kind == RowKind::Network && has_it(id)),
+        Scope::Network => has_it(id),
+        Scope::Port => false,
+    };
+    may_be && subnets_of(model, vrf).contains(&prefix)
+}
+
 /// The subnets that a VRF's gateways are in and others of which are beside them: not those of networks without layer 2, whose
 /// ports are destinations of their own, and nothing else is.
 pub(super) fn subnets_of(model: &Model, vrf: &Vrf) -> BTreeSet<IpNet> {

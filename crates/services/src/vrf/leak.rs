@@ -18,6 +18,7 @@ use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
 use weft_net::RouteTarget;
 
+use crate::bgpvpn::Multipath;
 use crate::vrf::member::Path;
 use crate::vrf::vpn::DeclaredLeak;
 use crate::vrf::{Target, Vrf, route, usable};
@@ -32,6 +33,7 @@ pub(crate) struct Leak {
     /// The port's addresses, the first of each version.
     via: [Option<IpAddr>; 2],
     local_pref: Option<u32>,
+    multipath: Option<Multipath>,
     /// The association that says so.
     by: (RowKind, Id),
     /// What the VPN has routes by.
@@ -57,14 +59,14 @@ impl Leak {
         exports: BTreeSet<Target>,
     ) -> Self {
         let first = |is_ipv4: bool| addresses.iter().copied().find(|address| address.is_ipv4() == is_ipv4);
-        let DeclaredLeak { imports, local_pref, by, .. } = declared;
-        Self { vrf, port, via: [first(true), first(false)], local_pref, by, imports, exports }
+        let DeclaredLeak { imports, local_pref, multipath, by, .. } = declared;
+        Self { vrf, port, via: [first(true), first(false)], local_pref, multipath, by, imports, exports }
     }
 
     fn path_to(&self, prefix: IpNet) -> Option<Path> {
         let via = self.via[usize::from(!prefix.addr().is_ipv4())];
-        let Self { vrf, port, local_pref, by, .. } = *self;
-        via.is_some().then_some(Path { vrf, port, via, local_pref, by, is_leaked: true })
+        let Self { vrf, port, local_pref, multipath, by, .. } = *self;
+        via.is_some().then_some(Path { vrf, port, via, local_pref, multipath, by, is_leaked: true })
     }
 
     /// Whether all that a VRF learns from outside is what the VPN has routes to.

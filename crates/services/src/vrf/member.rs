@@ -11,6 +11,7 @@ use imbl::{OrdMap, OrdSet};
 use ipnet::IpNet;
 use weft_net::{HostName, RouteTarget};
 
+use crate::bgpvpn::Multipath;
 use crate::core::{FixedIp, ServicePort};
 use crate::vrf::leak::{Leak, Leaks};
 use crate::vrf::{Scope, Target, Vrf, vpn};
@@ -43,6 +44,8 @@ pub(crate) struct Path {
     pub(crate) via: Option<IpAddr>,
     /// How much it is preferred, if it says so itself.
     pub(crate) local_pref: Option<u32>,
+    /// What becomes of several paths to the destination, if it says so itself.
+    pub(crate) multipath: Option<Multipath>,
     /// The row that says so.
     pub(crate) by: (RowKind, Id),
     /// Whether it is there because another VPN has a path to the same destination.
@@ -219,8 +222,15 @@ fn routed_addresses(model: &Model, vrf: &Vrf, port: &ServicePort) -> Vec<IpAddr>
 /// The paths that lead to a port in a VRF that it is in: to its own addresses, and to what is declared to be behind them.
 fn add_paths(model: &Model, vrf: &Vrf, (port, addresses): (&ServicePort, &[IpAddr]), entries: &mut Entries) {
     let id = port.standard.id;
-    let path =
-        |via, local_pref, by| Path { vrf: vrf.standard.id, port: id, via, local_pref, by, is_leaked: false };
+    let path = |via, (local_pref, multipath), by| Path {
+        vrf: vrf.standard.id,
+        port: id,
+        via,
+        local_pref,
+        multipath,
+        by,
+        is_leaked: false,
+    };
     let with_local = |targets: &BTreeSet<RouteTarget>| -> BTreeSet<Target> {
         let within = vrf.exports.iter().filter(|target| target.route_target().is_none());
         targets.iter().copied().map(Target::Route).chain(within.copied()).collect()
@@ -233,10 +243,10 @@ fn add_paths(model: &Model, vrf: &Vrf, (port, addresses): (&ServicePort, &[IpAdd
     let own = with_local(&declared.own_addresses);
     for address in addresses {
         let by = (RowKind::ServicePort, id);
-        entries.paths.push((IpNet::from(*address), path(None, None, by), own.clone()));
+        entries.paths.push((IpNet::from(*address), path(None, (None, None), by), own.clone()));
     }
     for route in declared.routes.into_iter().filter(|route| addresses.contains(&route.via)) {
-        let path = path(Some(route.via), route.local_pref, route.by);
+        let path = path(Some(route.via), (route.local_pref, route.multipath), route.by);
         entries.paths.push((route.destination, path, with_local(&route.export_targets)));
     }
     for leak in declared.leaks {
@@ -340,7 +350,15 @@ impl Path {
     /// What comes before all others.
     const fn first() -> Self {
         let by = (RowKind::Host, Id::MIN);
-        Self { vrf: Id::MIN, port: Id::MIN, via: None, local_pref: None, by, is_leaked: false }
+        Self {
+            vrf: Id::MIN,
+            port: Id::MIN,
+            via: None,
+            local_pref: None,
+            multipath: None,
+            by,
+            is_leaked: false,
+        }
     }
 }
 

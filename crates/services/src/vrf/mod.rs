@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Files: `scope.rs` (which VRF a port is in, and what it calls for), `settle.rs`, `member.rs` and `leak.rs` (the indexes),
-//! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` and
+//! `route.rs` (which paths lead to a prefix), `compile.rs` (who is told what), `gateway.rs`, `prefix.rs`, `outside.rs` (routers of others) and
 //! `objects.rs` (what that is on a host), `router_mac.rs`, `usable.rs` (which routes of others are used), `announce.rs` (what is told to the outside),
 //! `distinguisher.rs` (by which route distinguishers), `automatic.rs` (the targets of a router's VNI).
 
@@ -49,6 +49,7 @@ pub use announce::announcements;
 pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row, ways_left_out};
 pub(crate) use distinguisher::{distinguisher_of, given_around, is_of_hosts};
 pub(crate) use member::{Members, around};
+pub use outside::routers_of;
 pub(crate) use router_mac::EndpointBits;
 pub use router_mac::router_mac;
 pub(crate) use settle::{of_new_router, settle};

@@ -160,9 +160,15 @@ impl Hop {
         let link = link_in(from.standard.id, names::vxlan(from.vni));
         let foreign = (vni != from.vni).then_some(vni);
         let entry = VxlanFdb { link: link.clone(), mac, destination, vni: foreign };
-        let mut hop = Self::by_neighbour(link, mac, weight);
+        let mut hop = Self::by_link(link, mac, weight);
         hop.objects.push(Object::VxlanFdb(entry));
         hop
+    }
+
+    /// Over the underlay, to a router with this MAC address, of which somebody else says how it is reached.
+    pub(super) fn by_neighbour(from: &Vrf, mac: Mac, weight: u16) -> Self {
+        let path = path(Some(IpAddr::V6(mac.link_local())), names::vxlan(from.vni), weight);
+        Self { path, objects: Vec::new() }
     }
 
     /// Over the underlay, to whoever has chosen this label.
@@ -173,7 +179,7 @@ impl Hop {
 
     /// To a VRF of this VNI on the same host.
     pub(super) fn to_vrf(from: &Vrf, vni: Vni, endpoint: IpAddr, weight: u16) -> Self {
-        Self::by_neighbour(
+        Self::by_link(
             link_in(from.standard.id, names::leak(from.standard.id)),
             router_mac(vni, endpoint),
             weight,
@@ -188,7 +194,7 @@ impl Hop {
         Self { path, objects: via.is_none().then(neighbour).into_iter().collect() }
     }
 
-    fn by_neighbour(link: LinkId, mac: Mac, weight: u16) -> Self {
+    fn by_link(link: LinkId, mac: Mac, weight: u16) -> Self {
         let address = IpAddr::V6(mac.link_local());
         let path = path(Some(address), link.name, weight);
         Self { path, objects: vec![Object::Neighbour(Neighbour { link, address, mac })] }

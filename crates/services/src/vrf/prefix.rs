@@ -9,7 +9,7 @@ use weft_net::HostName;
 use crate::compile::Compiled;
 use crate::facts::LearnedRoute;
 use crate::network::compile::MAIN_TABLE;
-use crate::vrf::gateway::{bridged_gateway, own_gateway, subnets_of};
+use crate::vrf::gateway::{bridged_gateway, is_subnet_of, own_gateway};
 use crate::vrf::objects::{self, Hop};
 use crate::vrf::route::{self, Live, Sends, ToPort};
 use crate::vrf::{Vrf, outside};
@@ -163,5 +163,5 @@ fn add_proxies(model: &Model, vrf: &Vrf, (prefix, live): (IpNet, &[ToPort<'_>]),
 /// A subnet of which nothing is known but its ports: what is for another address of it goes no further.
 fn out_of_reach(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compiled> {
     let route = || objects::route(vrf.standard.id, MAIN_TABLE, prefix, RouteTo::Unreachable);
-    subnets_of(model, vrf).contains(&prefix).then(|| Compiled::everywhere(vec![route()]))
+    is_subnet_of(model, vrf, prefix).then(|| Compiled::everywhere(vec![route()]))
 }

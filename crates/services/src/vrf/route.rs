@@ -80,7 +80,7 @@ fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<'m>> {
     // A port may be in several VRFs of which one imports from the other: it is reached directly.
     let own: BTreeSet<Id> = best.iter().filter(|to| to.path.vrf == id).map(|to| to.path.port).collect();
     best.retain(|to| to.path.vrf == id || !own.contains(&to.path.port));
-    if vrf.multipath == Multipath::Failover {
+    if multipath(vrf, &best) == Multipath::Failover {
         best.sort_by_key(ToPort::first_made);
         best.truncate(1);
     }
@@ -91,7 +91,7 @@ fn to_ports<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<'m>> {
 pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<'m>> {
     let paths = model.own_paths_to(vrf, prefix).into_iter();
     let mut own: Vec<ToPort<'m>> = paths.filter_map(|path| to_port(model, path)).collect();
-    if vrf.multipath == Multipath::Failover {
+    if multipath(vrf, &own) == Multipath::Failover {
         own.sort_by_key(|to| (Reverse(to.rank()), to.first_made()));
     }
     own
@@ -101,8 +101,27 @@ pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<
 pub(super) fn arriving<'a, 'm>(vrf: &Vrf, own: &'a [ToPort<'m>], host: &HostName) -> Vec<&'a ToPort<'m>> {
     let here = || own.iter().filter(|to| to.host == *host);
     let best = here().map(ToPort::rank).max();
-    let at_most = if vrf.multipath == Multipath::Failover { 1 } else { usize::MAX };
-    here().filter(|to| Some(to.rank()) == best).take(at_most).collect()
+    here().filter(|to| Some(to.rank()) == best).take(at_most(multipath(vrf, here()))).collect()
+}
+
+/// What becomes of several paths to one destination: what the most preferred of them say themselves, and what their VRF does where none
+/// says anything. They share, unless one of them fails over.
+pub(super) fn multipath<'a, 'm: 'a>(
+    vrf: &Vrf,
+    paths: impl IntoIterator<Item = &'a ToPort<'m>, IntoIter: Clone>,
+) -> Multipath {
+    let paths = paths.into_iter();
+    let best = paths.clone().map(ToPort::rank).max();
+    let said = paths.filter(|to| Some(to.rank()) == best).filter_map(|to| to.path.multipath);
+    said.max().unwrap_or(vrf.multipath)
+}
+
+/// How many paths are taken of which all are as good.
+pub(super) const fn at_most(multipath: Multipath) -> usize {
+    match multipath {
+        Multipath::Ecmp => usize::MAX,
+        Multipath::Failover => 1,
+    }
 }
 
 /// Whether a path leads to a port that is there and can be reached.

@@ -14,6 +14,7 @@ use weft_net::{HostName, Mac, Vni};
 use crate::compile::{FragmentKey, Step};
 use crate::facts::{LearnedEncapsulation, LearnedRoute, Place};
 use crate::vrf::compile::touched_by_learned;
+use crate::vrf::outside::router;
 use crate::vrf::router_mac::{self, EndpointBits, is_own_router, router_macs};
 use crate::{Id, Model};
 
@@ -26,18 +27,22 @@ fn is_usable(model: &Model, vrf: Id, route: &LearnedRoute) -> bool {
     match route.encapsulation {
         LearnedEncapsulation::Mpls { .. } => !model.is_own_endpoint(route.next_hop),
         LearnedEncapsulation::Vxlan { vni, router_mac } => {
-            !is_own_router(model, router_mac) && place(model, vrf, router_mac) == Some((route.next_hop, vni))
+            place(model, vrf, router_mac) == Some((route.next_hop, vni))
         }
     }
 }
 
-/// Where a VRF sends what is for a router of others.
-fn place(model: &Model, vrf: Id, router: Mac) -> Option<Place> {
+/// Where a VRF sends what is for a router of others, if that is one.
+pub(super) fn place(model: &Model, vrf: Id, router: Mac) -> Option<Place> {
+    if is_own_router(model, router) {
+        return None;
+    }
     let mut places = model.facts.routers().places(vrf, router).map(|(place, _)| place);
     places.find(|(next_hop, _)| !model.is_own_endpoint(*next_hop))
 }
 
-/// Adds what routes touch that come or go: others to the same router, if with them it is elsewhere than before.
+/// Adds what routes touch that come or go: the routers they lead to, and others to the same router, if with them it is elsewhere than
+/// before.
 pub(super) fn touched_with(
     model: &Model,
     (vrf, destination): (Id, IpNet),
@@ -45,6 +50,7 @@ pub(super) fn touched_with(
 ) {
     for route in model.facts.routes(vrf, destination) {
         let LearnedEncapsulation::Vxlan { router_mac, .. } = route.encapsulation else { continue };
+        touched.insert(router(vrf, router_mac));
         let Some(place) = place(model, vrf, router_mac) else { continue };
         let mut places = model.facts.routers().places(vrf, router_mac);
         // It is there because of this destination alone, and others would have it elsewhere.
@@ -88,9 +94,10 @@ pub(super) fn touched_by_host(
     }
 }
 
-/// All that leads to a router.
-fn touch_router(model: &Model, vrf: Id, router: Mac, touched: &mut BTreeSet<FragmentKey>) {
-    for (_, destinations) in model.facts.routers().places(vrf, router) {
+/// A router, and all that leads to it.
+fn touch_router(model: &Model, vrf: Id, mac: Mac, touched: &mut BTreeSet<FragmentKey>) {
+    touched.insert(router(vrf, mac));
+    for (_, destinations) in model.facts.routers().places(vrf, mac) {
         touched_by_learned(model, vrf, destinations.iter().copied(), touched);
     }
 }

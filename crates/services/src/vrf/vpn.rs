@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use weft_net::RouteTarget;
 
 use crate::bgpvpn::{
-    Bgpvpn, BgpvpnType, Member, Membership, PortRoute, Role, defaults, exports, imports, membership, vpns_of,
+    Bgpvpn, BgpvpnType, Member, Membership, Multipath, PortRoute, Role, defaults, exports, imports,
+    membership, vpns_of,
 };
 use crate::core::ServicePort;
 use crate::vrf::automatic;
@@ -27,6 +28,7 @@ pub(super) struct DeclaredRoute {
     pub(super) destination: IpNet,
     pub(super) via: IpAddr,
     pub(super) local_pref: Option<u32>,
+    pub(super) multipath: Option<Multipath>,
     pub(super) by: (RowKind, Id),
     pub(super) export_targets: BTreeSet<RouteTarget>,
 }
@@ -36,6 +38,7 @@ pub(super) struct DeclaredLeak {
     /// What it has routes by.
     pub(super) imports: BTreeSet<RouteTarget>,
     pub(super) local_pref: Option<u32>,
+    pub(super) multipath: Option<Multipath>,
     pub(super) by: (RowKind, Id),
     pub(super) export_targets: BTreeSet<RouteTarget>,
 }
@@ -106,8 +109,8 @@ impl Declared {
         let is_given = |prefix: &IpNet| bgpvpn.static_routes.iter().any(|route| route.destination == *prefix);
         for destination in defaults(role).filter(|prefix| !is_given(prefix)) {
             let Some(via) = address_like(port, destination.addr()) else { continue };
-            let (local_pref, export_targets) = (bgpvpn.local_pref, targets.clone());
-            self.routes.push(DeclaredRoute { destination, via, local_pref, by, export_targets });
+            let (local_pref, multipath, export_targets) = (bgpvpn.local_pref, None, targets.clone());
+            self.routes.push(DeclaredRoute { destination, via, local_pref, multipath, by, export_targets });
         }
     }
 
@@ -137,19 +140,26 @@ impl Declared {
     ) {
         let export_targets = targets.clone();
         match route {
-            PortRoute::Prefix { prefix: destination, local_pref } => {
+            PortRoute::Prefix { prefix: destination, local_pref, multipath } => {
                 let Some(via) = address_like(port, destination.addr()) else { return };
                 let local_pref = local_pref.or(bgpvpn.local_pref);
-                self.routes.push(DeclaredRoute { destination, via, local_pref, by, export_targets });
+                self.routes.push(DeclaredRoute {
+                    destination,
+                    via,
+                    local_pref,
+                    multipath,
+                    by,
+                    export_targets,
+                });
             }
             // A VPN has its own routes already.
             PortRoute::Bgpvpn { bgpvpn_id, .. } if bgpvpn_id == bgpvpn.standard.id => {}
-            PortRoute::Bgpvpn { bgpvpn_id, local_pref } => {
+            PortRoute::Bgpvpn { bgpvpn_id, local_pref, multipath } => {
                 let Some(other) = model.l3_vpn(bgpvpn_id) else { return };
                 let local_pref = local_pref.or(bgpvpn.local_pref);
                 // All that any of its members has routes to.
                 let imports = imports(other, Some(Role::Hub));
-                self.leaks.push(DeclaredLeak { imports, local_pref, by, export_targets });
+                self.leaks.push(DeclaredLeak { imports, local_pref, multipath, by, export_targets });
             }
         }
     }
@@ -161,6 +171,7 @@ impl Declared {
                 destination: route.destination,
                 via: route.nexthop,
                 local_pref: route.local_pref.or(bgpvpn.local_pref),
+                multipath: route.multipath,
                 by,
                 export_targets: targets.clone(),
             });
@@ -178,6 +189,7 @@ impl Declared {
                 destination: route.destination,
                 via: route.nexthop,
                 local_pref: None,
+                multipath: None,
                 by: (RowKind::Router, id),
                 export_targets: advertised.clone(),
             });

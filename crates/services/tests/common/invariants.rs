@@ -88,8 +88,7 @@ pub(crate) fn check(model: &Model) {
             Row::BgpSpeaker(speaker) => {
                 speaker.peers.iter().for_each(|id| has(RowKind::BgpPeer, *id));
             }
-            Row::Host(host) if host.number != 0 => claim(format!("host number {}", host.number)),
-            Row::Host(_) | Row::FreedHostNumber(_) => {}
+            Row::Host(_) => {}
             Row::Vrf(vrf) => {
                 claim(format!("{:?}", Encapsulation::Vxlan { vni: vrf.vni }));
                 claim(format!("VRF number {:?}", vrf.number));

@@ -438,7 +438,10 @@ impl Request<'_> {
 
     /// Routes of a port: a prefix, what another VPN has routes to, or both.
     fn port_routes(&self, number: u8) -> Value {
-        let prefix = json!({"type": "prefix", "prefix": format!("203.0.113.{}/32", number % 4)});
+        let mut prefix = json!({"type": "prefix", "prefix": format!("203.0.113.{}/32", number % 4)});
+        if number.is_multiple_of(3) {
+            prefix["multipath"] = json!(if number.is_multiple_of(2) { "failover" } else { "ecmp" });
+        }
         let leak = json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number)});
         let preferred =
             json!({"type": "bgpvpn", "bgpvpn_id": self.pick("bgpvpns", number / 2), "local_pref": number});
@@ -460,7 +463,10 @@ impl Request<'_> {
             0 => self.update("bgpvpns", a, json!({"import_targets": [format!("64512:{}", c % 4)]})),
             1 => self.update("bgpvpns", a, json!({"route_targets": []})),
             _ => {
-                let route = json!({"destination": "192.0.2.0/24", "nexthop": format!("10.0.0.{c}")});
+                let mut route = json!({"destination": "192.0.2.0/24", "nexthop": format!("10.0.0.{c}")});
+                if d % 3 == 0 {
+                    route["multipath"] = json!(if d % 2 == 0 { "failover" } else { "ecmp" });
+                }
                 self.act("bgpvpns", a, "add_static_routes", json!({"static_routes": [route]}))
             }
         }

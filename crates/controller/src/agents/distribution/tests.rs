@@ -42,6 +42,29 @@ fn a_host_that_has_not_come_yet_forwards_what_it_had_and_nothing_that_is_new() {
 }
 
 #[test]
+fn with_marks_a_host_that_has_not_come_yet_forwards_nothing_but_what_was_announced() {
+    let host: HostName = "host1".parse().unwrap();
+    let prefix = Subject::Prefix("10.0.0.0/24".parse().unwrap());
+    let key = FragmentKey::new(RowKind::Vrf, Id::from_random([1; 16]), prefix);
+    let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
+    assert!(!distribution.was_announced(42));
+    distribution.recall_announced([42].into());
+    assert_eq!(distribution.forwards(&host, &key), None, "it may never have been sent to it");
+    assert!(
+        !distribution.has_come(&host) && distribution.was_announced(42) && !distribution.was_announced(43)
+    );
+    let (connection, updates) = distribution.connect(&host, wire::Version::default(), None);
+    assert!(distribution.has_come(&host), "now it is for it to say");
+    let reached = distribution.reached;
+    distribution.hosts.get_mut(&host).unwrap().expect(std::slice::from_ref(&key), &[], reached);
+    distribution.report(&host, connection, &done(updates[0].version));
+    assert_eq!(distribution.forwards(&host, &key), Some(true));
+    distribution.disconnect(&host, connection);
+    assert!(distribution.has_come(&host));
+    assert_eq!(distribution.forwards(&host, &key), Some(true), "it goes on with it");
+}
+
+#[test]
 fn what_is_known_already_is_no_turn() {
     let mut distribution = Distribution::new(Model::default(), from_wire(wire::Version::default()), 1, 0);
     let (port, host) = (Id::from_random([1; 16]), "host1".parse().unwrap());

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use weft_bgp::speaker::Speaker;
 use weft_net::HostName;
-use weft_services::compile::{self, FragmentKey, Subject};
+use weft_services::compile::{self, Compiled, FragmentKey, Subject};
 use weft_services::vrf::{self, Announcement, Vrf};
 use weft_services::{Model, Refusal, RowKey, RowKind};
 
@@ -169,19 +169,24 @@ impl Asking<'_> {
     /// What each host was told, what it has said of that, and what it has.
     async fn hosts(&self) -> Vec<Value> {
         let key = self.key();
-        let compiled = compile::compile(self.model, &key);
+        // Those beside the route's own say how the routers are reached that it leads to.
+        let keys = std::iter::once(key.clone());
+        let keys = keys.chain(vrf::routers_of(self.model, self.vrf.standard.id, self.destination));
+        let keys: Vec<FragmentKey> = keys.collect();
+        let compiled: Vec<Compiled> =
+            keys.iter().filter_map(|key| compile::compile(self.model, key)).collect();
         let followers = compile::followers(self.model, key.service).into_iter();
         let hosts = followers.filter(|host| self.host.is_none_or(|wanted| wanted == host)).take(HOSTS_MAX);
         let mut told = Vec::new();
         for host in hosts {
             let objects = compiled.iter().flat_map(|compiled| compiled.objects_on(&host));
-            let keys: Vec<String> = objects.clone().map(|object| object.key().to_string()).collect();
+            let object_keys: Vec<String> = objects.clone().map(|object| object.key().to_string()).collect();
             let objects: Vec<String> = objects.map(ToString::to_string).collect();
-            let (state, reason) = outcome(&self.api.site.distribution.lock(), &host, &key);
+            let (state, reason) = outcome(&self.api.site.distribution.lock(), &host, &keys);
             told.push(json!({
-                "host": host, "is_home": compiled.as_ref().is_some_and(|compiled| compiled.is_home(&host)),
+                "host": host, "is_home": compiled.iter().any(|compiled| compiled.is_home(&host)),
                 "ways_left_out": vrf::ways_left_out(self.model, self.vrf, self.destination, &host),
-                "objects": objects, "state": state, "reason": reason, "kernel": self.kernel(&host, &keys).await,
+                "objects": objects, "state": state, "reason": reason, "kernel": self.kernel(&host, &object_keys).await,
             }));
         }
         told
@@ -202,27 +207,31 @@ impl Asking<'_> {
     }
 }
 
-/// What a host has said of a fragment, and why it is not done if it is not.
+/// What a host has said of fragments, and why one is not done if it is not.
 fn outcome(
     distribution: &Distribution,
     host: &HostName,
-    key: &FragmentKey,
+    keys: &[FragmentKey],
 ) -> (&'static str, Option<String>) {
     let Some(state) = distribution.host(host) else { return ("never_connected", None) };
-    let id = key.id();
-    let not_done = state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string()));
-    if let Some(not_done) = not_done {
-        let word = if not_done.waiting { "waiting" } else { "failed" };
-        return (word, Some(not_done.reason.clone()));
+    for id in keys.iter().map(FragmentKey::id) {
+        let not_done = state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string()));
+        if let Some(not_done) = not_done {
+            let word = if not_done.waiting { "waiting" } else { "failed" };
+            return (word, Some(not_done.reason.clone()));
+        }
     }
-    (without_complaint(state, key), None)
+    let mut words = keys.iter().map(|key| without_complaint(state, key));
+    (words.find(|word| *word != CARRIED_OUT).unwrap_or(CARRIED_OUT), None)
 }
+
+const CARRIED_OUT: &str = "carried_out";
 
 fn without_complaint(state: &HostState, key: &FragmentKey) -> &'static str {
     match state.connection {
         None => "not_connected",
         Some(_) if !state.outcome.tells(key) => "not_reported",
-        Some(_) if state.sent.is_some() && state.reported >= state.sent => "carried_out",
+        Some(_) if state.sent.is_some() && state.reported >= state.sent => CARRIED_OUT,
         Some(_) => "not_reported",
     }
 }

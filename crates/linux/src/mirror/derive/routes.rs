@@ -122,10 +122,11 @@ fn route_to(table: &Table, place: &Namespace, raw: &RawTo) -> Option<RouteTo> {
 /// A way out, if the link is known; and that as a path, if an intent could say it.
 fn path(table: &Table, place: &Namespace, hop: &RawHop, weight: u16) -> Option<Option<Path>> {
     let link = &table.views.get(&hop.link)?.id;
-    // With labels, out of whichever link of the host's own namespace it is.
+    // With labels, out of whichever link of the host's own namespace leads to its router.
     let link = match link.namespace == *place {
         true => Some(link.name),
         false if hop.labels.is_empty() => return Some(None),
+        false if hop.via.is_some_and(|via| table.ways.leads_elsewhere(via, hop.link)) => return Some(None),
         false => None,
     };
     Some(Some(Path { via: hop.via, link, labels: hop.labels.clone(), weight }))

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -24,7 +25,11 @@ pub(crate) struct Routes {
     by_next_hop: BTreeSet<(u32, u32, IpNet)>,
     /// What routes name by number, and whether it is ours.
     next_hops: BTreeMap<u32, (RawNextHop, bool)>,
+    /// Those of ours that are no groups.
+    by_hop: BTreeSet<(RawHop, u32)>,
     groups_of: BTreeSet<(u32, u32)>,
+    /// What nothing may lead to any more.
+    doubtful: BTreeSet<u32>,
 }
 
 impl Routes {
@@ -48,8 +53,25 @@ impl Routes {
 
     /// The number of the next hop of ours that leads this way.
     pub(crate) fn find(&self, wanted: &RawHop) -> Option<u32> {
-        let is_it = |hop: &RawNextHop| matches!(hop, RawNextHop::Hop(hop) if hop == wanted);
-        self.next_hops.iter().find(|(_, (hop, ours))| *ours && is_it(hop)).map(|(id, _)| *id)
+        let found = self.by_hop.range((wanted.clone(), 0)..).next();
+        found.filter(|(hop, _)| hop == wanted).map(|(_, id)| *id)
+    }
+
+    /// Whether a next hop is somebody else's.
+    pub(in crate::mirror) fn is_strangers(&self, id: u32) -> bool {
+        self.next_hops.get(&id).is_some_and(|(_, ours)| !ours)
+    }
+
+    /// The routes along labelled paths by way of any of these routers.
+    pub(in crate::mirror) fn labelled(&self, routers: &BTreeSet<IpAddr>) -> Vec<RouteKey> {
+        let is_one =
+            |hop: &RawHop| !hop.labels.is_empty() && hop.via.is_some_and(|via| routers.contains(&via));
+        let leads = |to: &RawTo| match to {
+            RawTo::Hop(hop) => is_one(hop),
+            RawTo::NextHop(id) => self.hops(*id).into_iter().any(|(hop, _)| is_one(hop)),
+            RawTo::Unreachable | RawTo::Blackhole | RawTo::Other => false,
+        };
+        self.routes.iter().filter(|(_, route)| leads(&route.to)).map(|(key, _)| *key).collect()
     }
 
     /// The group of ours and of this type that a route leads to, and its members with their weights.
@@ -68,22 +90,32 @@ impl Routes {
         self.next_hops.keys().next_back().copied().unwrap_or(0)
     }
 
-    /// What is ours and nothing leads to: groups first, then their members.
-    pub(crate) fn orphans(&self) -> Vec<u32> {
-        let is_led_to = |id: u32| first_of(&self.by_next_hop, id);
-        let groups: BTreeSet<u32> = (self.next_hops.iter())
-            .filter(|(id, (hop, ours))| *ours && matches!(hop, RawNextHop::Group { .. }) && !is_led_to(**id))
-            .map(|(id, _)| *id)
-            .collect();
-        let in_others = |id: u32| {
-            let groups_of = self.groups_of.range((id, 0)..).take_while(|(member, _)| *member == id);
-            { groups_of }.any(|(_, group)| !groups.contains(group))
-        };
-        let single = (self.next_hops.iter())
-            .filter(|(id, (hop, ours))| *ours && !matches!(hop, RawNextHop::Group { .. }) && !is_led_to(**id))
-            .map(|(id, _)| *id)
-            .filter(|id| !in_others(*id));
-        groups.iter().copied().chain(single).collect()
+    /// What is ours and nothing leads to: groups first, then their members. They are so until they are gone.
+    pub(crate) fn orphans(&mut self) -> Vec<u32> {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let left = doubtful.into_iter().filter(|id| !first_of(&self.by_next_hop, *id));
+        let ours = left.filter_map(|id| match self.next_hops.get(&id)? {
+            (hop, true) => Some((id, hop)),
+            (_, false) => None,
+        });
+        let (mut groups, mut single) = (BTreeSet::new(), BTreeSet::new());
+        for (id, hop) in ours {
+            match hop {
+                RawNextHop::Group { members, .. } => {
+                    groups.insert(id);
+                    single.extend(members.iter().map(|(member, _)| *member));
+                }
+                RawNextHop::Hop(_) | RawNextHop::Other => drop(single.insert(id)),
+            }
+        }
+        single.retain(|id| {
+            let is_ours = self.next_hops.get(id).is_some_and(|(_, ours)| *ours);
+            let mut groups_of = self.groups_of.range((*id, 0)..).take_while(|(member, _)| member == id);
+            let is_in_others = groups_of.any(|(_, group)| !groups.contains(group));
+            is_ours && !is_in_others && !first_of(&self.by_next_hop, *id)
+        });
+        self.doubtful = groups.union(&single).copied().collect();
+        groups.into_iter().chain(single).collect()
     }
 
     /// Takes a route in; `knows` says whether a link is known.
@@ -140,6 +172,7 @@ impl Routes {
             }
             Some(RawTo::NextHop(id)) => {
                 self.by_next_hop.remove(&(id, key.0, key.1));
+                self.doubtful.insert(id);
             }
             Some(RawTo::Unreachable | RawTo::Blackhole | RawTo::Other) | None => {}
         }
@@ -147,19 +180,30 @@ impl Routes {
 
     /// Takes a next hop in; answers the routes that lead to it.
     pub(crate) fn next_hop(&mut self, id: u32, hop: RawNextHop, ours: bool) -> Vec<RouteKey> {
-        self.unlink_members(id);
-        if let RawNextHop::Group { members, .. } = &hop {
-            self.groups_of.extend(members.iter().map(|(member, _)| (*member, id)));
+        self.forget(id);
+        match &hop {
+            RawNextHop::Group { members, .. } => {
+                self.groups_of.extend(members.iter().map(|(member, _)| (*member, id)));
+            }
+            RawNextHop::Hop(hop) if ours => drop(self.by_hop.insert((hop.clone(), id))),
+            RawNextHop::Hop(_) | RawNextHop::Other => {}
         }
         self.next_hops.insert(id, (hop, ours));
+        self.doubtful.insert(id);
         self.leading_to(id)
     }
 
-    fn unlink_members(&mut self, group: u32) {
-        if let Some((RawNextHop::Group { members, .. }, _)) = self.next_hops.get(&group) {
-            for (member, _) in members {
-                self.groups_of.remove(&(*member, group));
+    /// A next hop or a group is no longer what it was.
+    fn forget(&mut self, id: u32) {
+        match self.next_hops.remove(&id) {
+            Some((RawNextHop::Group { members, .. }, _)) => {
+                for (member, _) in members {
+                    self.groups_of.remove(&(member, id));
+                    self.doubtful.insert(member);
+                }
             }
+            Some((RawNextHop::Hop(hop), _)) => drop(self.by_hop.remove(&(hop, id))),
+            Some((RawNextHop::Other, _)) | None => {}
         }
     }
 
@@ -181,8 +225,7 @@ impl Routes {
             .take_while(|(member, _)| *member == id)
             .map(|(_, group)| *group)
             .collect();
-        self.unlink_members(id);
-        self.next_hops.remove(&id);
+        self.forget(id);
         for group in groups {
             self.groups_of.remove(&(id, group));
             if let Some((RawNextHop::Group { members, .. }, _)) = self.next_hops.get_mut(&group) {

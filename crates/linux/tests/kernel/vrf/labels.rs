@@ -8,6 +8,7 @@ use weft_net::{Capability, MplsLabel};
 use super::{Site, answers, hosts, ping, site};
 use crate::common::{Bench, run, state, veth};
 use crate::damage::check;
+use crate::talk::inside;
 
 fn label(site: Site) -> MplsLabel {
     (100 + u32::from(site.host)).try_into().unwrap()
@@ -93,6 +94,51 @@ fn two_vrfs_are_joined_by_labels() {
     run(&format!("tc -n {n} qdisc del dev ml-a clsact"));
     check(&mut first, &wants[0], "a link has lost its filters", &["~ link", "+ ingress"]);
     assert_eq!(converge(&mut bench.open("a"), &wants[0]), Ok(0), "a fresh look");
+    assert!(answers(&from, "10.2.0.5"));
+}
+
+/// The link out of which a host's packets for an address leave a VRF.
+fn leaves_by(n: &str, destination: &str) -> String {
+    let said = run(&format!("ip -n {n} route show table 1001 {destination}"));
+    said.split_once(" dev ").and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default().to_owned()
+}
+
+#[test]
+#[ignore = "needs VRF devices and MPLS; runs in a virtual machine"]
+fn labelled_paths_follow_the_hosts_own_routing() {
+    let bench = Bench::with(VrfMode::Device);
+    let wants = [1, 2].map(|host| wanted(site('a', host)));
+    let [mut first, _second] = hosts(&bench, [&wants[0], &wants[1]]);
+    let (n, there) = (bench.host("a"), bench.host("b"));
+    let from = site('a', 1).workload(&bench);
+    // A second cable, over which nothing leads yet.
+    run(&format!("ip -n {n} link add up1 mtu 1600 type veth peer name up1 netns {there}"));
+    for end in [&n, &there] {
+        run(&format!("ip -n {end} link set up1 up"));
+    }
+    inside(&there, || std::fs::write("/proc/sys/net/mpls/conf/up1/input", "1")).unwrap();
+    assert_eq!(leaves_by(&n, "10.2.0.5"), "up0");
+    run(&format!("ip -n {n} route add 192.0.2.2/32 dev up1"));
+    // In place: there is a route at any time.
+    check(&mut first, &wants[0], "a route to the other host by another link", &["~ route", "~ route"]);
+    assert_eq!(leaves_by(&n, "10.2.0.5"), "up1");
+    assert!(answers(&from, "10.2.0.5") && answers(&from, "2001:db8:2::5"));
+    run(&format!("ip -n {n} route add 192.0.2.0/25 dev up0"));
+    run(&format!("ip -n {n} route add 198.51.100.0/24 dev up0"));
+    assert_eq!(converge(&mut first, &wants[0]), Ok(0), "routes by which nothing changes for it");
+    // It moves while nobody looks.
+    drop(first);
+    run(&format!("ip -n {n} route del 192.0.2.2/32 dev up1"));
+    let mut first = bench.open("a");
+    let plan = crate::common::plan(&mut first, &wants[0]);
+    assert_eq!(plan.steps.len(), 2, "{plan}");
+    converge(&mut first, &wants[0]).unwrap();
+    assert_eq!(leaves_by(&n, "10.2.0.5"), "up0");
+    run(&format!("ip -n {n} nexthop add id 7 dev up1"));
+    run(&format!("ip -n {n} route add 192.0.2.2/32 nhid 7"));
+    check(&mut first, &wants[0], "a route to the other host by a next hop", &["~ route", "~ route"]);
+    run(&format!("ip -n {n} nexthop replace id 7 dev up0"));
+    check(&mut first, &wants[0], "the next hop is on another link", &["~ route", "~ route"]);
     assert!(answers(&from, "10.2.0.5"));
 }
 

@@ -375,3 +375,89 @@ fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
     assert!(contradicts.message.contains("static_routes[1].multipath"), "{contradicts}");
     assert_eq!(bench.site.get("bgpvpns", &vpn).unwrap()["static_routes"], json!([preferred]));
 }
+
+#[test]
+fn what_a_put_of_a_port_association_does_not_change() {
+    let mut bench = bench();
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    let (port, vpn, network) = (bench.port.clone(), bench.vpn.clone(), bench.network.clone());
+    let another = id(&bench.site.create("ports", json!({"network_id": network})).unwrap());
+    let [l2, other, theirs] =
+        [json!({"type": "l2"}), json!({}), json!({"project_id": "theirs"})].map(|request| bench.vpn(request));
+    let routes = json!([{"type": "prefix", "prefix": "10.0.0.0/8", "local_pref": 7}]);
+    let made = bench.associate("port", json!({"port_id": port, "routes": routes})).unwrap();
+    let association = id(&made);
+    let routes = |route: Value| json!({"routes": [{"type": "prefix", "prefix": "198.51.100.0/24"}, route]});
+    let prefix = |prefix: Value| routes(json!({"type": "prefix", "prefix": prefix}));
+    let leak = |id: &str| routes(json!({"type": "bgpvpn", "bgpvpn_id": id}));
+    let with = |name: &str, value: Value| {
+        let mut route = json!({"type": "prefix", "prefix": "10.0.0.0/8"});
+        route[name] = value;
+        routes(route)
+    };
+    let bad = "HTTPBadRequest";
+    for (request, kind, says) in [
+        // What it is between is said by its POST; its path says in which BGP VPN it is.
+        (json!({"port_id": another}), bad, "read-only attribute port_id".to_owned()),
+        (json!({"bgpvpn_id": other}), bad, "read-only attribute bgpvpn_id".into()),
+        (json!({"id": nobody}), bad, "read-only attribute id".into()),
+        (json!({"project_id": "theirs"}), bad, "read-only attribute project_id".into()),
+        (json!({"tenant_id": "theirs"}), bad, "read-only attribute tenant_id".into()),
+        (json!({"network_id": network}), bad, "Unrecognized attribute(s) 'network_id'".into()),
+        (
+            json!({"role": "hub"}),
+            bad,
+            format!("role. Reason: the vrf_policy of BGPVPN {vpn} is not hub-and-spoke"),
+        ),
+        (json!({"advertise_fixed_ips": null}), "InvalidInput", "boolean for 'advertise_fixed_ips'".into()),
+        (json!({"advertise_fixed_ips": "x"}), "InvalidInput", "boolean for 'advertise_fixed_ips'".into()),
+        (json!({"routes": {}}), bad, "routes. Reason: '{}' is not a list".into()),
+        (routes(json!("10.0.0.0/8")), bad, "routes[1]. Reason: '10.0.0.0/8' is not an object".into()),
+        (routes(json!({"prefix": "10.0.0.0/8"})), bad, "routes[1].type. Reason: it is not given".into()),
+        (
+            routes(json!({"type": "vpn"})),
+            bad,
+            "routes[1].type. Reason: 'vpn' is not one of prefix, bgpvpn".into(),
+        ),
+        (routes(json!({"type": "prefix"})), bad, "routes[1].prefix".into()),
+        (prefix(Value::Null), bad, "routes[1].prefix".into()),
+        (
+            prefix(json!("10.0.0.0")),
+            bad,
+            "routes[1].prefix. Reason: '10.0.0.0' is not a valid IP subnet".into(),
+        ),
+        (prefix(json!("10.0.0.0/33")), bad, "routes[1].prefix".into()),
+        (prefix(json!("2001:db8::/129")), bad, "routes[1].prefix".into()),
+        (with("bgpvpn_id", json!(other)), bad, "routes[1].prefix".into()),
+        (with("nexthop", json!("10.1.1.9")), bad, "routes[1]. Reason: it has 'nexthop'".into()),
+        (with("local_pref", json!(-1)), bad, "routes[1].local_pref".into()),
+        (with("local_pref", json!(4_294_967_296_u64)), bad, "routes[1].local_pref".into()),
+        (
+            json!({"routes": [{"type": "prefix", "prefix": "10.0.0.0/8", "local_pref": 7}, {"type": "prefix", "prefix": "10.0.0.1/8"}]}),
+            bad,
+            "routes[1].local_pref. Reason: routes[0] is to the same, with another preference".into(),
+        ),
+        (routes(json!({"type": "bgpvpn"})), bad, "routes[1].bgpvpn_id".into()),
+        (leak("x"), bad, "routes[1].bgpvpn_id. Reason: 'x' is not valid".into()),
+        (leak(nobody), "BGPVPNPortAssocRouteNoSuchBGPVPN", nobody.into()),
+        (leak(&l2), "BGPVPNPortAssocRouteBGPVPNTypeDiffer", l2.clone()),
+        (leak(&theirs), "BGPVPNPortAssocRouteWrongBGPVPNProject", theirs.clone()),
+    ] {
+        let before = common::rows(&bench.site.model);
+        let said = bench.site.update("bgpvpn_port_associations", &association, request.clone());
+        let refusal = said.expect_err(&request.to_string());
+        assert_eq!((refusal.reason, refusal.kind), (Reason::Invalid, kind), "{request}: {refusal}");
+        assert!(refusal.message.contains(&says), "{request}: {refusal}, not '{says}'");
+        assert_eq!(common::rows(&bench.site.model), before, "{request}");
+    }
+    let missing = bench.site.update("bgpvpn_port_associations", nobody, json!({"routes": []})).unwrap_err();
+    assert_eq!((missing.reason, missing.kind), (Reason::NotFound, "BGPVPNPortAssocNotFound"));
+    // What may be changed is, what is not said stays, and what is said twice is there once.
+    let twice = json!({"routes": [{"type": "prefix", "prefix": "10.0.0.0/8"}, {"type": "prefix", "prefix": "10.0.0.1/8"}]});
+    let once = json!([{"type": "prefix", "prefix": "10.0.0.0/8"}]);
+    let mut update = |request| bench.site.update("bgpvpn_port_associations", &association, request).unwrap();
+    assert_eq!(update(twice)["routes"], once);
+    let said = update(json!({"advertise_fixed_ips": false}));
+    assert_eq!((&said["routes"], &said["advertise_fixed_ips"]), (&once, &json!(false)));
+    assert_eq!(update(json!({"routes": []}))["routes"], json!([]));
+}

@@ -152,10 +152,11 @@ fn neighbor(text: &mut String, setup: &Setup, (name, peer): (&str, IpAddr)) {
     let Setup { asn, address, peer_asn, .. } = setup;
     let mut line = |line: String| writeln!(text, "{line}").expect("a string can be written to");
     line(format!("protocol bgp {name} {{ local {address} as {asn}; neighbor {peer} as {peer_asn}; direct;"));
-    line(
-        " connect delay time 0; connect retry time 1; hold time 9; keepalive time 3; error wait time 1, 2;"
-            .to_owned(),
-    );
+    line(format!(
+        " connect delay time 0; connect retry time 1; hold time {}; keepalive time {}; error wait time 1, 2;",
+        setup.hold_time_s,
+        setup.hold_time_s / 3
+    ));
     line(
         if setup.is_graceful {
             " graceful restart yes; graceful restart time 20;"

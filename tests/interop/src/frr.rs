@@ -48,6 +48,12 @@ impl Frr {
         self.daemons.show(command)
     }
 
+    /// Its daemons.
+    #[must_use]
+    pub const fn daemons(&self) -> &FrrDaemons {
+        &self.daemons
+    }
+
     /// Changes the configuration by these lines.
     ///
     /// # Panics
@@ -163,7 +169,8 @@ fn configuration(setup: &Setup, announced: &[Route]) -> String {
     {
         line(format!(" {of_all}"));
     }
-    line(" timers bgp 3 9\n coalesce-time 0".to_owned());
+    let hold_time_s = setup.hold_time_s;
+    line(format!(" timers bgp {} {hold_time_s}\n coalesce-time 0", hold_time_s / 3));
     if setup.is_graceful {
         line(" bgp graceful-restart\n bgp graceful-restart preserve-fw-state".to_owned());
     }

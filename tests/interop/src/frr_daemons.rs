@@ -139,7 +139,16 @@ impl FrrDaemons {
     /// When it is refused.
     #[must_use]
     pub fn show(&self, command: &str) -> String {
-        self.vtysh(&[command]).unwrap_or_else(|error| panic!("{error}"))
+        self.show_all(&[command])
+    }
+
+    /// Runs several commands of `vtysh` at once; answers what it says, one answer after the other.
+    ///
+    /// # Panics
+    /// When one is refused.
+    #[must_use]
+    pub fn show_all(&self, commands: &[&str]) -> String {
+        self.vtysh(commands).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Changes the configuration by these lines.

@@ -52,13 +52,25 @@ impl Gobgp {
         gobgp
     }
 
-    /// Runs a command of `gobgp`; answers what it says.
+    /// Asks by a command of `gobgp` that changes nothing; answers what it says. It gives a busy daemon up soon, and is asked again then.
     ///
     /// # Panics
     /// When it is refused.
     #[must_use]
     pub fn ask(&self, words: &str) -> String {
-        self.gobgp(words).unwrap_or_else(|error| panic!("{error}"))
+        let mut said = self.gobgp(words);
+        until("gobgpd answers in time", START, || {
+            let is_late = said.as_ref().is_err_and(|error| error.contains("context deadline exceeded"));
+            if is_late {
+                said = self.gobgp(words);
+            }
+            !is_late
+        });
+        said.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn order(&self, words: &str) {
+        let _said = self.gobgp(words).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// The process.
@@ -86,7 +98,7 @@ impl Gobgp {
         self.daemon = Some(Process::start(&self.namespace, "gobgpd", &arguments, &log));
         until("gobgpd answers", START, || self.gobgp("global").is_ok());
         if self.setup.families.contains(&Family::RouteTarget) {
-            let _said = self.ask(&add_vrf(&self.target));
+            self.order(&add_vrf(&self.target));
         }
         for route in self.announced.clone() {
             self.change("add", &route);
@@ -117,7 +129,7 @@ impl Gobgp {
         };
         let words = format!("global rib {verb} {route}");
         // gobgp makes of 0.0.0.0 an address in a MAC route: said with an address it is another route.
-        self.gobgp(&words).unwrap_or_else(|error| panic!("{error}"));
+        self.order(&words);
     }
 }
 
@@ -157,9 +169,11 @@ fn neighbor(text: &mut String, setup: &Setup, peer: IpAddr) {
         add(&format!("  auth-password = \"{password}\"\n"));
     }
     add(&format!(" [neighbors.transport.config]\n  local-address = \"{address}\"\n"));
-    add(
-        " [neighbors.timers.config]\n  connect-retry = 1\n  hold-time = 9\n  keepalive-interval = 3\n  idle-hold-time-after-reset = 1\n",
-    );
+    add(&format!(
+        " [neighbors.timers.config]\n  connect-retry = 1\n  hold-time = {}\n  keepalive-interval = {}\n  idle-hold-time-after-reset = 1\n",
+        setup.hold_time_s,
+        setup.hold_time_s / 3
+    ));
     if setup.reflects {
         add(
             " [neighbors.route-reflector.config]\n  route-reflector-client = true\n  route-reflector-cluster-id = \"10.0.0.9\"\n",
@@ -201,8 +215,8 @@ impl Reference for Gobgp {
 
     fn ask_for_target(&mut self, target: &str) {
         target.clone_into(&mut self.target);
-        let _said = self.ask("vrf del one");
-        let _said = self.ask(&add_vrf(target));
+        self.order("vrf del one");
+        self.order(&add_vrf(target));
     }
 
     fn is_established(&self) -> bool {

@@ -69,6 +69,8 @@ pub struct Setup {
     pub more_peers: Vec<IpAddr>,
     /// The families of the session.
     pub families: Vec<Family>,
+    /// After how many seconds without a message the session is over; three times as often one is sent.
+    pub hold_time_s: u16,
     /// The key of TCP MD5 signatures (RFC 2385).
     pub password: Option<String>,
     /// Whether only packets with a TTL of 255 are taken (RFC 5082).
@@ -96,6 +98,7 @@ impl Setup {
             peer,
             more_peers: Vec::new(),
             families: families.to_vec(),
+            hold_time_s: 9,
             password: None,
             has_ttl_security: false,
             is_graceful: false,

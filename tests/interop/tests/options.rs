@@ -1,5 +1,6 @@
 //! What a session can have besides routes: signatures, near neighbours only, many paths, other next hops, neighbours that come by themselves.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -186,4 +187,112 @@ fn a_shutdown_is_explained_to_whoever_operates_the_neighbour() {
     until("FRR has read it", PATIENCE, || {
         frr.show("show bgp neighbors json").contains("disk is to be changed")
     });
+}
+
+/// A VPN-IPv4 route and an EVPN route of type 5, of an AS and this number in it.
+fn of_vpn(asn: u32, number: u8) -> [(Family, Route); 2] {
+    let (distinguisher, target) = (format!("{asn}:{number}"), format!("{asn}:100"));
+    let prefix = |kind: u8| format!("10.{kind}.{number}.0/24");
+    let vpn = Route::Vpn {
+        distinguisher: distinguisher.clone(),
+        prefix: prefix(100),
+        label: 1000,
+        target: target.clone(),
+    };
+    let evpn = Route::EvpnPrefix { distinguisher, prefix: prefix(200), vni: 9000, target };
+    [(Family::VpnIpv4, vpn), (Family::Evpn, evpn)]
+}
+
+/// AS path, next hop, targets, and label or VNI.
+type Seen = [String; 4];
+
+/// What FRR says of a route, if it has it.
+fn seen_by_frr(frr: &Frr, (family, route): &(Family, Route)) -> Option<Seen> {
+    let (network, length) = route.text().split_once('/').expect("a prefix has a length");
+    let command = match family {
+        Family::Evpn => "show bgp l2vpn evpn route type prefix json".to_owned(),
+        _ => format!("show bgp ipv4 vpn {} json", route.text()),
+    };
+    let said: Value = serde_json::from_str(&frr.show(&command)).unwrap_or_default();
+    let of_distinguisher = |tables: &Value| match family {
+        Family::Evpn => tables[format!("[5]:[0]:[{length}]:[{network}]")]["paths"][0][0].clone(),
+        _ => tables["paths"][0].clone(),
+    };
+    let path = said.as_object()?.values().map(of_distinguisher).find(|path| !path.is_null())?;
+    let as_path = path["aspath"]["string"].as_str().or(path["path"].as_str())?;
+    let targets = path["extendedCommunity"]["string"].as_str()?.split(' ');
+    let targets: Vec<&str> = targets.filter_map(|community| community.strip_prefix("RT:")).collect();
+    // Of a route of type 5 FRR says no VNI.
+    let label = if *family == Family::Evpn { "9000".to_owned() } else { path["remoteLabel"].to_string() };
+    Some([as_path.to_owned(), path["nexthops"][0]["ip"].as_str()?.to_owned(), targets.join(" "), label])
+}
+
+/// The same of one that our speaker has from a neighbour.
+fn seen_by_weft(weft: &Weft, from: IpAddr, (family, route): &(Family, Route)) -> Option<Seen> {
+    let found = weft.found(from, *family, route);
+    let path = &found.first()?["paths"][0];
+    let targets: Vec<&str> = path["route_targets"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let text = |name: &str| path[name].as_str().map(str::to_owned);
+    Some([text("as_path")?, text("next_hop")?, targets.join(" "), path["label"].to_string()])
+}
+
+#[test]
+fn vpn_routes_cross_between_systems_with_their_next_hops_and_targets_and_the_path() {
+    // FRR is another AS, GoBGP of ours: what one announces comes to the other.
+    let fabric = Fabric::new(3);
+    let families = [Family::VpnIpv4, Family::Evpn];
+    let [outside, inside] = [2, 3].map(|node| setup(&fabric, node, &families));
+    let outside = Setup { asn: 65_002, ..outside };
+    let mut frr = Frr::start(&fabric.namespace(2), fabric.directory(), &outside, &[]);
+    let mut gobgp = Gobgp::start(&fabric.namespace(3), fabric.directory(), &inside, &[]);
+    // As with the controller: whoever says a label or a tunnel endpoint is where packets go.
+    let weft = start(
+        &fabric,
+        &[&outside, &inside].map(|setup| {
+            let mut neighbor = Weft::neighbor(setup);
+            neighbor["next_hop_self"] = json!(false);
+            neighbor
+        }),
+    );
+    await_established(&weft, &frr, &outside);
+    await_established(&weft, &gobgp, &inside);
+    let [theirs, of_gobgp, ours] = [of_vpn(65_002, 1), of_vpn(65_000, 2), of_vpn(65_000, 3)];
+    let endpoint: IpAddr = "198.51.100.77".parse().expect("an address");
+    for at in 0..families.len() {
+        frr.announce(&theirs[at].1);
+        gobgp.announce(&of_gobgp[at].1);
+        weft.announce(&ours[at].1, endpoint);
+    }
+    let gobgp_has = |(family, route): &(Family, Route), words: &[&str]| {
+        let said = gobgp.routes(*family);
+        let mut lines = said.lines().filter(|line| line.contains(route.text()));
+        lines.any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    // FRR's tunnel endpoint is no address of its session; of what has a label it is the next hop by itself.
+    let next_hops = [(outside.address.to_string(), "1000"), ("198.51.100.2".to_owned(), "9000")];
+    for (at, (next_hop, label)) in next_hops.iter().enumerate() {
+        let wanted = ["65002", next_hop, "65002:100", label].map(str::to_owned);
+        let learned = || seen_by_weft(&weft, outside.address, &theirs[at]) == Some(wanted.clone());
+        until(&format!("learned: {wanted:?}"), PATIENCE, learned);
+        let words = [" 65002 ", next_hop.as_str(), "65002:100"];
+        until(&format!("GoBGP has heard {words:?}"), PATIENCE, || gobgp_has(&theirs[at], &words));
+        for (route, next_hop) in [(&ours[at], endpoint), (&of_gobgp[at], inside.address)] {
+            let wanted = ["65000", &next_hop.to_string(), "65000:100", label].map(str::to_owned);
+            let told = || seen_by_frr(&frr, route) == Some(wanted.clone());
+            until(&format!("FRR is told of {}: {wanted:?}", route.1.text()), PATIENCE, told);
+        }
+    }
+    weft.assert_encoding(outside.address);
+    // What one of them takes back is gone at the others, and nothing else is.
+    weft.withdraw(&ours[0].1, endpoint);
+    frr.withdraw(&theirs[1].1);
+    until("withdrawn", PATIENCE, || {
+        let is_gone =
+            seen_by_weft(&weft, outside.address, &theirs[1]).is_none() && !gobgp_has(&theirs[1], &[]);
+        is_gone && seen_by_frr(&frr, &ours[0]).is_none()
+    });
+    for route in [&ours[1], &of_gobgp[0], &of_gobgp[1]] {
+        assert!(seen_by_frr(&frr, route).is_some(), "{route:?}");
+    }
+    assert!(gobgp_has(&theirs[0], &[" 65002 "]));
 }

@@ -1,6 +1,7 @@
 //! Tests that run once more in the virtual machine, whose kernel has VRF devices and MPLS: an executable runs itself there, with the
 //! shipped programs that were built beside it.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use weft_vm_tests::{DRIVER_MODULES, Machine};
 use crate::binaries;
 
 const PROGRAMS: &[&str] = &["bridge", "ip", "ping", "sysctl", "tc"];
+/// Where FRR's daemons are.
+const FRR: &str = "/usr/lib/frr";
 /// So long it may take on a host that is busy with other things.
 const BOUND: Duration = Duration::from_secs(900);
 
@@ -27,6 +30,16 @@ pub fn machine(vrf_device_hosts: &str) -> Machine {
         .environment("WEFT_TEST_VRF_DEVICES_ON", vrf_device_hosts)
         .memory_mib(1536)
         .bound(BOUND)
+}
+
+/// The same with FRR, GoBGP and BIRD in it.
+#[must_use]
+pub fn machine_with_daemons(vrf_device_hosts: &str) -> Machine {
+    machine(vrf_device_hosts)
+        .programs(["bird", "birdc", "gobgp", "gobgpd", "vtysh"])
+        .programs_in_place(["bgpd", "staticd", "zebra"].map(|daemon| Path::new(FRR).join(daemon)))
+        .file("/etc/passwd", "root:x:0:0:::\nfrr:x:103:108::/:/bin/false\n")
+        .file("/etc/group", "root:x:0:\nfrrvty:x:107:frr\nfrr:x:108:\n")
 }
 
 /// Runs this executable's tests in a machine, those of its module `machine` excepted, with these arguments besides, and sees that one

@@ -25,6 +25,16 @@ impl Vrf {
         routes.map(str::to_owned).collect()
     }
 
+    /// Where those routes lead, in order.
+    #[must_use]
+    pub fn destinations(&self, bench: &Bench) -> Vec<String> {
+        let routes = self.routes(bench);
+        let mut destinations: Vec<String> =
+            routes.iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
+        destinations.sort_unstable();
+        destinations
+    }
+
     /// Its neighbours, of `-4` or `-6`.
     #[must_use]
     pub fn neighbours(&self, bench: &Bench, family: &str) -> Vec<Value> {
@@ -64,6 +74,31 @@ impl Bench {
             is_device: true,
         });
         namespaces.chain(devices).collect()
+    }
+
+    /// The VRF by which a packet from this workload goes on: it leads to the workload by its own leg.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn vrf_of(&self, node: &str) -> Vrf {
+        let (host, _) = node.split_once('.').expect("a node is on a host");
+        let own = self.address_of(node);
+        let leads_there = |line: &String| line.starts_with(&format!("{own} ")) && line.contains("dev gw-");
+        let mut vrfs = self.vrfs_on(host).into_iter();
+        let its = vrfs.find(|vrf| vrf.routes(self).iter().any(leads_there));
+        its.unwrap_or_else(|| panic!("no VRF of {host} leads to {node}, {own}"))
+    }
+
+    /// The first address of a workload.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn address_of(&self, node: &str) -> String {
+        let shown = self.ip(node, "-br addr show dev eth0");
+        let own = shown.split_whitespace().nth(2).and_then(|address| address.split('/').next());
+        own.unwrap_or_else(|| panic!("{node} has no address")).to_owned()
     }
 
     /// How many VRFs are on a host.

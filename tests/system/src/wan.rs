@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use weft_interop_tests::FrrDaemons;
 
+use crate::heard::{self, PrefixRoute};
 use crate::{Bench, Edge, Node, until};
 
 /// The VNI of the routes of the gateway's own table: that of the VPN that it belongs to.
@@ -48,19 +49,6 @@ impl Peering {
         assert_eq!(answer.status, 200, "{}", answer.json());
         peer
     }
-}
-
-/// An EVPN route of type 5 as a neighbour of the controller's has it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PrefixRoute {
-    /// Where it leads: `10.1.1.5/32`.
-    pub prefix: String,
-    /// The route distinguisher.
-    pub distinguisher: String,
-    /// The route targets.
-    pub targets: BTreeSet<String>,
-    /// The tunnel endpoint.
-    pub next_hop: String,
 }
 
 /// FRR, its namespace, and a client behind it.
@@ -164,13 +152,7 @@ impl WanGateway {
     /// When FRR shows what is not understood.
     #[must_use]
     pub fn heard(&self) -> BTreeSet<PrefixRoute> {
-        let said = self.daemons.show("show bgp l2vpn evpn route type prefix json");
-        let said: Value = serde_json::from_str(&said).expect("FRR shows JSON");
-        let distinguished = said.as_object().into_iter().flatten().filter(|(_, routes)| routes.is_object());
-        let routes = distinguished.flat_map(|(distinguisher, routes)| {
-            let routes = routes.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("[5]"));
-            routes.flat_map(move |(_, route)| paths(route).map(move |path| prefix_route(distinguisher, path)))
-        });
+        let routes = heard::evpn_of_frr(&self.daemons).into_iter();
         routes.filter(|route| route.next_hop != self.endpoint().to_string()).collect()
     }
 
@@ -198,22 +180,5 @@ impl WanGateway {
              address-family l2vpn evpn\n  neighbor {neighbor} activate\n  advertise-all-vni\n  advertise ipv4 unicast\n  \
              route-target import 64512:100\n  route-target export 64512:100\n exit-address-family\n"
         )
-    }
-}
-
-/// The paths of a route: FRR puts each into a list of its own.
-fn paths(route: &Value) -> impl Iterator<Item = &Value> {
-    let paths = route["paths"].as_array().into_iter().flatten();
-    paths.flat_map(|path| path.as_array().map_or(std::slice::from_ref(path), Vec::as_slice))
-}
-
-fn prefix_route(distinguisher: &str, path: &Value) -> PrefixRoute {
-    let communities = path["extendedCommunity"]["string"].as_str().unwrap_or_default();
-    let targets = communities.split(' ').filter_map(|community| community.strip_prefix("RT:"));
-    PrefixRoute {
-        prefix: format!("{}/{}", path["ip"].as_str().unwrap_or_default(), path["ipLen"]),
-        distinguisher: distinguisher.to_owned(),
-        targets: targets.map(str::to_owned).collect(),
-        next_hop: path["nexthops"][0]["ip"].as_str().unwrap_or_default().to_owned(),
     }
 }

@@ -162,21 +162,11 @@ fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
     SPOKES.into_iter().flat_map(move |(from, _)| to(from))
 }
 
-/// Destinations of a VRF by which a packet from that workload goes on, the workload's own aside.
+/// Destinations of the VRF by which a packet from that workload goes on, the workload's own aside.
 fn routes_of(bench: &Bench, node: &str) -> Vec<String> {
-    let (host, _) = node.split_once('.').expect("a node is on a host");
-    let own = bench.ip(node, "-br addr show dev eth0");
-    let own =
-        own.split_whitespace().nth(2).and_then(|address| address.split('/').next()).expect("an address");
-    let tables = bench.vrfs_on(host).into_iter().map(|vrf| vrf.routes(bench));
-    let its = { tables }.find(|table| {
-        table.iter().any(|line| line.starts_with(&format!("{own} ")) && line.contains("dev gw-"))
-    });
-    let its = its.unwrap_or_else(|| panic!("no VRF of {host} leads to {node}, {own}"));
-    let mut destinations: Vec<String> =
-        its.iter().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect();
-    destinations.retain(|destination| destination != own);
-    destinations.sort_unstable();
+    let own = bench.address_of(node);
+    let mut destinations = bench.vrf_of(node).destinations(bench);
+    destinations.retain(|destination| *destination != own);
     destinations
 }
 

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use weft_interop_tests::{Bird, Family, Gobgp, Reference, Route, Setup, Weft};
+use weft_interop_tests::{Family, Reference, Route, Setup, Weft};
 use weft_lab::LabSpec;
 use weft_system_tests::l3::{
     any_to_any, await_silence, await_ttl, change_router, network, router, ttl, vpn, workload,
 };
 use weft_system_tests::{
-    Bench, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, more_pings, no_loss, run, spec, until,
+    Bench, Neighbours, Node, Peering, PrefixRoute, RouteMonitor, Rude, WanGateway, more_pings, no_loss, run,
+    spec, until,
 };
 
 /// How long the other side has to follow: FRR takes up to five seconds before it calls a neighbour for the first time, and on a busy machine is
@@ -448,77 +449,14 @@ fn what_was_learned_and_is_not_told_again_is_given_up_and_a_damaged_checkpoint_i
     await_heard(&gateway, &all_routes(&bench));
 }
 
-/// GoBGP's EVPN routes of type 5.
-fn of_gobgp(gobgp: &Gobgp) -> BTreeSet<PrefixRoute> {
-    let said: Value = serde_json::from_str(&gobgp.ask("global rib -a evpn -j")).expect("gobgp shows JSON");
-    let paths = said.as_object().into_iter().flatten().flat_map(|(_, paths)| paths.as_array()).flatten();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let attribute = |path: &Value, kind: u8| {
-        let attributes = path["attrs"].as_array().into_iter().flatten();
-        attributes.into_iter().find(|attribute| attribute["type"] == kind).cloned().unwrap_or_default()
-    };
-    let route = |path: &Value| {
-        let (value, reach) = (&path["nlri"]["value"], attribute(path, 14));
-        let communities = attribute(path, 16)["value"].as_array().cloned().unwrap_or_default();
-        let targets = communities.iter().filter(|community| community["subtype"] == 2);
-        PrefixRoute {
-            prefix: text(&value["prefix"]),
-            distinguisher: distinguisher(&value["rd"]),
-            targets: targets.map(|target| text(&target["value"])).collect(),
-            next_hop: text(&reach["nexthop"]),
-        }
-    };
-    paths.map(route).collect()
-}
-
-fn distinguisher(rd: &Value) -> String {
-    format!("{}:{}", rd["admin"].as_str().unwrap_or_default(), rd["assigned"])
-}
-
-/// How many VPNv4 routes there are to be: labels are announced by hosts that forward them, and by no others.
-fn labelled(bench: &Bench) -> usize {
-    let hosts = bench.http().list("hosts");
-    let has_mpls = |host: &Value| {
-        host["capabilities"].as_array().is_some_and(|capabilities| capabilities.contains(&json!("mpls")))
-    };
-    let of_host = |host: &Value| BLUE.iter().chain(&RED).filter(|at| host["name"] == at.1).count();
-    hosts.iter().filter(|host| has_mpls(host)).map(of_host).sum()
-}
-
 #[test]
 fn gobgp_and_bird_in_its_place_hear_the_same() {
     let bench = Bench::up("t-wanothers", 2, 9783);
     let made = any_to_any(&bench, json!({}));
     bench.await_rest();
-    let peering = Peering::new(&bench);
-    let setup = |number, families: &[Family]| {
-        let address = |number| bench.fabric_address("mgmt", number).into();
-        Setup { asn: 64512, peer_asn: 64512, ..Setup::new(address(number), address(CONTROLLER), families) }
-    };
-    let (first, second) = (Node::new(&bench, "gobgp"), Node::new(&bench, "bird"));
-    for (node, number) in [(&first, 202), (&second, 203)] {
-        node.join(&bench, "mgmt", ("eth0", bench.fabric_address("mgmt", number)));
-    }
-    let logs = bench.lab().state_directory();
-    let both = [Family::Evpn, Family::VpnIpv4];
-    let mut gobgp = Gobgp::start(first.namespace(), logs, &setup(202, &both), &[]);
-    let bird = Bird::start(second.namespace(), logs, &setup(203, &both[1..]), &[]);
-    for number in [202, 203] {
-        peering.add(&bench, bench.fabric_address("mgmt", number), &json!({}));
-    }
-    let is_established = || (gobgp.is_established() && bird.is_established()).then_some(());
-    until("sessions", Duration::from_secs(20), is_established);
+    let mut neighbours = Neighbours::start(&bench);
     let mut routes = all_routes(&bench);
-    let begin = Instant::now();
-    while of_gobgp(&gobgp) != routes {
-        assert!(begin.elapsed() < WITHIN, "{:#?} instead of {routes:#?}", of_gobgp(&gobgp));
-    }
-    let expected = labelled(&bench);
-    println!("{expected} VPNv4 routes");
-    for daemon in [&gobgp as &dyn Reference, &bird] {
-        let text = daemon.routes(Family::VpnIpv4);
-        assert_eq!(text.matches("/32").count(), expected, "{text}");
-    }
+    neighbours.await_heard(&routes);
     // What GoBGP announces is taken by Blue and not by Red; the gateway's own VNI need not be that of the VPN.
     let route_of_gobgp = Route::EvpnPrefix {
         distinguisher: "64512:9".to_owned(),
@@ -526,14 +464,14 @@ fn gobgp_and_bird_in_its_place_hear_the_same() {
         vni: WanGateway::VNI,
         target: "64512:100".to_owned(),
     };
-    gobgp.announce(&route_of_gobgp);
+    neighbours.gobgp().announce(&route_of_gobgp);
     await_learned(&bench, &made["vpn1"], true);
     assert_eq!(learned(&bench, "host1", &made["vpn2"]), [Value::Null; 0]);
-    gobgp.withdraw(&route_of_gobgp);
+    neighbours.gobgp().withdraw(&route_of_gobgp);
     await_learned(&bench, &made["vpn1"], false);
     bench.http().delete("ports", &made["G6"]);
     routes.remove(&route(&bench, &RED[1], "64512:200"));
-    until("withdrawn", WITHIN, || (of_gobgp(&gobgp) == routes).then_some(()));
+    neighbours.await_heard(&routes);
 }
 
 #[test]

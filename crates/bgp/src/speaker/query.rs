@@ -99,7 +99,7 @@ pub struct PathStatus {
     pub path_id: u32,
     /// Whether the neighbour is away or has not yet said it again.
     pub is_stale: bool,
-    /// MPLS label or VNI, as 24 bits.
+    /// Of a VPN route the MPLS label, of EVPN the VNI.
     pub label: Option<u32>,
     #[serde(serialize_with = "as_text")]
     pub next_hop: NextHop,
@@ -261,7 +261,7 @@ impl Speaker {
             is_stale,
             label: match &path.payload {
                 Payload::None => None,
-                Payload::Label(label) => Some(label.bits()),
+                Payload::Label(label) => Some(label.label().get()),
                 Payload::Evpn(payload) => Some(payload.label.bits()),
             },
             next_hop: attributes.next_hop,

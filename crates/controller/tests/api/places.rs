@@ -131,6 +131,44 @@ async fn what_is_anothers_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_put_of_a_port_association_goes_to_the_bgp_vpn_that_it_is_in() {
+    let controller = Controller::start().await;
+    let Vpns { network, vpns: [one, two], .. } = vpns(&controller).await;
+    let [port, another] = [(); 2].map(|()| json!({"network_id": network}));
+    let (port, another) =
+        (controller.create("ports", "port", port).await, controller.create("ports", "port", another).await);
+    let at = |vpn: &str, rest: &str| format!("/v2.0/{}{rest}", below(vpn, "port_associations"));
+    let made = json!({"port_id": port, "routes": [{"type": "prefix", "prefix": "10.0.0.0/8"}]});
+    let association = controller.create(&below(&one, "port_associations"), "port_association", made).await;
+    let own = format!("/{association}");
+    let (revision, nobody) = (controller.revision(), "/00000000-0000-4000-8000-000000000000");
+    let missing = "BGPVPNPortAssocNotFound";
+    for (path, body, status, kind, says) in [
+        (at(&two, &own), json!({"routes": []}), 404, missing, association.as_str()),
+        (at(&one, nobody), json!({"routes": []}), 404, missing, &nobody[1..]),
+        (at(&nobody[1..], &own), json!({"routes": []}), 404, "BGPVPNNotFound", &nobody[1..]),
+        (at(&one, &own), json!({"bgpvpn_id": two}), 400, "HTTPBadRequest", "bgpvpn_id"),
+        (at(&one, &own), json!({"port_id": another}), 400, "HTTPBadRequest", "port_id"),
+        (at(&one, &own), json!({"routes": [{"type": "prefix"}]}), 400, "HTTPBadRequest", "routes[0].prefix"),
+    ] {
+        let answer = controller.ask("PUT", &path, json!({"port_association": body})).await;
+        let (told, message) = answer.error();
+        assert_eq!((answer.status, told.as_str()), (status, kind), "{path} {body}: {message}");
+        assert!(message.contains(says), "{path} {body}: {message}");
+    }
+    assert_eq!(controller.revision(), revision, "nothing was written");
+    let again = controller.ask("POST", &at(&one, ""), json!({"port_association": {"port_id": port}})).await;
+    assert_eq!((again.status, again.error().0.as_str()), (400, "BGPVPNPortAssocAlreadyExists"));
+    for parent in [one.as_str(), "-"] {
+        let body = json!({"port_association": {"routes": [], "advertise_fixed_ips": false}});
+        let answer = controller.ask("PUT", &at(parent, &own), body).await;
+        assert_eq!(answer.status, 200, "{parent}: {answer:?}");
+        let changed = &answer.json()["port_association"];
+        assert_eq!((&changed["port_id"], &changed["routes"]), (&json!(port), &json!([])));
+    }
+}
+
+#[tokio::test]
 async fn a_watch_below_a_resource_tells_of_what_is_there_and_the_resource_tells_of_it_too() {
     let controller = Controller::start().await;
     let Vpns { network, vpns: [one, two], association } = vpns(&controller).await;

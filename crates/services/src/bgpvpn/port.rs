@@ -1,6 +1,6 @@
 //! Port associations: one port is in a BGP VPN, with routes that lead to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -83,6 +83,22 @@ pub enum PortRoute {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         multipath: Option<Multipath>,
     },
+}
+
+impl PortRoute {
+    /// What it is to, whatever its preference: a prefix, or another BGP VPN.
+    const fn to(self) -> (Option<IpNet>, Option<Id>) {
+        match self {
+            Self::Prefix { prefix, .. } => (Some(prefix), None),
+            Self::Bgpvpn { bgpvpn_id, .. } => (None, Some(bgpvpn_id)),
+        }
+    }
+
+    const fn local_pref(self) -> Option<u32> {
+        match self {
+            Self::Prefix { local_pref, .. } | Self::Bgpvpn { local_pref, .. } => local_pref,
+        }
+    }
 }
 
 impl Stored for BgpvpnPortAssociation {
@@ -270,6 +286,7 @@ fn routes(model: &Model, bgpvpn: &Bgpvpn, given: Vec<GivenRoute>) -> Result<Vec<
     }
     let route = |(at, route)| route_at(model, bgpvpn, at, route);
     let routes: Vec<PortRoute> = given.into_iter().enumerate().map(route).collect::<Result<_, _>>()?;
+    check_preferences(&routes)?;
     let prefixes = routes.iter().map(|route| match route {
         PortRoute::Prefix { prefix, multipath, .. } => (*prefix, *multipath),
         PortRoute::Bgpvpn { .. } => (IpNet::default(), None),
@@ -278,6 +295,19 @@ fn routes(model: &Model, bgpvpn: &Bgpvpn, given: Vec<GivenRoute>) -> Result<Vec<
         return Err(Refusal::attribute(&format!("routes[{at}].multipath"), rule));
     }
     Ok(super::once(routes))
+}
+
+/// What a route is to has one preference: two would be two paths of one port.
+fn check_preferences(routes: &[PortRoute]) -> Result<(), Refusal> {
+    let mut first = BTreeMap::new();
+    for (at, route) in routes.iter().enumerate() {
+        let (earlier, preference) = *first.entry(route.to()).or_insert((at, route.local_pref()));
+        if preference != route.local_pref() {
+            let rule = format!("routes[{earlier}] is to the same, with another preference");
+            return Err(Refusal::attribute(&format!("routes[{at}].local_pref"), rule));
+        }
+    }
+    Ok(())
 }
 
 fn route_at(model: &Model, bgpvpn: &Bgpvpn, at: usize, route: GivenRoute) -> Result<PortRoute, Refusal> {

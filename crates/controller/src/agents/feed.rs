@@ -11,8 +11,10 @@ use super::server::Links;
 use crate::head::Head;
 use crate::site::Site;
 
-/// How many batches of facts are handed out together at most.
+/// How many batches of facts are taken together at most.
 const TOGETHER_MAX: usize = 64;
+/// How many facts are handed out together at most: agents carry out some while others are worked out.
+const FACTS_MAX: usize = 4096;
 
 /// Runs as long as the store is there.
 pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
@@ -35,7 +37,11 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
             received = inbox.recv_many(&mut facts, TOGETHER_MAX) => match received {
                 0 => return,
                 batches => {
-                    feed.learn(facts.into_iter().flatten().collect());
+                    let facts: Vec<Fact> = facts.into_iter().flatten().collect();
+                    for some in facts.chunks(FACTS_MAX) {
+                        feed.learn(some.to_vec());
+                        tokio::task::yield_now().await;
+                    }
                     feed.site.facts_handed_out(batches);
                 }
             },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{Key, Object};
 
 /// How many of its last changes even a small state remembers.
-const REMEMBERED_MIN: usize = 4096;
+const REMEMBERED_MIN: usize = 16_384;
 /// Of a large one, one for so many objects: to look at all of them instead is then no more than so many times as much.
 const OBJECTS_TO_REMEMBERED: usize = 4;
 

@@ -46,6 +46,10 @@ fn without_history(model: &Model) -> Vec<(String, serde_json::Value)> {
             object.remove("binding_failure");
             // Others have heard of each move: the count never goes back.
             object.remove("moves");
+            if row.key().kind() == RowKind::Vrf {
+                // Workloads know the gateways by these, whichever VRF those are in again.
+                object.remove("gateways");
+            }
             if row.key().kind() == RowKind::MacVrf {
                 // What hosts may still have of another is not taken back.
                 object.remove("vni");

@@ -397,6 +397,7 @@ fn in_order<'a, T>(nodes: &BTreeMap<&'a Key, T>, requires: impl Fn(&T) -> Vec<Ke
         }
         order.push(key);
     }
+    // Nothing needs another of them, but for routes that go with addresses: those come first in the order of keys as well.
     if !nodes.keys().any(|key| key.may_be_required()) {
         return nodes.keys().copied().collect();
     }

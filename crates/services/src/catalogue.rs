@@ -194,7 +194,7 @@ pub const CATALOGUE: &[Entry] = &[
     },
 ];
 
-/// An extension of Neutron's of which everything works: alias, name.
+/// An extension of Neutron's of which everything works, or refuses by name what does not: alias, name.
 pub type Extension = (&'static str, &'static str);
 
 /// The extensions of Neutron's that are there: those of every resource, and those of each service.

@@ -52,8 +52,8 @@ pub(crate) trait Service: Sync {
     /// Adds the fragments that a write to this row may have touched; asked of the model before it and of the one after it.
     fn touched(&self, model: &Model, change: &Step<'_>, touched: &mut BTreeSet<FragmentKey>);
 
-    /// Adds the fragments that a fact may have touched; asked of the model before it and of the one after it.
-    fn touched_by(&self, _: &Model, _: &Fact, _: &mut BTreeSet<FragmentKey>) {}
+    /// Adds the fragments that a fact may have touched, which is one of those that lead from the first model to the second.
+    fn touched_by(&self, _: [&Model; 2], _: &Fact, _: &mut BTreeSet<FragmentKey>) {}
 
     /// What only one can have that hosts have of an instance for as long as it is on them.
     fn exclusives(&self, model: &Model, instance: Id) -> Vec<Exclusive>;
@@ -352,8 +352,7 @@ pub fn touched_by<'f>(
     let mut touched = BTreeSet::new();
     for fact in facts {
         for service in SERVICES {
-            service.touched_by(before, fact, &mut touched);
-            service.touched_by(after, fact, &mut touched);
+            service.touched_by([before, after], fact, &mut touched);
         }
     }
     touched

@@ -337,6 +337,7 @@ fn what_several_bgp_vpns_say_to_a_member_is_put_together() {
 fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
     let mut bench = bench();
     let port = bench.port.clone();
+    let leaked = bench.vpn(json!({}));
     for (routes, says) in [
         (json!([{"type": "prefix"}]), "routes[0].prefix"),
         (json!([{"type": "prefix", "prefix": "10.0.0.0/8"}, {"type": "bgpvpn"}]), "routes[1].bgpvpn_id"),
@@ -347,9 +348,15 @@ fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
             json!([
                 {"type": "prefix", "prefix": "10.0.0.0/8", "multipath": "ecmp"},
                 {"type": "prefix", "prefix": "10.0.0.0/8"},
-                {"type": "prefix", "prefix": "10.0.0.0/8", "multipath": "failover"},
             ]),
-            "routes[2].multipath",
+            "routes[1].multipath",
+        ),
+        (
+            json!([
+                {"type": "bgpvpn", "bgpvpn_id": leaked, "multipath": "ecmp"},
+                {"type": "bgpvpn", "bgpvpn_id": leaked, "multipath": "failover"},
+            ]),
+            "routes[1].multipath",
         ),
     ] {
         let refusal = bench.associate("port", json!({"port_id": port, "routes": routes})).unwrap_err();
@@ -373,6 +380,20 @@ fn routes_of_ports_and_static_routes_are_checked_by_their_place() {
     let other = json!({"destination": "198.51.100.0/24", "nexthop": "10.1.1.7", "multipath": "failover"});
     let contradicts = act("add_static_routes", other).unwrap_err();
     assert!(contradicts.message.contains("static_routes[1].multipath"), "{contradicts}");
+    let twice = |member: &str, value: Value| {
+        let mut again = json!({"destination": "192.0.2.0/24", "nexthop": "10.1.1.9"});
+        let first = again.clone();
+        again[member] = value;
+        json!([first, again])
+    };
+    for (member, value) in [("local_pref", json!(7)), ("multipath", json!("failover"))] {
+        let routes = twice(member, value);
+        let posted = bench.site.create("bgpvpns", json!({"static_routes": routes})).unwrap_err();
+        let added = bench.site.act(("bgpvpns", &vpn), "add_static_routes", json!({"static_routes": routes}));
+        for refusal in [posted, added.unwrap_err()] {
+            assert!(refusal.message.contains(&format!("static_routes[1].{member}")), "{refusal}");
+        }
+    }
     assert_eq!(bench.site.get("bgpvpns", &vpn).unwrap()["static_routes"], json!([preferred]));
 }
 
@@ -435,7 +456,7 @@ fn what_a_put_of_a_port_association_does_not_change() {
         (
             json!({"routes": [{"type": "prefix", "prefix": "10.0.0.0/8", "local_pref": 7}, {"type": "prefix", "prefix": "10.0.0.1/8"}]}),
             bad,
-            "routes[1].local_pref. Reason: routes[0] is to the same, with another preference".into(),
+            "routes[1].local_pref. Reason: routes[0] is the same route, with another local_pref".into(),
         ),
         (routes(json!({"type": "bgpvpn"})), bad, "routes[1].bgpvpn_id".into()),
         (leak("x"), bad, "routes[1].bgpvpn_id. Reason: 'x' is not valid".into()),

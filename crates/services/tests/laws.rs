@@ -14,7 +14,7 @@ use weft_dataplane::{Fragment, FragmentId, HostIntent, Object};
 use weft_net::HostName;
 use weft_services::catalogue::by_any_name;
 use weft_services::compile::{self, HostDelta, Subject};
-use weft_services::{Change, Model, Row, RowKey, Write};
+use weft_services::{Change, Fact, Model, Row, RowKey, Write};
 
 type Intents = BTreeMap<HostName, BTreeMap<FragmentId, Vec<Object>>>;
 
@@ -44,13 +44,14 @@ fn deltas(before: &Model, after: &Model, writes: &[Write]) -> BTreeMap<HostName,
     deltas
 }
 
-/// Learns something, after some of the changes.
+/// Learns something, after some of the changes: up to four facts at once, of which several may be about one router.
 fn learn(site: &mut Site, intents: &mut Intents, requests: &[Numbers]) {
-    let Some(numbers @ (0..=90, _)) = requests.first() else { return };
-    let Some(fact) = fact_of(&site.model, *numbers) else { return };
+    let Some((kind @ 0..=90, [a, b, c, d])) = requests.first() else { return };
+    let facts = (0..=*c % 4).filter_map(|n| fact_of(&site.model, (*kind, [*a, *b, *c, d.wrapping_add(n)])));
+    let facts: Vec<Fact> = facts.collect();
     let before = site.model.clone();
-    site.model.learn([&fact]);
-    let touched = compile::touched_by(&before, &site.model, [&fact]);
+    site.model.learn(&facts);
+    let touched = compile::touched_by(&before, &site.model, &facts);
     carry_out(intents, &site.model, compile::deltas(&before, &site.model, touched).hosts);
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use common::{Site, id};
 use serde_json::json;
-use weft_dataplane::{HostIntent, Object};
+use weft_dataplane::{Fragment, HostIntent, Object};
 use weft_net::{HostName, Mac};
 use weft_services::compile::{self, FragmentKey};
 use weft_services::vrf::{Vrf, router_mac};
@@ -92,6 +92,36 @@ fn a_router_that_is_said_to_be_in_two_places_is_in_the_lowest_for_every_destinat
     learn(&mut site, "203.0.113.3/32", &[]);
     assert_eq!(learn(&mut site, "203.0.113.2/32", &[]).len(), 3);
     assert_eq!(outside(&site), (texts(&["203.0.113.1/32"]), texts(&["198.51.100.2"])));
+}
+
+#[test]
+fn a_router_that_moves_takes_along_all_that_is_behind_it_however_many_are_told_at_once() {
+    let mut site = site();
+    let router: Mac = "0a:00:00:00:00:01".parse().unwrap();
+    let vrf = vrf(&site).standard.id;
+    let mut sent = HostIntent::default();
+    compile::intent_of(&site.model, &host(1)).into_iter().for_each(|fragment| sent.upsert(fragment));
+    for (last, next_hop) in [([1, 2], 1), ([3, 4], 1), ([1, 2], 9), ([3, 4], 9)] {
+        let fact = |last| {
+            let destination = format!("203.0.113.{last}/32").parse().unwrap();
+            Fact::Routes { vrf, destination, routes: vec![by([198, 51, 100, next_hop], router)] }
+        };
+        let (facts, before) = (last.map(fact), site.model.clone());
+        site.model.learn(&facts);
+        let touched = compile::touched_by(&before, &site.model, &facts);
+        let delta = compile::delta_for(&before, &site.model, touched, &host(1));
+        for key in delta.upserts {
+            let objects = compile::compile(&site.model, &key).unwrap().objects_on(&host(1)).to_vec();
+            sent.upsert(Fragment { id: key.id(), objects });
+        }
+        for id in &delta.removals {
+            assert!(sent.remove(id), "{id} was not there");
+        }
+    }
+    let mut whole = HostIntent::default();
+    compile::intent_of(&site.model, &host(1)).into_iter().for_each(|fragment| whole.upsert(fragment));
+    assert_eq!(sent.want(), whole.want());
+    assert_eq!((outside(&site).0.len(), outside(&site).1), (4, texts(&["198.51.100.9"])));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use weft_dataplane::{FragmentId, INGRESS_TABLE, Object, RouteTo};
 use weft_net::{Capability, HostName, Mac, RouteTarget};
 use weft_services::compile::{self, FragmentKey, Subject};
-use weft_services::vrf::{Announcement, announcements, routers_of};
+use weft_services::vrf::{Announcement, announcements, next_routers};
 use weft_services::{Fact, Id, LearnedEncapsulation, LearnedRoute, Row, RowKind, Timestamp, describe_host};
 
 const MAIN_TABLE: u32 = 254;
@@ -98,7 +98,7 @@ impl Bench {
     fn hosts(&self, vrf: Id, prefix: &str) -> Vec<String> {
         let by = self.paths(vrf, prefix, 4, MAIN_TABLE);
         let mut objects = self.objects(vrf, prefix, 4);
-        for router in routers_of(&self.site.model, vrf, prefix.parse().unwrap()) {
+        for router in next_routers(&self.site.model, vrf, prefix.parse().unwrap()) {
             let compiled = compile::compile(&self.site.model, &router);
             objects.extend(
                 compiled.into_iter().flat_map(|compiled| compiled.objects_on(&host_name(4)).to_vec()),
@@ -212,7 +212,7 @@ fn what_a_vpn_has_learned_from_outside_is_leaked_for_as_long_as_it_has() {
     let route = LearnedRoute { next_hop: [198, 51, 100, 1].into(), encapsulation, local_pref: 100 };
     let destination: IpNet = "203.0.113.0/24".parse().unwrap();
     let touched = bench.learn(&Fact::Routes { vrf: a, destination, routes: vec![route] });
-    let mut expected: BTreeSet<FragmentKey> = routers_of(&bench.site.model, a, destination);
+    let mut expected: BTreeSet<FragmentKey> = next_routers(&bench.site.model, a, destination);
     assert_eq!(expected.len(), 1);
     let to = |vrf| FragmentKey::new(RowKind::Vrf, vrf, Subject::Prefix(destination));
     expected.extend([a, b, own].map(to));

@@ -86,7 +86,7 @@ struct Rates {
 }
 
 /// A host with what entries need, and a socket for the bare loop.
-pub(crate) struct Ground {
+struct Ground {
     what: What,
     host: LinuxHost,
     base: State,

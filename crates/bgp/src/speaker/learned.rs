@@ -215,7 +215,7 @@ impl Speaker {
     /// Looks at so many destinations that have changed, at most; answers how many there were.
     fn look(&mut self, family: Family, count_max: usize, learned: &mut Vec<Learned>) -> usize {
         let Self { rib, instances, peers, .. } = self;
-        rib.drain(PeerIndex::LOCAL, family, count_max, &mut |pending, sources| {
+        let count = rib.drain(PeerIndex::LOCAL, family, count_max, &mut |pending, sources| {
             match family {
                 Family::RouteTarget => return false,
                 Family::Vpnv4 | Family::Vpnv6 | Family::Evpn => {
@@ -237,7 +237,10 @@ impl Speaker {
                 learned.push(Learned { instance: None, destination, paths, is_duplicate_mac: false });
             }
             has_any
-        })
+        });
+        // Attributes that nothing has any more are not kept for that.
+        instances.last = None;
+        count
     }
 }
 
@@ -331,7 +334,9 @@ impl Instances {
                 routes.insert(place, destination.clone());
             }
         }
-        for name in before.iter().flat_map(|before| &**before).filter(|name| !after.contains(name)) {
+        for name in
+            before.iter().flat_map(|before| &**before).filter(|name| after.binary_search(name).is_err())
+        {
             let Some(instance) = self.by_name.get_mut(name) else { continue };
             instance.pending.insert(key.clone());
             if let Some(routes) = instance.routes.get_mut(&key) {

@@ -1,5 +1,6 @@
 //! Follows the store and what is learned, and hands what they change to the agents it concerns.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use weft_services::compile::FragmentKey;
@@ -22,6 +23,7 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
     let mut watch = site.store.watch(from);
     let Some(mut inbox) = site.facts_inbox() else { return };
     let feed = Feed { site, links };
+    let (mut left, mut batches) = (VecDeque::new(), 0);
     loop {
         let mut facts = Vec::new();
         // Only here does the distribution move on, so the model is still the same when it is handed out.
@@ -34,17 +36,18 @@ pub async fn follow_store(site: Arc<Site>, links: Arc<Links>) {
                     watch = feed.begin_anew();
                 }
             },
-            received = inbox.recv_many(&mut facts, TOGETHER_MAX) => match received {
+            received = inbox.recv_many(&mut facts, TOGETHER_MAX), if left.is_empty() => match received {
                 0 => return,
-                batches => {
-                    let facts: Vec<Fact> = facts.into_iter().flatten().collect();
-                    for some in facts.chunks(FACTS_MAX) {
-                        feed.learn(some.to_vec());
-                        tokio::task::yield_now().await;
-                    }
-                    feed.site.facts_handed_out(batches);
-                }
+                received => (left, batches) = (facts.into_iter().flatten().collect(), received),
             },
+            // Commits are not to wait for all of them.
+            () = tokio::task::yield_now(), if !left.is_empty() => {}
+        }
+        if !left.is_empty() {
+            feed.learn(left.drain(..left.len().min(FACTS_MAX)).collect());
+        }
+        if left.is_empty() {
+            feed.site.facts_handed_out(std::mem::take(&mut batches));
         }
     }
 }

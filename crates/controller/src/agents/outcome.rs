@@ -60,25 +60,43 @@ impl Outcome {
         self.cut.as_ref().is_none_or(|cut| cut.left_out.is_some() || in_text(key) <= cut.named_to)
     }
 
+    /// What a report that is cut says by digests of a fragment that is not done: whether it waits.
+    fn left_out(&self, text: &(String, String)) -> Option<bool> {
+        let Some(Cut { named_to, left_out: Some(left_out) }) = &self.cut else { return None };
+        let digest = digest(&text.0, &text.1);
+        let waiting = left_out.waiting.contains(&digest);
+        (text > named_to && (waiting || left_out.failed.contains(&digest))).then_some(waiting)
+    }
+
+    /// What stands in the way of a fragment, whether it is the host's own or not.
+    pub(crate) fn not_done_of(&self, key: &FragmentKey) -> Option<NotDone> {
+        let text = in_text(key);
+        let known = self.not_done.get(&text).cloned();
+        known.or_else(|| self.left_out(&text).map(NotDone::of_no_reason))
+    }
+
     /// Takes in what a report that is cut says by digests of these fragments: what stands in the way of each it has no room to say,
     /// so that is what it was before.
     pub(super) fn name<'k>(&mut self, keys: impl Iterator<Item = &'k FragmentKey>, before: &NotDones) {
-        let Some(Cut { named_to, left_out: Some(left_out) }) = &self.cut else { return };
+        if self.cut.as_ref().is_none_or(|cut| cut.left_out.is_none()) {
+            return;
+        }
         for key in keys {
             let text = in_text(key);
-            let digest = digest(&text.0, &text.1);
-            let waiting = left_out.waiting.contains(&digest);
-            if text > *named_to && (waiting || left_out.failed.contains(&digest)) {
+            if let Some(waiting) = self.left_out(&text) {
                 let known = before.get(&text).filter(|known| known.waiting == waiting).cloned();
-                let unknown = || NotDone { waiting, object: String::new(), reason: NO_ROOM.to_owned() };
-                self.not_done.insert(text, known.unwrap_or_else(unknown));
+                self.not_done.insert(text, known.unwrap_or_else(|| NotDone::of_no_reason(waiting)));
             }
         }
     }
 }
 
-/// The reason for something of which no reason was said.
-const NO_ROOM: &str = "the host has too much that is not done to say of each why";
+impl NotDone {
+    fn of_no_reason(waiting: bool) -> Self {
+        let reason = "the host has too much that is not done to say of each why".to_owned();
+        Self { waiting, object: String::new(), reason }
+    }
+}
 
 /// The fragments of which two reports say something else.
 pub(super) fn differing<'s>(

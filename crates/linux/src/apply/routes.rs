@@ -16,7 +16,7 @@ use weft_net::Capability;
 use super::{At, Care, Run, refuse};
 use crate::encode::{self, RouteChange, Target};
 use crate::guard;
-use crate::host::LinuxHost;
+use crate::host::{LinuxHost, Place};
 use crate::parse::{self, Family, RawHop};
 use crate::steer;
 use crate::vrf::{self, VrfMode};
@@ -248,9 +248,11 @@ impl LinuxHost {
         Ok(())
     }
 
-    /// Removes the next hops and groups of ours that nothing leads to any more.
+    /// Removes the next hops and groups of ours that nothing leads to any more. Where events were lost, it is not known what does.
     pub(super) fn remove_orphans(&mut self, run: &mut Run) {
-        let places: Vec<Namespace> = self.places.keys().cloned().collect();
+        let is_known = |(_, place): &(&Namespace, &Place)| !place.stale;
+        let places: Vec<Namespace> =
+            self.places.iter().filter(is_known).map(|(namespace, _)| namespace.clone()).collect();
         for namespace in places {
             let orphans = self.mirror.orphans(&namespace);
             // What is not removed now is seen, and removed, the next time; it is no step's failure.

@@ -49,6 +49,26 @@ fn contradiction(
     Some((said.position(|is_other| is_other)?, "another route to the same destination says otherwise"))
 }
 
+/// What is said of a route: its preference, and what becomes of several to its destination.
+type Said = (Option<u32>, Option<Multipath>);
+
+/// Of routes, by which way each is, what is said of one way has to be the same: else it would be two paths. `list` is the attribute
+/// that they are in.
+fn check_ways<K: Ord>(list: &str, routes: impl Iterator<Item = (K, Said)>) -> Result<(), crate::Refusal> {
+    let mut first = BTreeMap::new();
+    for (at, (way, said)) in routes.enumerate() {
+        let (earlier, of_first) = *first.entry(way).or_insert((at, said));
+        let differs = match (of_first.0 == said.0, of_first.1 == said.1) {
+            (true, true) => continue,
+            (false, _) => "local_pref",
+            (true, false) => "multipath",
+        };
+        let rule = format!("{list}[{earlier}] is the same route, with another {differs}");
+        return Err(crate::Refusal::attribute(&format!("{list}[{at}].{differs}"), rule));
+    }
+    Ok(())
+}
+
 /// Keeps each value once, in the order in which it was given.
 fn once<T: Ord + Copy>(values: Vec<T>) -> Vec<T> {
     let mut seen = BTreeSet::new();

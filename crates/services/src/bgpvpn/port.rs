@@ -1,12 +1,13 @@
 //! Port associations: one port is in a BGP VPN, with routes that lead to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use imbl::OrdMap;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
+use super::Said;
 use super::association::{self, Association, Member, Role};
 use super::resource::{Bgpvpn, BgpvpnType, LOCAL_PREF, MULTIPATH, Multipath};
 use crate::access::AttributeAccess;
@@ -86,17 +87,13 @@ pub enum PortRoute {
 }
 
 impl PortRoute {
-    /// What it is to, whatever its preference: a prefix, or another BGP VPN.
-    const fn to(self) -> (Option<IpNet>, Option<Id>) {
-        match self {
-            Self::Prefix { prefix, .. } => (Some(prefix), None),
-            Self::Bgpvpn { bgpvpn_id, .. } => (None, Some(bgpvpn_id)),
-        }
-    }
-
-    const fn local_pref(self) -> Option<u32> {
-        match self {
-            Self::Prefix { local_pref, .. } | Self::Bgpvpn { local_pref, .. } => local_pref,
+    /// What it is to, a prefix or another BGP VPN, and what is said of that.
+    const fn way(&self) -> ((Option<IpNet>, Option<Id>), Said) {
+        match *self {
+            Self::Prefix { prefix, local_pref, multipath } => ((Some(prefix), None), (local_pref, multipath)),
+            Self::Bgpvpn { bgpvpn_id, local_pref, multipath } => {
+                ((None, Some(bgpvpn_id)), (local_pref, multipath))
+            }
         }
     }
 }
@@ -286,28 +283,8 @@ fn routes(model: &Model, bgpvpn: &Bgpvpn, given: Vec<GivenRoute>) -> Result<Vec<
     }
     let route = |(at, route)| route_at(model, bgpvpn, at, route);
     let routes: Vec<PortRoute> = given.into_iter().enumerate().map(route).collect::<Result<_, _>>()?;
-    check_preferences(&routes)?;
-    let prefixes = routes.iter().map(|route| match route {
-        PortRoute::Prefix { prefix, multipath, .. } => (*prefix, *multipath),
-        PortRoute::Bgpvpn { .. } => (IpNet::default(), None),
-    });
-    if let Some((at, rule)) = super::contradiction(prefixes) {
-        return Err(Refusal::attribute(&format!("routes[{at}].multipath"), rule));
-    }
+    super::check_ways("routes", routes.iter().map(|route| route.way()))?;
     Ok(super::once(routes))
-}
-
-/// What a route is to has one preference: two would be two paths of one port.
-fn check_preferences(routes: &[PortRoute]) -> Result<(), Refusal> {
-    let mut first = BTreeMap::new();
-    for (at, route) in routes.iter().enumerate() {
-        let (earlier, preference) = *first.entry(route.to()).or_insert((at, route.local_pref()));
-        if preference != route.local_pref() {
-            let rule = format!("routes[{earlier}] is to the same, with another preference");
-            return Err(Refusal::attribute(&format!("routes[{at}].local_pref"), rule));
-        }
-    }
-    Ok(())
 }
 
 fn route_at(model: &Model, bgpvpn: &Bgpvpn, at: usize, route: GivenRoute) -> Result<PortRoute, Refusal> {

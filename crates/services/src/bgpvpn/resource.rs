@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use weft_net::{RouteDistinguisher, RouteTarget, Vni};
 
-use super::{association, contradiction, once, port, targets};
+use super::{Said, association, contradiction, once, port, targets};
 use crate::access::{ADMIN, ADMIN_OR_OWNER, AttributeAccess, ResourceAccess};
 use crate::attribute::{Attribute, AttributeType};
 use crate::catalogue::{Effect, MemberAction, Resource, Statuses};
@@ -105,6 +105,13 @@ pub struct StaticRoute {
     /// What becomes of several routes to the destination, in the place of what the BGP VPN says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipath: Option<Multipath>,
+}
+
+impl StaticRoute {
+    /// Where and by what it leads, and what is said of that.
+    const fn said(&self) -> ((IpNet, IpAddr), Said) {
+        ((self.destination, self.nexthop), (self.local_pref, self.multipath))
+    }
 }
 
 impl Bgpvpn {
@@ -387,6 +394,7 @@ fn with_chosen_targets(change: &mut Change, mut bgpvpn: Bgpvpn) -> Bgpvpn {
 
 /// Static routes, each once, if a BGP VPN of this type can have them.
 fn checked(kind: BgpvpnType, routes: Vec<StaticRoute>) -> Result<Vec<StaticRoute>, Refusal> {
+    super::check_ways("static_routes", routes.iter().map(StaticRoute::said))?;
     let routes = once(routes);
     if kind == BgpvpnType::L2 && !routes.is_empty() {
         return Err(Refusal::attribute("static_routes", "a BGP VPN of type l2 has no IP routes"));
@@ -427,7 +435,10 @@ fn write_routes(
     }
     let Some(stored) = change.model().bgpvpns.get(&id) else { return Ok(Map::new()) };
     let mut bgpvpn = Bgpvpn::clone(stored);
-    let way = |route: &StaticRoute| (route.destination, route.nexthop);
+    let way = |route: &StaticRoute| route.said().0;
+    if adds {
+        super::check_ways("static_routes", given.static_routes.iter().map(StaticRoute::said))?;
+    }
     let is_given = |route: &StaticRoute| given.static_routes.iter().any(|one| way(one) == way(route));
     let mut routes: Vec<StaticRoute> = bgpvpn.static_routes;
     if adds {

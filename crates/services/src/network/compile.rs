@@ -107,8 +107,8 @@ impl Service for LayerTwo {
         bindings.into_iter().for_each(|id| touched_by_binding(model, id, touched));
     }
 
-    fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
-        learned::touched_by(model, fact, touched);
+    fn touched_by(&self, around: [&Model; 2], fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
+        around.into_iter().for_each(|model| learned::touched_by(model, fact, touched));
     }
 
     fn exclusives(&self, model: &Model, network: Id) -> Vec<Exclusive> {

@@ -136,15 +136,19 @@ impl Service for Vrfs {
         ports.into_iter().for_each(|port| touched_by_port(model, port, touched, Cause::Step(step)));
     }
 
-    fn touched_by(&self, model: &Model, fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
+    fn touched_by(&self, around: [&Model; 2], fact: &Fact, touched: &mut BTreeSet<FragmentKey>) {
         match fact {
             Fact::Routes { vrf, destination, .. } => {
-                touched_by_learned(model, *vrf, [*destination], touched);
-                usable::touched_with(model, (*vrf, *destination), touched);
+                for model in around {
+                    touched_by_learned(model, *vrf, [*destination], touched);
+                }
+                usable::touched_with(around, (*vrf, *destination), touched);
             }
             Fact::Carrier { port, .. } => {
-                let bindings = model.service_ports_on(*port).into_iter();
-                bindings.for_each(|binding| touched_by_port(model, binding, touched, Cause::Fact));
+                for model in around {
+                    let bindings = model.service_ports_on(*port).into_iter();
+                    bindings.for_each(|binding| touched_by_port(model, binding, touched, Cause::Fact));
+                }
             }
             Fact::Mac { .. } | Fact::Endpoint { .. } => {}
         }

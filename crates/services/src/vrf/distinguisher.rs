@@ -6,7 +6,7 @@
 //! ```
 //!
 //! An IPv4 endpoint is written as it is, of an IPv6 one the bits that tell it from those of all other hosts of the site. So routes of
-//! two sites that meet at one reflector are two routes, though both number hosts and VRFs from 1. What begins with 1111
+//! two sites that meet at one reflector are two routes, though both number their VRFs from 1. What begins with 1111
 //! is an address of no host (RFC 1112 §4). Within a site the number keeps VRFs apart.
 
 use std::collections::BTreeSet;

@@ -49,7 +49,7 @@ pub use announce::announcements;
 pub use ask::{AskedPath, asked_paths, called, destination_of, scope_row, ways_left_out};
 pub(crate) use distinguisher::{distinguisher_of, given_around, is_of_hosts};
 pub(crate) use member::{Members, around};
-pub use outside::routers_of;
+pub use outside::next_routers;
 pub(crate) use router_mac::EndpointBits;
 pub use router_mac::router_mac;
 pub(crate) use settle::{of_new_router, settle};

@@ -31,12 +31,12 @@ pub(super) fn to_router(model: &Model, vrf: &Vrf, router: Mac) -> Option<Compile
 
 /// The fragments of the routers that learned routes from a VRF to a destination lead to.
 #[must_use]
-pub fn routers_of(model: &Model, vrf: Id, destination: IpNet) -> BTreeSet<FragmentKey> {
-    let router = |route: &LearnedRoute| match route.encapsulation {
+pub fn next_routers(model: &Model, vrf: Id, destination: IpNet) -> BTreeSet<FragmentKey> {
+    let next = |route: &LearnedRoute| match route.encapsulation {
         LearnedEncapsulation::Vxlan { router_mac, .. } => Some(router(vrf, router_mac)),
         LearnedEncapsulation::Mpls { .. } => None,
     };
-    model.facts.routes(vrf, destination).iter().filter_map(router).collect()
+    model.facts.routes(vrf, destination).iter().filter_map(next).collect()
 }
 
 /// The fragment of a router of others.

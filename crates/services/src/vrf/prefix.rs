@@ -26,9 +26,8 @@ pub(super) fn to_prefix(model: &Model, vrf: &Vrf, prefix: IpNet) -> Option<Compi
     };
     // What comes from elsewhere goes no further than the host that it has come to.
     for host in own.iter().map(|to| &to.host).collect::<BTreeSet<_>>() {
-        let mut arriving = route::arriving(vrf, &own, host);
-        arriving.sort_by_key(|to| to.first_made());
-        let hops = arriving.into_iter().filter_map(|to| to_local(model, vrf, prefix, to));
+        let hops =
+            route::arriving(vrf, &own, host).into_iter().filter_map(|to| to_local(model, vrf, prefix, to));
         let arriving = objects::along((vrf.standard.id, INGRESS_TABLE), prefix, hops);
         if !arriving.is_empty() {
             objects::add_new(compiled.home(host), arriving);

@@ -97,11 +97,16 @@ pub(super) fn own<'m>(model: &'m Model, vrf: &Vrf, prefix: IpNet) -> Vec<ToPort<
     own
 }
 
-/// Of paths of a VRF's own, as [`own`] has them, those along which a host sends what comes for the prefix: the best of its ports.
+/// Of paths of a VRF's own, as [`own`] has them, those along which a host sends what comes for the prefix: the best of its ports, in the
+/// order in which these were made.
 pub(super) fn arriving<'a, 'm>(vrf: &Vrf, own: &'a [ToPort<'m>], host: &HostName) -> Vec<&'a ToPort<'m>> {
-    let here = || own.iter().filter(|to| to.host == *host);
-    let best = here().map(ToPort::rank).max();
-    here().filter(|to| Some(to.rank()) == best).take(at_most(multipath(vrf, here()))).collect()
+    let mut here: Vec<&ToPort<'_>> = own.iter().filter(|to| to.host == *host).collect();
+    let at_most = at_most(multipath(vrf, here.iter().copied()));
+    let best = here.iter().map(|to| to.rank()).max();
+    here.retain(|to| Some(to.rank()) == best);
+    here.sort_by_key(|to| to.first_made());
+    here.truncate(at_most);
+    here
 }
 
 /// What becomes of several paths to one destination: what the most preferred of them say themselves, and what their VRF does where none

@@ -41,23 +41,19 @@ pub(super) fn place(model: &Model, vrf: Id, router: Mac) -> Option<Place> {
     places.find(|(next_hop, _)| !model.is_own_endpoint(*next_hop))
 }
 
-/// Adds what routes touch that come or go: the routers they lead to, and others to the same router, if with them it is elsewhere than
-/// before.
+/// Adds what routes to a destination touch that come or go: the routers that they lead to, and all that leads to one that is elsewhere
+/// after than before. Other facts than this one may have moved it as well.
 pub(super) fn touched_with(
-    model: &Model,
+    around: [&Model; 2],
     (vrf, destination): (Id, IpNet),
     touched: &mut BTreeSet<FragmentKey>,
 ) {
-    for route in model.facts.routes(vrf, destination) {
+    for route in around.into_iter().flat_map(|model| model.facts.routes(vrf, destination)) {
         let LearnedEncapsulation::Vxlan { router_mac, .. } = route.encapsulation else { continue };
-        touched.insert(router(vrf, router_mac));
-        let Some(place) = place(model, vrf, router_mac) else { continue };
-        let mut places = model.facts.routers().places(vrf, router_mac);
-        // It is there because of this destination alone, and others would have it elsewhere.
-        let is_by_this =
-            places.any(|(of, behind)| of == place && behind.len() == 1 && behind.contains(&destination));
-        if is_by_this && model.facts.routers().places(vrf, router_mac).nth(1).is_some() {
-            touch_router(model, vrf, router_mac, touched);
+        let is_first = touched.insert(router(vrf, router_mac));
+        let [was, is] = around.map(|model| is_first.then(|| place(model, vrf, router_mac)));
+        if was != is {
+            around.into_iter().for_each(|model| touch_router(model, vrf, router_mac, touched));
         }
     }
 }

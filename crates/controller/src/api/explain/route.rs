@@ -171,7 +171,7 @@ impl Asking<'_> {
         let key = self.key();
         // Those beside the route's own say how the routers are reached that it leads to.
         let keys = std::iter::once(key.clone());
-        let keys = keys.chain(vrf::routers_of(self.model, self.vrf.standard.id, self.destination));
+        let keys = keys.chain(vrf::next_routers(self.model, self.vrf.standard.id, self.destination));
         let keys: Vec<FragmentKey> = keys.collect();
         let compiled: Vec<Compiled> =
             keys.iter().filter_map(|key| compile::compile(self.model, key)).collect();
@@ -214,12 +214,9 @@ fn outcome(
     keys: &[FragmentKey],
 ) -> (&'static str, Option<String>) {
     let Some(state) = distribution.host(host) else { return ("never_connected", None) };
-    for id in keys.iter().map(FragmentKey::id) {
-        let not_done = state.outcome.not_done.get(&(id.service.to_string(), id.subject.to_string()));
-        if let Some(not_done) = not_done {
-            let word = if not_done.waiting { "waiting" } else { "failed" };
-            return (word, Some(not_done.reason.clone()));
-        }
+    if let Some(not_done) = keys.iter().find_map(|key| state.outcome.not_done_of(key)) {
+        let word = if not_done.waiting { "waiting" } else { "failed" };
+        return (word, Some(not_done.reason));
     }
     let mut words = keys.iter().map(|key| without_complaint(state, key));
     (words.find(|word| *word != CARRIED_OUT).unwrap_or(CARRIED_OUT), None)

@@ -67,6 +67,9 @@ const DAMAGES: &[(char, &str, &[&str])] = &[
     ('v', "ip -6 route del blackhole 2001:db8:7::/64 TABLE", &["+ route"]),
     ('v', "ip -6 route del 2001:db8:2::5/128 TABLE", &["+ route"]),
     ('v', "ip route del 10.1.0.5/32 INGRESS", &["+ route"]),
+    // The kernel takes all routes along that name them.
+    ('v', "ip nexthop flush dev vx5001", &["+ route", "+ route"]),
+    ('v', "ip link set vx5001 down", &["~ link", "+ neighbour", "+ neighbour", "+ route", "+ route"]),
     ('v', "set ipv4/conf/vx5001/forwarding 0", &["~ link"]),
     ('v', "set ipv6/conf/vx5001/forwarding 0", &["~ link"]),
     ('v', "set ipv4/conf/gw-a/forwarding 0", &["~ link"]),

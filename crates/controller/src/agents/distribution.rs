@@ -574,7 +574,7 @@ impl Distribution {
     }
 
     /// How a fragment is doing on the host of its subject: `None` while that has not been reported.
-    pub(super) fn settled(&self, host: &HostName, key: &FragmentKey) -> Option<Result<(), &NotDone>> {
+    pub(super) fn settled(&self, host: &HostName, key: &FragmentKey) -> Option<Result<(), NotDone>> {
         self.hosts.get(host)?.settled(key)
     }
 }

@@ -8,7 +8,7 @@ use weft_protocol::wire;
 use weft_services::compile::FragmentKey;
 
 use super::distribution::Reached;
-use super::outcome::{NotDone, NotDones, Outcome, differing, in_text, outcome};
+use super::outcome::{NotDone, Outcome, differing, in_text, outcome};
 
 /// What is known of a host's agent.
 #[derive(Clone, Debug, Default)]
@@ -72,22 +72,24 @@ impl HostState {
     pub(super) fn take_over(&mut self, status: &wire::Status, reached: Reached) -> Vec<FragmentKey> {
         let before = std::mem::replace(&mut self.outcome, outcome(status));
         self.reported = Some(reached);
-        self.outcome.name(self.pending.keys().chain(&self.settled), &before.not_done);
         let is_confirmed =
             |key: &FragmentKey, sent: &mut Reached| *sent <= reached && self.outcome.tells(key);
         let mut news: Vec<FragmentKey> =
             self.pending.extract_if(.., is_confirmed).map(|(key, _)| key).collect();
         self.settled.extend(news.iter().cloned());
-        let doubted = self.doubt_untold(&before.not_done);
+        let doubted = self.doubt_untold(&before);
         self.pending.extend(doubted.iter().cloned().map(|key| (key, reached)));
         news.extend(doubted);
-        news.extend(differing(&before.not_done, &self.outcome.not_done));
+        let named = differing(&before.not_done, &self.outcome.not_done);
+        let left_out = self.outcome.left_out_otherwise(&before, self.settled.iter());
+        let is_news = |key: &FragmentKey| before.not_done_of(key) != self.outcome.not_done_of(key);
+        news.extend(named.chain(left_out).filter(is_news));
         news
     }
 
     /// Of the fragments of which a report that is cut says nothing, has those stay not done that were so before. Answers the others:
     /// they were done, and whether they are still is not known.
-    fn doubt_untold(&mut self, before: &NotDones) -> Vec<FragmentKey> {
+    fn doubt_untold(&mut self, before: &Outcome) -> Vec<FragmentKey> {
         if self.outcome.cut.is_none() {
             return Vec::new();
         }
@@ -95,8 +97,8 @@ impl HostState {
             self.settled.iter().filter(|key| !self.outcome.tells(key)).cloned().collect();
         let mut doubted = Vec::new();
         for key in untold {
-            match before.get_key_value(&in_text(&key)) {
-                Some((text, not_done)) => drop(self.outcome.not_done.insert(text.clone(), not_done.clone())),
+            match before.not_done_of(&key) {
+                Some(not_done) => drop(self.outcome.not_done.insert(in_text(&key), not_done)),
                 None => {
                     self.settled.remove(&key);
                     doubted.push(key);
@@ -107,9 +109,8 @@ impl HostState {
     }
 
     /// How a fragment of its own is doing: `None` while that has not been reported.
-    pub(super) fn settled(&self, key: &FragmentKey) -> Option<Result<(), &NotDone>> {
-        let not_done = self.outcome.not_done.get(&in_text(key));
-        self.settled.contains(key).then(|| not_done.map_or(Ok(()), Err))
+    pub(super) fn settled(&self, key: &FragmentKey) -> Option<Result<(), NotDone>> {
+        self.settled.contains(key).then(|| self.outcome.not_done_of(key).map_or(Ok(()), Err))
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Outcome {
     pub steps_done: u64,
     /// How many of them failed.
     pub steps_failed: u64,
-    /// What is not done, by fragment; of those that the report leaves out because it is cut, what was not done before.
+    /// What is not done, by fragment, as far as the report names it; of those that it leaves out without a digest, what was not done before.
     pub not_done: NotDones,
     /// Why it could not look at itself; empty if it could. Then the rest is as it was before.
     pub observe_error: String,
@@ -48,10 +48,25 @@ pub(super) struct Cut {
     left_out: Option<LeftOut>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Digests, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct LeftOut {
-    waiting: HashSet<u64>,
-    failed: HashSet<u64>,
+    waiting: Box<[u64]>,
+    failed: Box<[u64]>,
+}
+
+impl LeftOut {
+    /// Those that another says something else of.
+    fn differing(&self, other: &Self) -> HashSet<u64> {
+        let lists = [(&self.waiting, &other.waiting), (&self.failed, &other.failed)];
+        let changed = lists.into_iter().filter(|(one, other)| one != other).flat_map(|(one, other)| {
+            let only_in = |one: &[u64], other: &[u64]| -> Vec<u64> {
+                one.iter().copied().filter(|digest| other.binary_search(digest).is_err()).collect()
+            };
+            [only_in(one, other), only_in(other, one)].into_iter().flatten()
+        });
+        changed.collect()
+    }
 }
 
 impl Outcome {
@@ -64,8 +79,8 @@ impl Outcome {
     fn left_out(&self, text: &(String, String)) -> Option<bool> {
         let Some(Cut { named_to, left_out: Some(left_out) }) = &self.cut else { return None };
         let digest = digest(&text.0, &text.1);
-        let waiting = left_out.waiting.contains(&digest);
-        (text > named_to && (waiting || left_out.failed.contains(&digest))).then_some(waiting)
+        let waiting = left_out.waiting.binary_search(&digest).is_ok();
+        (text > named_to && (waiting || left_out.failed.binary_search(&digest).is_ok())).then_some(waiting)
     }
 
     /// What stands in the way of a fragment, whether it is the host's own or not.
@@ -75,19 +90,24 @@ impl Outcome {
         known.or_else(|| self.left_out(&text).map(NotDone::of_no_reason))
     }
 
-    /// Takes in what a report that is cut says by digests of these fragments: what stands in the way of each it has no room to say,
-    /// so that is what it was before.
-    pub(super) fn name<'k>(&mut self, keys: impl Iterator<Item = &'k FragmentKey>, before: &NotDones) {
-        if self.cut.as_ref().is_none_or(|cut| cut.left_out.is_none()) {
-            return;
+    /// Of these fragments those of which another report says something else by digests.
+    pub(super) fn left_out_otherwise<'k>(
+        &self,
+        other: &Self,
+        keys: impl Iterator<Item = &'k FragmentKey>,
+    ) -> Vec<FragmentKey> {
+        let none = LeftOut::default();
+        let [one, other] = [self, other]
+            .map(|outcome| outcome.cut.as_ref().and_then(|cut| cut.left_out.as_ref()).unwrap_or(&none));
+        let changed = one.differing(other);
+        if changed.is_empty() {
+            return Vec::new();
         }
-        for key in keys {
-            let text = in_text(key);
-            if let Some(waiting) = self.left_out(&text) {
-                let known = before.get(&text).filter(|known| known.waiting == waiting).cloned();
-                self.not_done.insert(text, known.unwrap_or_else(|| NotDone::of_no_reason(waiting)));
-            }
-        }
+        let is_changed = |key: &&FragmentKey| {
+            let (service, subject) = in_text(key);
+            changed.contains(&digest(&service, &subject))
+        };
+        keys.filter(is_changed).cloned().collect()
     }
 }
 
@@ -141,10 +161,13 @@ fn cut(status: &wire::Status) -> Cut {
     let last = status.not_done.last();
     let named_to = last.map(|entry| (entry.service.clone(), entry.subject.clone())).unwrap_or_default();
     let are_all = (status.cut_waiting.len() + status.cut_failed.len()) as u64 == status.not_done_cut;
-    let left_out = are_all.then(|| LeftOut {
-        waiting: status.cut_waiting.iter().copied().collect(),
-        failed: status.cut_failed.iter().copied().collect(),
-    });
+    let in_order = |digests: &[u64]| {
+        let mut digests: Box<[u64]> = digests.into();
+        digests.sort_unstable();
+        digests
+    };
+    let left_out = are_all
+        .then(|| LeftOut { waiting: in_order(&status.cut_waiting), failed: in_order(&status.cut_failed) });
     Cut { named_to, left_out }
 }
 

@@ -54,8 +54,8 @@ fn site(bench: &Bench) -> Site {
         let association = json!({"port_association": {"port_id": firewall}});
         format!("{collection}/{}", bench.http().create_id(&collection, &association))
     });
-    forward(bench, FIREWALL);
     bench.await_rest();
+    forward(bench, FIREWALL);
     Site { vpns, associations }
 }
 

@@ -5,7 +5,8 @@
 //!                      └── refresh what the fact touches ──> State
 //! ```
 //!
-//! Nothing here is proportional to the size of the state but a load after a full dump.
+//! What a fact costs is not proportional to the size of the state, but for what changes links or the ways to routers of labelled
+//! paths: then next hops, or labelled routes, are gone through.
 
 mod derive;
 mod table;

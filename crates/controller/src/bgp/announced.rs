@@ -148,7 +148,7 @@ fn by_destination(announcements: &[Announcement]) -> HashMap<Destination, Route>
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use weft_services::compile::Subject;
     use weft_services::{Id, RowKind, vrf};
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// A way to one prefix by a host.
-    fn by(distinguisher: &str, host: u8) -> Announcement {
+    pub(in crate::bgp) fn by(distinguisher: &str, host: u8) -> Announcement {
         Announcement::Routed(vrf::Announcement {
             route_distinguisher: distinguisher.parse().unwrap(),
             destination: "10.1.0.5/32".parse().unwrap(),

@@ -51,22 +51,13 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use weft_services::compile::Subject;
-    use weft_services::{Id, RowKind, vrf};
+    use weft_services::{Id, RowKind};
 
     use super::*;
+    use crate::bgp::announced;
 
     fn by(host: u8) -> Announcement {
-        Announcement::Routed(vrf::Announcement {
-            route_distinguisher: "64512:77".parse().unwrap(),
-            destination: "10.1.0.5/32".parse().unwrap(),
-            targets: ["64512:1".parse().unwrap()].into(),
-            host: format!("host{host}").parse().unwrap(),
-            next_hop: [192, 0, 2, host].into(),
-            vni: 5000.try_into().unwrap(),
-            router_mac: weft_net::Mac::new([2, 0, 0, 0, 0, host]),
-            label: None,
-            local_pref: 100,
-        })
+        announced::tests::by("64512:77", host)
     }
 
     #[test]
